@@ -1,0 +1,118 @@
+"""Every check there is, a session each: `nox` runs what a change must pass, `nox -s bench` measures.
+
+A session's environment is kept for the next run, except where it proves what a fresh one needs.
+"""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+SOURCES = ["packages/core/src", "packages/nn/src"]
+MAX_CORE_BYTES = 1_000_000
+
+
+def group(*names: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """The packages as they stand in the tree, with all their extras, and the tools of `groups`."""
+    extras = ["-e", "packages/core[save,einsum,testing]", "-e", "packages/nn[apps]"]
+    session.install(*extras, *group(*groups))
+
+
+def install_torch(session: nox.Session) -> None:
+    """By pip, whichever tool installs the rest: its configuration knows the build without CUDA."""
+    session.install("pip")
+    session.run("python", "-m", "pip", "install", "--quiet", *group("parity"))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on the packages."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def rules(session: nox.Session) -> None:
+    """Who imports whom, names, sizes, and what `import rushlight` loads."""
+    install(session, "test")
+    session.run("pytest", "tests/rules", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests of behaviour; torch is the oracle of those that compare."""
+    install(session, "test")
+    install_torch(session)
+    others = ["rules", "docs", "conformance"]
+    ignored = [f"--ignore=tests/{other}" for other in others]
+    session.run("pytest", "tests", *ignored, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("device", ["numpy", "hostile"], ids=["numpy", "hostile"])
+def conformance(session: nox.Session, device: str) -> None:
+    """The suite that backend authors run, on one device."""
+    install(session, "test")
+    session.run("pytest", "tests/conformance", "--device", device, "--device-required")
+
+
+@nox.session(reuse_venv=False)
+def isolation(session: nox.Session) -> None:
+    """Core alone, with its dependencies and nothing else."""
+    session.install("packages/core")
+    session.run("python", "-I", "tests/isolation/program.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Examples in docstrings, the code of README and docs/, and their links."""
+    install(session, "docs")
+    session.run("pytest", "--doctest-modules", *SOURCES, "tests/docs", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def build(session: nox.Session) -> None:
+    """Source archives and wheels; a fresh environment imports from the wheels."""
+    session.install(*group("build"))
+    dist = Path(session.create_tmp()) / "dist"
+    for package in ("core", "nn"):
+        session.run(
+            "python", "-m", "build", "--quiet", "--outdir", str(dist), f"packages/{package}"
+        )
+    session.install(*(str(wheel) for wheel in sorted(dist.glob("*.whl"))))
+    session.run("python", "-I", "tests/isolation/wheel.py", str(MAX_CORE_BYTES))
+    session.run("rushlight", "--help", silent=True)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that no test reaches; on request."""
+    install(session, "coverage")
+    install_torch(session)
+    session.run("coverage", "run", "-m", "pytest", "tests", "--ignore=tests/rules")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measurements, on request: `nox -s bench -- overhead importing`."""
+    install(session, "test")
+    install_torch(session)
+    for name in session.posargs or ["importing", "overhead"]:
+        session.run("python", f"bench/{name}.py")
