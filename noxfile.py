@@ -1,4 +1,6 @@
-"""Every check there is, a session each: `nox` runs what a change must pass, `nox -s bench` measures.
+"""Every check there is, a session each: `nox` runs what a change must pass.
+
+`nox -s bench -- NAME` measures, and `nox --list` shows the rest.
 
 A session's environment is kept for the next run, except where it proves what a fresh one needs.
 """

@@ -1,0 +1,25 @@
+"""The wheels, installed in a fresh environment: what is imported, and how much it weighs.
+
+Usage: python -I wheel.py MOST_BYTES
+"""
+
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import rushlight
+import rushlight_nn
+
+for module in (rushlight, rushlight_nn):
+    assert module.__file__ is not None
+    assert "site-packages" in module.__file__, f"{module.__name__} is not from its wheel"
+    assert (Path(module.__file__).parent / "py.typed").exists()
+
+for name in ("rushlight", "rushlight-nn"):
+    licence = [file for file in distribution(name).files or () if file.name == "LICENSE"]
+    assert licence, f"{name} ships without its licence"
+
+files = [Path(file.locate()) for file in distribution("rushlight").files or ()]
+size = sum(file.stat().st_size for file in files if file.suffix != ".pyc")
+assert size < int(sys.argv[1]), f"core is {size} bytes installed; it may be {sys.argv[1]}"
+print(f"wheels: core is {size} bytes in {len(files)} files")

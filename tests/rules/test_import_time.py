@@ -1,0 +1,36 @@
+"""What `import rushlight` loads beyond numpy; its time is measured by bench/importing.py."""
+
+import subprocess
+import sys
+
+NOT_AT_IMPORT = {
+    "ml_dtypes": "needed by bfloat16 only",
+    "pluggy": "needed once a plug-in is looked for",
+    "inspect": "slow to import",
+    "importlib.metadata": "no package metadata is read",
+    "rushlight.reference": "loaded with its device",
+    "rushlight.testing": "for tests",
+    "rushlight.cli": "for the command",
+    "rushlight_nn": "core knows no layers",
+}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh process has loaded after the statement."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def loaded_too_early(statement: str) -> list[str]:
+    beyond = loaded_by(statement) - loaded_by("import numpy")
+    return sorted(f"{module}: {NOT_AT_IMPORT[module]}" for module in beyond & NOT_AT_IMPORT.keys())
+
+
+def test_import_loads_nothing_that_can_wait():
+    assert loaded_too_early("import rushlight") == []
+
+
+def test_a_planted_early_import_is_found():
+    assert loaded_too_early("import numpy, pluggy, ml_dtypes") >= ["ml_dtypes", "pluggy"]
