@@ -31,7 +31,7 @@ def install(session: nox.Session, *groups: str) -> None:
 def install_torch(session: nox.Session) -> None:
     """By pip, whichever tool installs the rest: its configuration knows the build without CUDA."""
     session.install("pip")
-    session.run("python", "-m", "pip", "install", "--quiet", *group("parity"))
+    session.run_install("python", "-m", "pip", "install", "--quiet", *group("parity"))
 
 
 @nox.session
@@ -94,8 +94,8 @@ def build(session: nox.Session) -> None:
     session.install(*group("build"))
     dist = Path(session.create_tmp()) / "dist"
     for package in ("core", "nn"):
-        session.run(
-            "python", "-m", "build", "--quiet", "--outdir", str(dist), f"packages/{package}"
+        session.run_install(
+            "python", "-m", "build", "--quiet", "-o", str(dist), f"packages/{package}"
         )
     session.install(*(str(wheel) for wheel in sorted(dist.glob("*.whl"))))
     session.run("python", "-I", "tests/isolation/wheel.py", str(MAX_CORE_BYTES))
