@@ -1,0 +1,246 @@
+"""Device: the name of a place, and the kernels that run there.
+
+Knows no backend by name: `plugins` finds the one whose name stands before the colon.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from . import plugins
+from .backend import EVERY_DTYPE, Array, Backend, Kernel
+from .errors import BackendUnavailable, DeviceError
+from .op import Operation, checked, operations
+
+if TYPE_CHECKING:
+    from .backend import HostArray
+    from .dtypes import DType
+
+_places: dict[str, Device] = {}  # also under other spellings: "numpy:0"
+_chosen: ContextVar[tuple[Device, ...]] = ContextVar("device", default=())
+
+
+class Device:
+    """A place where tensors live; one object per place, which equals its name.
+
+    name: the backend's name, followed by `:index` unless that is 0.
+    kernels: what runs each operation here, behind its contract where it does not check it itself.
+    fallbacks: how often an operation ran on the reference backend, for want of a kernel here.
+
+    As a context it is where new tensors are made, in this thread or async task.
+    Raises: BackendUnavailable if the backend does not run here, DeviceError if it has no such
+    index.
+
+    >>> Device("numpy:0") is Device("numpy", 0) is Device("numpy")
+    True
+    """
+
+    __slots__ = ("array", "backend", "fallbacks", "host", "index", "kernels", "lift", "name")
+    name: str
+    backend: Backend
+    index: int
+    kernels: dict[str, Kernel]
+    fallbacks: Counter[str]
+
+    # The backend's own, copied so that an operation reads them in one step.
+    array: type
+    lift: Callable[[Any], Array]
+    host: bool
+
+    def __new__(cls, name: str | Device, index: int | None = None) -> Device:  # noqa: PYI034  not new
+        """The one device of this name, made on first use."""
+        if isinstance(name, Device):
+            return name if index is None else cls(name.type, index)
+        if not isinstance(name, str):
+            raise DeviceError(f"device: {name!r} is no device; give a name, such as 'numpy:0'")
+        if index is not None:
+            name = f"{name}:{index}"
+        place = _places.get(name)
+        if place is None:
+            with plugins.lock:
+                place = _places.get(name) or _find(name)
+        return place
+
+    @property
+    def type(self) -> str:
+        """The backend's name: the word before the colon."""
+        return self.backend.name
+
+    def put(self, values: HostArray) -> Array:
+        """An array here with these values.  Raises: DeviceError if none here has their type."""
+        self.accept("put", values.dtype)
+        return self.backend.put(values, self.index)
+
+    def get(self, array: Array) -> HostArray:
+        """The values of an array that is here."""
+        return self.backend.get(array)
+
+    def accept(self, op: str, dtype: DType) -> None:
+        """Raises: DeviceError if arrays here cannot have this type."""
+        held = self.backend.capabilities.dtypes
+        if dtype.name not in held:
+            choice = ", ".join(sorted(held))
+            raise DeviceError(f"{op}: device {self} has no {dtype.name}; choose from {choice}")
+
+    def __enter__(self) -> Self:
+        _chosen.set((*_chosen.get(), self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _chosen.set(_chosen.get()[:-1])
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return other in {self.name, f"{self.type}:{self.index}"}
+        return self is other
+
+    def __hash__(self) -> int:  # of the name: "numpy:0" equals "numpy" but is another key
+        return hash(self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.name,)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        index = f", index={self.index}" if self.index else ""
+        return f"device(type={self.type!r}{index})"
+
+
+def _find(name: str) -> Device:
+    """The device of a name not seen before.  `plugins.lock` is held."""
+    parts = re.fullmatch(r"([^\W\d][\w.-]*)(?::([0-9]+))?", name)
+    if parts is None:
+        raise DeviceError(f"device: {name!r} names no device; write it as 'numpy' or 'numpy:0'")
+    kind, index = parts[1], int(parts[2] or 0)
+    loaded = plugins.load(kind)
+    if index >= loaded.devices:
+        last = loaded.devices - 1
+        have = "1 device" if last == 0 else f"{loaded.devices} devices"
+        raise DeviceError(f"device: {name!r} is not there; {kind} has {have}, the last is {last}")
+    proper = f"{kind}:{index}" if index else kind
+    place = _places.get(proper) or _furnish(proper, loaded.backend, index)
+    _places[proper] = _places[name] = place
+    return place
+
+
+def _furnish(name: str, backend: Backend, index: int) -> Device:
+    """A new device with its table of kernels."""
+    place = object.__new__(Device)
+    place.name, place.backend, place.index = name, backend, index
+    place.array, place.lift, place.host = backend.array, backend.lift, backend.host
+    place.fallbacks = Counter()
+    place.kernels = {op: _guarded(place, op, kernel) for op, kernel in backend.kernels.items()}
+    for op in operations.values():
+        if not op.has_body and op.name not in place.kernels:
+            place.kernels[op.name] = partial(_fall_back, place, op)
+    return place
+
+
+def _guarded(place: Device, name: str, kernel: Kernel) -> Kernel:
+    """The kernel behind what it does not check; a composite's body explains its failures."""
+    op = operations.get(name)
+    if op is None or op.has_body:
+        return kernel
+    if "dtype" in op.params and place.backend.capabilities.dtypes != EVERY_DTYPE:
+        kernel = _typed(place, op, kernel)
+    return kernel if name in place.backend.self_checking else checked(op, kernel)
+
+
+def _typed(place: Device, op: Operation, kernel: Kernel) -> Kernel:
+    """The kernel, refusing to make what the device cannot hold."""
+    at = len(op.inputs) + op.params.index("dtype")
+
+    def run(*given: Any) -> Array:
+        place.accept(op.name, given[at])
+        return kernel(*given)
+
+    return run
+
+
+def _fall_back(place: Device, op: Operation, *given: Any, **params: Any) -> Array:
+    """Compute on the reference backend what this device has no kernel for, and count it."""
+    if strict():
+        raise DeviceError(
+            f"{op.name}: device {place} has no kernel for it; move the input with "
+            f".to({plugins.REFERENCE!r}), or unset RUSHLIGHT_STRICT to have that done unseen"
+        )
+    place.fallbacks[op.name] += 1
+    home = Device(plugins.REFERENCE)
+    count = len(given) if op.variadic else len(op.inputs)
+    inputs = [home.put(place.get(x)) if hasattr(x, "shape") else x for x in given[:count]]
+    return place.put(home.get(home.kernels[op.name](*inputs, *given[count:], **params)))
+
+
+def strict() -> bool:
+    """Whether RUSHLIGHT_STRICT asks that nothing be done unseen."""
+    return os.environ.get("RUSHLIGHT_STRICT", "0") not in {"", "0"}
+
+
+@cache
+def default() -> Device:
+    """Where tensors are made that name no device: RUSHLIGHT_DEVICE, read once, or the reference."""
+    named = os.environ.get("RUSHLIGHT_DEVICE")
+    try:
+        return Device(named or plugins.REFERENCE)
+    except (BackendUnavailable, DeviceError) as error:
+        error.add_note(f"asked for by RUSHLIGHT_DEVICE={named}")
+        raise
+
+
+def resolve(device: str | Device | None = None) -> Device:
+    """The device meant: the argument, the innermost `with`, RUSHLIGHT_DEVICE, or the reference."""
+    if device is None:
+        chosen = _chosen.get()
+        return chosen[-1] if chosen else default()
+    return device if isinstance(device, Device) else Device(device)
+
+
+class DeviceInfo(NamedTuple):
+    """What is known of one backend.
+
+    reason: why it is not available, in one sentence; None if it is.
+    count: of its devices; 0 if it is not available.
+    distribution, version: of the package that provides it; of several, joined by "and".
+    fallbacks: how often each operation ran on the reference backend, for want of a kernel.
+    """
+
+    name: str
+    available: bool
+    reason: str | None
+    count: int  # type: ignore[assignment]  # the method of tuples is not missed
+    distribution: str
+    version: str
+    fallbacks: Mapping[str, int]
+
+
+def devices() -> list[DeviceInfo]:
+    """Every backend that is installed, the reference first; loads each, and raises for none."""
+    found, _ = plugins.sources()
+    found.setdefault(plugins.REFERENCE, [])  # there even if the package runs uninstalled
+    return [_info(name, found[name]) for name in sorted(found, key=_reference_first)]
+
+
+def _reference_first(name: str) -> tuple[bool, str]:
+    return name != plugins.REFERENCE, name
+
+
+def _info(name: str, given: list[plugins.Source]) -> DeviceInfo:
+    distribution = " and ".join(source.distribution for source in given)
+    version = " and ".join(source.version for source in given)
+    try:
+        loaded = plugins.load(name)
+    except BackendUnavailable as error:
+        return DeviceInfo(name, False, str(error), 0, distribution, version, {})
+    fallbacks: Counter[str] = Counter()
+    for place in set(_places.values()):
+        if place.backend is loaded.backend:
+            fallbacks += place.fallbacks
+    return DeviceInfo(name, True, None, loaded.devices, distribution, version, dict(fallbacks))

@@ -1,0 +1,283 @@
+"""Finding backends, and keeping a broken one from harming the rest.
+
+Knows no backend but the reference.  A backend is an entry point of the group `rushlight.backends`;
+its name is the backend's name and the word before the colon of its devices.  The module that it
+points to answers two pluggy hooks, both once, when a device of that name is first asked for:
+
+    @hookimpl
+    def rushlight_probe() -> str | None: ...  # why it cannot run here; imports nothing heavy
+    @hookimpl
+    def rushlight_backend() -> Backend: ...
+
+Each plug-in is loaded alone, into a manager of its own: one hook call over all of them would lose
+every good one behind a bad one.  Nor is pluggy's own search used: it reads the entry points of all
+distributions that are installed, and one malformed file among them would end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .backend import PROTOCOL, Backend
+from .errors import BackendUnavailable
+from .op import operations
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
+GROUP = "rushlight.backends"
+REFERENCE = "numpy"
+REPORT = "report it to its authors"
+
+
+class Hooks:
+    """What a plug-in may answer."""
+
+    @staticmethod
+    def rushlight_probe() -> str | None:
+        """Why the backend cannot run on this machine, as one sentence; None if it can."""
+
+    @staticmethod
+    def rushlight_backend() -> Backend | None:
+        """The backend."""
+
+
+class Source(NamedTuple):
+    """An entry point, and the distribution that states it."""
+
+    entry: EntryPoint
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+class Loaded(NamedTuple):
+    """A backend that runs here, and how many devices it has."""
+
+    backend: Backend
+    devices: int
+
+
+class Refused(NamedTuple):
+    """Why a backend does not run here, in one sentence; and the exception behind it."""
+
+    reason: str
+    cause: BaseException | None
+
+
+_known: dict[str, Loaded | Refused] = {}
+_loading: set[str] = set()
+lock = RLock()  # one for plug-ins and devices: a plug-in may ask for a device while it is imported
+
+
+def load(name: str) -> Loaded:
+    """The backend of this name, loaded on first use.
+
+    Raises: BackendUnavailable; at once if it failed before.  Only a name that is not installed is
+    looked for again, so that what was installed meanwhile is found.
+    """
+    known = _known.get(name)
+    if known is None:
+        with lock:
+            known = _known.get(name) or _load(name)
+    if isinstance(known, Refused):
+        raise BackendUnavailable(known.reason) from known.cause
+    return known
+
+
+def _load(name: str) -> Loaded | Refused:
+    if name in _loading:
+        text = "asked for itself while it was loading; ask later than at import"
+        return Refused(f"backend {name}: {text}", None)
+    found, unreadable = ({}, []) if name == REFERENCE else sources()
+    if name != REFERENCE and name not in found:
+        return Refused(_not_installed(name, list(found), unreadable), None)
+    _loading.add(name)
+    try:
+        _known[name] = _reference() if name == REFERENCE else _open(name, found[name])
+    except BackendUnavailable as error:
+        _known[name] = Refused(str(error), error.__cause__)
+    finally:
+        _loading.discard(name)
+    return _known[name]
+
+
+def _reference() -> Loaded:
+    from .reference import rushlight_backend
+
+    backend = rushlight_backend()
+    return Loaded(backend, backend.count())
+
+
+def _open(name: str, given: list[Source]) -> Loaded:
+    """Import the plug-in, ask its hooks, examine their answer.  Raises: BackendUnavailable."""
+    if len(given) > 1:
+        who = " and ".join(map(str, given))
+        raise _unavailable(name, f"provided twice, by {who}; uninstall one of them")
+    (source,) = given
+    ask = _hooks(name, source)
+    reason = ask("rushlight_probe")
+    if reason is not None:
+        raise _unavailable(name, one_line(reason))
+    backend = ask("rushlight_backend")
+    if not isinstance(backend, Backend):
+        kind = type(backend).__name__
+        raise _unavailable(
+            name,
+            f"rushlight_backend of {source} returned {kind}, no rushlight.extend.Backend; {REPORT}",
+        )
+    _examine(name, source, backend)
+    devices = _isolated(name, f"count of {source} raised", REPORT, backend.count)
+    if not isinstance(devices, int) or devices < 1:
+        raise _unavailable(name, f"{source} finds no device on this machine")
+    return Loaded(backend, devices)
+
+
+def _hooks(name: str, source: Source) -> Callable[[str], Any]:
+    """A function that asks a hook of this plug-in alone.  Raises: BackendUnavailable."""
+    import pluggy
+
+    advice = "repair it or uninstall it"
+    module = _isolated(name, f"{source} failed to import", advice, source.entry.load)
+    _mark_hooks()
+    manager = pluggy.PluginManager("rushlight")
+    manager.add_hookspecs(Hooks)
+    try:
+        manager.register(module, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        text = f"{source} states its hooks wrongly ({one_line(error)}); {REPORT}"
+        raise _unavailable(name, text) from error
+    if not manager.hook.rushlight_backend.get_hookimpls():
+        raise _unavailable(
+            name, f"{source} has no hook rushlight_backend; mark it with rushlight.extend.hookimpl"
+        )
+
+    def ask(hook: str) -> Any:
+        return _isolated(name, f"{hook} of {source} raised", REPORT, getattr(manager.hook, hook))
+
+    return ask
+
+
+@cache
+def _mark_hooks() -> None:
+    """Declare the hooks; not where they are written, since pluggy is imported on first need."""
+    import pluggy
+
+    mark = pluggy.HookspecMarker("rushlight")
+    for hook in (Hooks.rushlight_probe, Hooks.rushlight_backend):
+        mark(hook, firstresult=True)
+
+
+def _isolated(name: str, what: str, advice: str, call: Callable[[], Any]) -> Any:
+    """call(), whose failure of any kind is the plug-in's and not the program's.
+
+    Raises: BackendUnavailable `backend <name>: <what> (<error>); <advice>`.
+    """
+    try:
+        return call()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in that calls sys.exit() must not end its host
+        told = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
+        raise _unavailable(name, f"{what} ({told}); {advice}") from error
+
+
+def _examine(name: str, source: Source, backend: Backend) -> None:
+    """Raises: BackendUnavailable if the backend is not what its entry point says it is."""
+    for needed in ("name", "protocol", "kernels"):
+        if not hasattr(backend, needed):
+            raise _unavailable(name, f"the backend of {source} has no {needed}; {REPORT}")
+    if backend.name != name:
+        raise _unavailable(
+            name,
+            f"{source} returned a backend named {backend.name!r}; "
+            "make its name equal to that of its entry point",
+        )
+    _examine_protocol(name, source, backend.protocol)
+    missing = sorted(op for op in required_kernels() if op not in backend.kernels)
+    if missing:
+        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        shown = ", ".join(missing[:8]) + more
+        raise _unavailable(name, f"{source} has no kernel for {shown}; upgrade it or add them")
+
+
+def _examine_protocol(name: str, source: Source, protocol: object) -> None:
+    match protocol:
+        case (int(major), int(minor)):
+            pass
+        case _:
+            text = f"{source} states protocol {protocol!r}; it is two numbers, as in (1, 0)"
+            raise _unavailable(name, text)
+    if major == PROTOCOL[0] and minor <= PROTOCOL[1]:
+        return
+    older = source.distribution if major < PROTOCOL[0] else "rushlight"
+    raise _unavailable(
+        name,
+        f"{source} is written for protocol {major}.{minor}, this rushlight speaks "
+        f"{PROTOCOL[0]}.{PROTOCOL[1]}; run: pip install --upgrade {older}",
+    )
+
+
+def required_kernels() -> list[str]:
+    """The operations of which every backend has a kernel."""
+    return [op.name for op in operations.values() if op.required and not op.has_body]
+
+
+def _not_installed(name: str, found: list[str], unreadable: list[str]) -> str:
+    from difflib import get_close_matches
+
+    there = sorted({REFERENCE, *found})
+    close = get_close_matches(name, there, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    broken = f"; entry points that cannot be read: {', '.join(unreadable)}" if unreadable else ""
+    return (
+        f"backend {name}: not installed; choose from {', '.join(there)}{hint}, "
+        f"or run: pip install rushlight-{name}{broken}"
+    )
+
+
+def _unavailable(name: str, text: str) -> BackendUnavailable:
+    return BackendUnavailable(f"backend {name}: {text}")
+
+
+def sources() -> tuple[dict[str, list[Source]], list[str]]:
+    """The installed backends, by name; and the distributions with malformed entry points."""
+    from importlib.metadata import distributions
+
+    found: dict[str, list[Source]] = {}
+    unreadable: list[str] = []
+    seen: set[str] = set()
+    for distribution in distributions():
+        label, version = _identity(distribution)
+        proper = label.lower().replace("_", "-").replace(".", "-")
+        if proper in seen:  # an earlier folder of sys.path has the same distribution
+            continue
+        seen.add(proper)
+        try:
+            entries = distribution.entry_points.select(group=GROUP)
+        except (TypeError, ValueError, OSError):  # what importlib.metadata raises on such a file
+            unreadable.append(label)
+            continue
+        for entry in entries:
+            found.setdefault(entry.name, []).append(Source(entry, label, version))
+    return found, unreadable
+
+
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Name and version, also of a distribution whose metadata lacks them."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    header = text.split("\n\n")[0].splitlines()
+    fields = dict(line.split(": ", 1) for line in header if ": " in line)
+    return fields.get("Name", "a distribution without a name"), fields.get("Version", "?")
+
+
+def one_line(told: object) -> str:
+    """The text of an error or a reason, on one line of bounded length."""
+    text = " ".join(str(told).split()).rstrip(".")
+    return text if len(text) <= 300 else text[:297] + "..."
