@@ -80,6 +80,12 @@ def test_readme_begins_with_the_two_commands():
     assert "nox" in check
 
 
+def test_each_package_ships_the_licence():
+    licence = (ROOT / "LICENSE").read_text("utf-8")
+    packages = [path.parent for path in ROOT.glob("packages/*/pyproject.toml")]
+    assert {(path / "LICENSE").read_text("utf-8") for path in packages} == {licence}
+
+
 def test_a_planted_broken_link_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# One heading, here\n[a](#one-heading-here) [b](#two) [c](page.md) [d](no.md)")
