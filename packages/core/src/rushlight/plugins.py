@@ -17,7 +17,7 @@ distributions that are installed, and one malformed file among them would end it
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -147,12 +147,12 @@ def _hooks(name: str, source: Source) -> Callable[[str], Any]:
     _mark_hooks()
     manager = pluggy.PluginManager("rushlight")
     manager.add_hookspecs(Hooks)
-    try:
+
+    def register() -> None:
         manager.register(module, name=name)
         manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        text = f"{source} states its hooks wrongly ({one_line(error)}); {REPORT}"
-        raise _unavailable(name, text) from error
+
+    _isolated(name, f"{source} states its hooks wrongly", REPORT, register)
     if not manager.hook.rushlight_backend.get_hookimpls():
         raise _unavailable(
             name, f"{source} has no hook rushlight_backend; mark it with rushlight.extend.hookimpl"
@@ -190,17 +190,20 @@ def _isolated(name: str, what: str, advice: str, call: Callable[[], Any]) -> Any
 
 def _examine(name: str, source: Source, backend: Backend) -> None:
     """Raises: BackendUnavailable if the backend is not what its entry point says it is."""
+    stated: dict[str, Any] = {}
     for needed in ("name", "protocol", "kernels"):
-        if not hasattr(backend, needed):
+        what = f"{needed} of the backend of {source} raised"
+        stated[needed] = _isolated(name, what, REPORT, partial(getattr, backend, needed, None))
+        if stated[needed] is None:
             raise _unavailable(name, f"the backend of {source} has no {needed}; {REPORT}")
-    if backend.name != name:
+    if stated["name"] != name:
         raise _unavailable(
             name,
-            f"{source} returned a backend named {backend.name!r}; "
+            f"{source} returned a backend named {stated['name']!r}; "
             "make its name equal to that of its entry point",
         )
-    _examine_protocol(name, source, backend.protocol)
-    missing = sorted(op for op in required_kernels() if op not in backend.kernels)
+    _examine_protocol(name, source, stated["protocol"])
+    missing = sorted(op for op in required_kernels() if op not in stated["kernels"])
     if missing:
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         shown = ", ".join(missing[:8]) + more

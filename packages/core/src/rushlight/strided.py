@@ -107,7 +107,7 @@ def packed(shape: Shape) -> Shape:
 
 
 def refolded(shape: Shape, strides: Shape, to: Shape) -> Shape | None:
-    """Strides by which shape `to` has the same elements in the same order; None if there are none."""
+    """Strides by which shape `to` has the same elements in the same order; None without any."""
     if 0 in shape:
         return packed(to)
     runs: list[tuple[int, int]] = []  # axes that step as one, as (length, stride), first axis first

@@ -1,0 +1,107 @@
+"""All that the author of a backend or of an operation may import.
+
+For the author of a backend, who states an entry point in the group `rushlight.backends`:
+
+- `Backend`, or one that begins further on: `HostBackend` if its arrays are numpy's,
+  `StridedBackend` (of `StridedArray`) if its kernels work on raw buffers.
+- `hookimpl`, which marks `rushlight_probe` and `rushlight_backend` in the entry point's module.
+- `Capabilities`, `MemoryStats`, `FusionPolicy`: what a backend may tell of itself.
+- `required_kernels()`: the names that its table must have; `Kernel`, `Array`: for annotations.
+
+For the author of an operation: `primitive`, `composite`, and `ops` to state it with.
+
+For both: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
+"""
+
+from __future__ import annotations
+
+from pluggy import HookimplMarker
+
+from . import ops
+from .backend import (
+    PROTOCOL,
+    Array,
+    Backend,
+    Capabilities,
+    FusionPolicy,
+    HostBackend,
+    Kernel,
+    MemoryStats,
+)
+from .dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    bool_,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint32,
+)
+from .errors import (
+    BackendUnavailable,
+    ContractError,
+    DeviceError,
+    IndexOutOfRange,
+    KernelFailed,
+    OutOfMemory,
+    RushlightError,
+)
+from .op import Composite, Operation, Primitive, composite, operations, primitive
+from .plugins import GROUP, required_kernels
+from .spec import Shape, Spec, broadcast, size
+from .strided import StridedArray, StridedBackend
+
+hookimpl = HookimplMarker("rushlight")
+
+__all__ = [
+    "GROUP",
+    "PROTOCOL",
+    "Array",
+    "Backend",
+    "BackendUnavailable",
+    "Capabilities",
+    "Composite",
+    "ContractError",
+    "DType",
+    "DeviceError",
+    "FusionPolicy",
+    "HostBackend",
+    "IndexOutOfRange",
+    "Kernel",
+    "KernelFailed",
+    "MemoryStats",
+    "Operation",
+    "OutOfMemory",
+    "Primitive",
+    "RushlightError",
+    "Shape",
+    "Spec",
+    "StridedArray",
+    "StridedBackend",
+    "as_dtype",
+    "bfloat16",
+    "bool_",
+    "broadcast",
+    "composite",
+    "float16",
+    "float32",
+    "float64",
+    "hookimpl",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "operations",
+    "ops",
+    "primitive",
+    "required_kernels",
+    "size",
+    "uint8",
+    "uint32",
+]

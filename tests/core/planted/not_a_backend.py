@@ -1,0 +1,8 @@
+"""A plug-in that returns something else."""
+
+from rushlight.extend import hookimpl
+
+
+@hookimpl
+def rushlight_backend():
+    return 42
