@@ -1,0 +1,121 @@
+"""Differentiation as users ask for it: backward, grad, Function, gradcheck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import ops
+from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
+from ..errors import ContractError, NoGradient
+from ..node import Leaf, Node
+from ..tensor import Tensor
+from .check import gradcheck
+from .custom import Function, Parts
+from .tape import walk
+
+__all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "no_grad", "set_grad_enabled"]
+
+
+def mend(g: Any, node: Node) -> Any:
+    """g summed over the axes along which the node's result was stretched, in its element type."""
+    if isinstance(g, Parts):
+        return g
+    shape = g._data.shape
+    if shape != node.shape:
+        lead = len(shape) - len(node.shape)
+        g = ops.sum(g, tuple(range(lead)), False) if lead else g
+        stretched = tuple([i for i, n in enumerate(node.shape) if n != g.shape[i]])
+        g = ops.sum(g, stretched, True) if stretched else g
+    return g if g._data.dtype is node.dtype else ops.cast(g, node.dtype)
+
+
+def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[tuple[Node, Tensor]]:
+    """Where a walk begins, with cotangents.  Raises: NoGradient, ContractError."""
+    roots = []
+    if len(outputs) != len(given):
+        raise ContractError(f"{op}: {len(given)} cotangents for {len(outputs)} outputs; give one for each")
+    for x, g in zip(outputs, given, strict=True):
+        if x._node is None:
+            raise NoGradient(
+                f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is computed from"
+            )
+        if g is None:
+            if x.numel() != 1:
+                raise NoGradient(f"{op}: {x.spec} is not one number; sum it, or give its cotangent")
+            g = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+        elif g.shape != x.shape:
+            raise ContractError(f"{op}: cotangent {g.spec} for {x.spec}; give it the same shape")
+        roots.append((x._node, g))
+    return roots
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add d tensors / d leaf to the .grad of every leaf that asks.
+
+    grad_tensors: cotangents of the tensors, which need none if they have one element.
+    Raises: NoGradient if a tensor asks for none, or the tape was used up.
+    """
+    outputs, given = paired(tensors, grad_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    with interpreting(interpreter.get().quiet(create_graph)):
+        roots = rooted("backward", outputs, given)
+        for node, g in walk(roots, mend, keep=keep).items():
+            leaf = node.tensor() if isinstance(node, Leaf) else None
+            if leaf is not None:
+                accumulate(leaf, g)
+
+
+def accumulate(leaf: Tensor, g: Tensor) -> None:
+    """Add g to the leaf's .grad, after its hooks."""
+    for hook in tuple(getattr(leaf, "_hooks", {}).values()):
+        shown = hook(g)
+        g = g if shown is None else shown
+    before = leaf.grad
+    leaf.grad = g if before is None else before + g
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """d outputs / d inputs, one for each input; with create_graph, differentiable.
+
+    inputs: leaves or computed tensors; only what leads to them is visited.
+    Raises: NoGradient if an input requires none, or, unless allow_unused, if outputs do not depend on it.
+    """
+    outputs, given = paired(outputs, grad_outputs)
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    nodes = []
+    for x in wanted:
+        if x._node is None:
+            raise NoGradient(f"grad: input {x.spec} does not require a gradient; set requires_grad before it is used")
+        nodes.append(x._node)
+    keep = create_graph if retain_graph is None else retain_graph
+    with interpreting(interpreter.get().quiet(create_graph)):
+        roots = rooted("grad", outputs, given)
+        ends = walk(roots, mend, targets=set(nodes), prune=True, keep=keep)
+    if not allow_unused:
+        for x in wanted:
+            if x._node not in ends:
+                raise NoGradient(
+                    f"grad: the outputs do not depend on input {x.spec}; pass allow_unused=True to get None"
+                )
+    return tuple([ends.get(node) for node in nodes])
+
+
+def paired(tensors: Any, given: Any) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+    """Tensors and their cotangents as two sequences."""
+    outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if given is None:
+        return outputs, [None] * len(outputs)
+    return outputs, [given] if isinstance(given, Tensor) else list(given)

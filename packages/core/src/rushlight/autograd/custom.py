@@ -1,0 +1,151 @@
+"""Function: an operation of the user's own, as PyTorch's autograd.Function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import straight
+from ..eager import interpreter, interpreting
+from ..errors import ContractError, StaleValue
+from ..node import Node
+from ..tensor import Tensor
+
+
+class Context:
+    """What `forward` leaves for `backward`: `save_for_backward`, `saved_tensors`, any attribute."""
+
+    needs_input_grad: tuple[bool, ...]
+
+    def __init__(self) -> None:
+        self._saved: tuple[tuple[Any, Any], ...] = ()
+        self._constant: tuple[Tensor, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors; backward finds them in `saved_tensors`, and is told if one was assigned since."""
+        mode: Any = straight.current()
+        self._saved = tuple([(x, None if x is None else mode.read(x)) for x in tensors])
+
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        """No gradient is asked of these outputs."""
+        self._constant = outputs
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What was saved.  Raises: StaleValue if one was assigned in place since."""
+        mode: Any = straight.current()
+        for x, used in self._saved:
+            if x is not None and mode.read(x) is not used:
+                raise StaleValue(
+                    f"backward: a saved tensor {x.spec} was assigned in place since; save its clone() instead"
+                )
+        return tuple([x for x, _ in self._saved])
+
+
+class Function:
+    """A differentiable function in Python: derive, state `forward` and `backward`, call `apply`.
+
+    forward(ctx, *args) computes on tensors of which no gradient is asked; backward(ctx, *cotangents)
+    returns one cotangent per argument, None where there is none.
+
+    >>> class Square(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return g * x * 2
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        """The result: a tensor or a tuple of tensors."""
+        raise NotImplementedError("state forward(ctx, *args)")
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        """The cotangents of the arguments, given those of the results."""
+        raise NotImplementedError("state backward(ctx, *cotangents)")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """forward(ctx, *args), remembered for gradients."""
+        ctx = Context()
+        mode = interpreter.get()
+        edges = tuple([x._node if isinstance(x, Tensor) else None for x in args])
+        ctx.needs_input_grad = tuple([edge is not None for edge in edges])
+        with interpreting(mode.quiet(False)):
+            made = cls.forward(ctx, *args, **kwargs)
+        results = made if isinstance(made, tuple) else (made,)
+        if not (mode.recording and any(ctx.needs_input_grad)):
+            return made
+        outputs = [fresh(x) if isinstance(x, Tensor) else x for x in results]
+        remember(cls, ctx, edges, outputs, [any(x is c for c in ctx._constant) for x in results])
+        return tuple(outputs) if isinstance(made, tuple) else outputs[0]
+
+
+def fresh(x: Tensor) -> Tensor:
+    """The result as a tensor of its own, even if forward returned an argument."""
+    z = Tensor()
+    z._data, z.device, z._node = x._data, x.device, None
+    return z
+
+
+class Applied:
+    """The operation of one application: all cotangents of its results arrive together."""
+
+    def __init__(self, function: type[Function], ctx: Context) -> None:
+        self.function, self.ctx = function, ctx
+        self.name = function.__name__
+
+    def cotangents(self, node: Node, g: Any) -> tuple[Any, ...]:
+        """One cotangent per argument.  Raises: ContractError if backward returns another number of them."""
+        arrived = g.parts if isinstance(g, Parts) else (g,)
+        given = self.function.backward(self.ctx, *arrived)
+        given = given if isinstance(given, tuple) else (given,)
+        if len(given) != len(node.edges):
+            raise ContractError(
+                f"{self.name}.backward: {len(given)} cotangents for {len(node.edges)} arguments of forward; "
+                f"return one for each, None where there is none"
+            )
+        return given
+
+
+class Parts:
+    """Cotangents of several results of one application, some of them perhaps absent."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+
+    def __add__(self, other: Parts) -> Parts:
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Parts(tuple([y if x is None else x if y is None else x + y for x, y in pairs]))
+
+
+class Part:
+    """The operation of one of several results: hands its cotangent on, in its place."""
+
+    def __init__(self, name: str, i: int, count: int) -> None:
+        self.name, self.i, self.count = name, i, count
+
+    def cotangents(self, node: Node, g: Any) -> tuple[Parts]:
+        """g among absent ones."""
+        return (Parts(tuple([g if i == self.i else None for i in range(self.count)])),)
+
+
+def remember(
+    cls: type[Function], ctx: Context, edges: tuple[Any, ...], outputs: list[Any], constant: list[bool]
+) -> None:
+    """Put the application on the tape: one node, or for several results one node behind one for each."""
+    whole = Node()
+    whole.op, whole.edges = Applied(cls, ctx), edges
+    whole.shape, whole.dtype = outputs[0].shape, outputs[0].dtype
+    if len(outputs) == 1:
+        outputs[0]._node = None if constant[0] else whole
+        return
+    for i, z in enumerate(outputs):
+        if isinstance(z, Tensor) and z.is_floating_point() and not constant[i]:
+            z._node = node = Node()
+            node.op, node.edges = Part(cls.__name__, i, len(outputs)), (whole,)
+            node.shape, node.dtype = z.shape, z.dtype

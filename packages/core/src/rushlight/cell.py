@@ -1,0 +1,105 @@
+"""Cell: a Python number that may change between calls of a compiled function.  Knows no tensor.
+
+A learning rate, a step count, the counter of a random stream.  In eager a Cell is just a number; in a
+trace it is read at each call, as a symbolic `Number`, and what was assigned is written back.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from . import straight
+from .errors import TracingError
+
+
+class Recorder(Protocol):
+    """What a trace does for the numbers in it."""
+
+    def read_cell(self, cell: Cell) -> Any: ...
+    def assign_cell(self, cell: Cell, value: Any) -> None: ...
+    def number(self, how: str, x: Any, y: Any) -> Number: ...
+    def guard(self, number: Number, how: str, other: Any) -> bool: ...
+
+
+class Cell:
+    """A number read and written through `.value`."""
+
+    __slots__ = ("__weakref__", "held")
+
+    def __init__(self, value: Any) -> None:
+        self.held = value
+
+    @property
+    def value(self) -> Any:
+        """The number; while tracing, a symbolic one on which arithmetic works."""
+        mode: Any = straight.current()
+        return self.held if mode.eager else mode.read_cell(self)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        mode: Any = straight.current()
+        if mode.eager:
+            self.held = value
+        else:
+            mode.assign_cell(self, value)
+
+    def __repr__(self) -> str:
+        return f"Cell({self.held})"
+
+
+class Number:
+    """A number to be: what a Cell holds while tracing.
+
+    Arithmetic is written down and done in Python's own numbers at each call.  A comparison is decided by
+    the present value and becomes a guard: when its outcome changes, the function is traced again.
+    """
+
+    __slots__ = ("kind", "recorder")
+
+    def __init__(self, recorder: Recorder, kind: type) -> None:
+        self.recorder, self.kind = recorder, kind
+
+    def __bool__(self) -> bool:
+        return self.recorder.guard(self, "ne", 0)
+
+    def __float__(self) -> float:
+        raise TracingError(
+            "float: a number that changes between calls has no fixed value while tracing; compute with it "
+            "as it is, or read it outside of the compiled function"
+        )
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+def arithmetic(how: str, *, reflected: bool = False) -> Callable[[Number, Any], Any]:
+    def method(self: Number, other: Any) -> Any:
+        if not isinstance(other, (bool, int, float, Number)):
+            return NotImplemented
+        return self.recorder.number(how, *((other, self) if reflected else (self, other)))
+
+    return method
+
+
+def comparison(how: str) -> Callable[[Number, Any], Any]:
+    def method(self: Number, other: Any) -> Any:
+        if not isinstance(other, (bool, int, float)):
+            return NotImplemented
+        return self.recorder.guard(self, how, other)
+
+    return method
+
+
+for _how in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Number, f"__{_how}__", arithmetic(_how))
+    setattr(Number, f"__r{_how}__", arithmetic(_how, reflected=True))
+for _how in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Number, f"__{_how}__", comparison(_how))
+Number.__neg__ = lambda self: 0 - self  # type: ignore[attr-defined]
+
+
+def compute(how: str, x: Any, y: Any) -> Any:
+    """The arithmetic or comparison of that name, on numbers."""
+    return getattr(operator, how)(x, y)

@@ -1,0 +1,111 @@
+"""Element types and how they meet: PyTorch's promotion.  Knows no tensor and no operation.
+
+An element type *is* numpy's dtype object: there is one object per type, so `is` compares them, no
+backend has to translate them, and promotion costs the straight path of an operation nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .errors import ContractError
+
+DType = np.dtype[Any]
+
+bool_: DType = np.dtype("bool")
+uint8: DType = np.dtype("uint8")
+uint32: DType = np.dtype("uint32")
+int8: DType = np.dtype("int8")
+int16: DType = np.dtype("int16")
+int32: DType = np.dtype("int32")
+int64: DType = np.dtype("int64")
+float16: DType = np.dtype("float16")
+float32: DType = np.dtype("float32")
+float64: DType = np.dtype("float64")
+
+default_float = float32
+NUMBERS = (bool, int, float)
+
+INTEGER: set[DType] = {uint8, uint32, int8, int16, int32, int64}
+FLOATING: set[DType] = {float16, float32, float64}
+BY_NAME: dict[str, DType] = {d.name: d for d in (bool_, *INTEGER, *FLOATING)}
+ABSORBS: set[tuple[DType, type]] = set()  # the (type, number) pairs that keep the tensor's type
+
+
+def register(dtype: DType) -> DType:
+    """Let tensors hold this type; for bfloat16, which is known only once ml_dtypes is imported."""
+    for number in NUMBERS:
+        if promote_number(dtype, number) is dtype:
+            ABSORBS.add((dtype, number))
+    return dtype
+
+
+def bfloat16() -> DType:
+    """The bfloat16 type, from ml_dtypes, which is imported when first asked for."""
+    found = BY_NAME.get("bfloat16")
+    if found is None:
+        import ml_dtypes
+
+        found = np.dtype(ml_dtypes.bfloat16)
+        BY_NAME["bfloat16"] = found
+        FLOATING.add(found)
+        register(found)
+    return found
+
+
+def as_dtype(given: object) -> DType:
+    """The element type that a dtype, a name or a Python type stands for.
+
+    Raises: ContractError for a type that tensors cannot hold.
+    """
+    try:
+        name = {bool: "bool", int: "int64", float: "float32"}.get(given)  # type: ignore[call-overload]
+        name = name or np.dtype(given).name  # type: ignore[call-overload]
+    except TypeError:
+        name = str(given)
+    if name == "bfloat16":
+        return bfloat16()
+    if name not in BY_NAME:
+        known = ", ".join(sorted({*BY_NAME, "bfloat16"}))
+        raise ContractError(f"dtype: {given!r} is no element type; choose one of {known}")
+    return BY_NAME[name]
+
+
+def kind(dtype: DType) -> int:
+    """0 bool, 1 integer, 2 floating: only a higher kind of operand changes another's type."""
+    return 2 if dtype in FLOATING else 1 if dtype in INTEGER else 0
+
+
+@cache
+def promote(x: DType, y: DType) -> DType:
+    """The type in which two dimensioned tensors meet; a float is never widened by an integer."""
+    if kind(x) != kind(y):
+        return max(x, y, key=kind)
+    if x is not y and BY_NAME.get("bfloat16") in (x, y):
+        return float32 if float16 in (x, y) else max(x, y, key=lambda dtype: dtype.itemsize)
+    return as_dtype(np.promote_types(x, y))
+
+
+@cache
+def promote_number(dtype: DType, number: type) -> DType:
+    """The type of a tensor after meeting a Python number: only a higher kind of number changes it."""
+    rank = NUMBERS.index(number)
+    if rank <= kind(dtype):
+        return dtype
+    return default_float if number is float else int64
+
+
+def finfo(dtype: DType) -> Any:
+    """Machine limits of a floating type: eps, max, tiny, as numpy's finfo has them."""
+    if dtype is BY_NAME.get("bfloat16"):
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return np.finfo(dtype)
+
+
+for _dtype in tuple(BY_NAME.values()):
+    register(_dtype)

@@ -1,0 +1,263 @@
+"""The interpreter that runs an operation now, and remembers it on the tape if a gradient may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ContextDecorator, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from . import straight
+from .cell import Number
+from .device import Device
+from .errors import (
+    ContractError,
+    DeviceError,
+    IndexOutOfRange,
+    KernelFailed,
+    OutOfMemory,
+    RushlightError,
+    TracingError,
+)
+from .node import Node
+from .op import Interpreter, Operation
+from .spec import Spec
+from .tensor import Tensor
+
+Inputs = tuple[Any, ...]
+
+
+class Meaning:
+    """What calling an operation means, whoever interprets it: `run`, `read` and `assign` are left open."""
+
+    eager = False
+
+    def __init__(self, recording: bool) -> None:
+        self.recording = recording
+
+    def quiet(self, recording: bool) -> Any:
+        """This interpreter, remembering for gradients or not."""
+        raise NotImplementedError
+
+    def read(self, x: Tensor) -> Any:
+        """The data that x holds now."""
+        raise NotImplementedError
+
+    def run(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> Any:
+        """The data of the result (a tuple for several) by the device's kernel."""
+        raise NotImplementedError
+
+    def has_kernel(self, op: Operation, device: Device) -> bool:
+        """Whether the operation is run whole; if not, its body is."""
+        return op.name in device.kernels or not op.has_body
+
+    def apply(self, op: Operation, inputs: Inputs, params: Inputs, aside: bool = False) -> Any:
+        """The operation's result, and its node where a gradient is asked.
+
+        aside: return the stated residuals too, held constant: (result, *residuals).
+        """
+        device = place(self, op, inputs, params)
+        if op.promotes is not None:
+            inputs = op.promotes(*inputs)
+        asked = self.recording and not op.constant and any(asks(x) for x in inputs)
+        if not op.has_rule and op.has_body and (asked or not self.has_kernel(op, device)):
+            return op.statement(*inputs, **op.named(params))
+        residuals: tuple[Tensor, ...] = ()
+        if op.forward is not None and (asked or aside):
+            with interpreting(self.quiet(False)):
+                z, *kept = op.forward.call(*inputs, **op.named(params))
+            data, residuals = self.read(z), tuple(kept)
+        elif self.has_kernel(op, device):
+            data = self.run(op, device, inputs, params)
+        else:
+            with interpreting(self.quiet(False)):
+                made = op.statement(*inputs, **op.named(params))
+            if not asked:
+                return made
+            data = self.read(made)
+        if isinstance(data, tuple):
+            return tuple([part if part is None else wrap(part, device) for part in data])
+        z = wrap(data, device)
+        if asked:
+            z._node = node = Node()
+            node.op, node.params, node.residuals = op, params, residuals
+            node.edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+            node.shape, node.dtype = data.shape, data.dtype
+            node.specs = tuple([spec_of(x) for x in inputs])
+            keep = op.keeps(sum(1 << i for i, edge in enumerate(node.edges) if edge is not None))
+            last = len(op.inputs)  # the bit of all variadic inputs
+            node.inputs = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(inputs)])
+            node.used = tuple([self.read(x) if isinstance(x, Tensor) else x for x in node.inputs])
+            if op.keeps_result:
+                node.result = data
+        return (z, *residuals) if aside else z
+
+
+class Eager(Meaning):
+    """Runs the device's kernel now."""
+
+    eager = True
+
+    def quiet(self, recording: bool) -> Eager:
+        return RECORDING if recording else QUIET
+
+    def read(self, x: Tensor) -> Any:
+        return x._data
+
+    def assign(self, x: Tensor, value: Tensor) -> None:
+        x._data = value._data
+
+    def run(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> Any:
+        if not op.has_body:
+            op.contract(tuple([spec_of(x) for x in inputs]), params)
+        kernel = device.kernels[op.name]
+        data = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        try:
+            result = call(kernel, op, data, params)
+        except Warning:  # a user who made warnings errors gets the value that others get
+            import warnings
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = call(kernel, op, data, params)
+        except MemoryError as error:
+            raise OutOfMemory(f"{op.name}: no room on {device} for the result of {shown(inputs)}") from error
+        except RushlightError:
+            raise
+        except IndexError as error:
+            raise IndexOutOfRange(f"{op.name}: {error}; indices of {shown(inputs)}") from error
+        except Exception as error:  # whatever a plug-in's kernel raises becomes one kind of error
+            self.explain(op, inputs, params)
+            raise KernelFailed(
+                f"{op.name}: the kernel of {device} failed on {shown(inputs)}: {error}; "
+                f"please report it to the authors of that backend"
+            ) from error
+        if isinstance(result, tuple):
+            return tuple([part if part is None else device.lift(part) for part in result])
+        return device.lift(result)
+
+    def explain(self, op: Operation, inputs: Inputs, params: Inputs) -> None:
+        """If the inputs of a composite are at fault, its body says how."""
+        if op.has_body:
+            with interpreting(QUIET):
+                op.statement(*inputs, **op.named(params))
+
+
+def call(kernel: Callable[..., Any], op: Operation, data: Sequence[Any], params: Inputs) -> Any:
+    """Call a kernel: inputs, then parameters in the statement's order; after variadic inputs by name."""
+    if op.variadic:
+        return kernel(*data, **dict(zip(op.params, map(place_index, params), strict=True)))
+    return kernel(*data, *map(place_index, params))
+
+
+def place_index(param: Any) -> Any:
+    """A kernel is told its device by number."""
+    return param.index if isinstance(param, Device) else param
+
+
+def asks(x: Any) -> bool:
+    return isinstance(x, Tensor) and x._node is not None
+
+
+def spec_of(x: Any) -> Any:
+    return Spec(x._data.shape, x._data.dtype) if isinstance(x, Tensor) else x
+
+
+def shown(inputs: Inputs) -> str:
+    """Inputs as an error shows them."""
+    return ", ".join(str(spec_of(x)) for x in inputs)
+
+
+def wrap(data: Any, device: Device) -> Tensor:
+    """A tensor of this data, asking for no gradient."""
+    z = Tensor()
+    z._data, z.device, z._node = data, device, None
+    return z
+
+
+def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Device:
+    """The one device of the inputs, or the one given as a parameter."""
+    device: Device | None = None
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if device is None:
+                device = x.device
+            elif x.device is not device:
+                raise DeviceError(
+                    f"{op.name}: inputs on {device} and {x.device}; move one with .to({str(device)!r})"
+                )
+        elif isinstance(x, Number):
+            if mode.eager:
+                raise TracingError(f"{op.name}: a number of a finished trace; return it as a tensor instead")
+        elif x is not None and not isinstance(x, (bool, int, float)):
+            raise ContractError(
+                f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
+            )
+    for p in params:
+        if isinstance(p, Device):
+            device = p
+    if device is None:
+        raise ContractError(f"{op.name}: no tensor among the inputs; make one with rl.tensor()")
+    return device
+
+
+RECORDING, QUIET = Eager(recording=True), Eager(recording=False)
+interpreter: ContextVar[Any] = ContextVar("interpreter", default=RECORDING)
+straight.connect(Tensor, interpreter.get)
+
+
+@contextmanager
+def interpreting(value: Interpreter) -> Iterator[None]:
+    """Inside, operations mean what this interpreter says; this thread (or async task) only."""
+    token = interpreter.set(value)
+    try:
+        yield
+    finally:
+        interpreter.reset(token)
+
+
+class set_grad_enabled(ContextDecorator):
+    """Remember operations for gradients or not: at once, and as a context until its end.  This thread only."""
+
+    wanted: bool
+
+    def __init__(self, mode: bool) -> None:
+        self.wanted = mode
+        self.before = [interpreter.get()]
+        interpreter.set(self.before[0].quiet(mode))
+
+    def __enter__(self) -> None:
+        interpreter.set(interpreter.get().quiet(self.wanted))
+
+    def __exit__(self, *_: object) -> None:
+        interpreter.set(self.before[-1])
+
+
+class no_grad(ContextDecorator):
+    """Inside, nothing is remembered for gradients; this thread only.  Also a decorator."""
+
+    wanted = False
+
+    def __init__(self) -> None:
+        self.before: list[Any] = []
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in many threads
+
+    def __enter__(self) -> None:
+        self.before.append(interpreter.get())
+        interpreter.set(self.before[-1].quiet(self.wanted))
+
+    def __exit__(self, *_: object) -> None:
+        interpreter.set(self.before.pop())
+
+
+class enable_grad(no_grad):
+    """Inside, operations are remembered again; this thread only.  Also a decorator."""
+
+    wanted = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are remembered for gradients here."""
+    return bool(interpreter.get().recording)

@@ -1,0 +1,65 @@
+"""Every error that Rushlight raises on purpose.
+
+RushlightError
+├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
+├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
+├── IndexOutOfRange    an index beyond its axis                       (IndexError)
+├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
+├── StaleValue         a value needed by backward was assigned since  (RuntimeError)
+├── TracingError       a value was asked of a tensor that has none    (TypeError)
+├── OutOfMemory        the device has no room                         (RuntimeError)
+├── FileRefused        a file that is not what it should be           (ValueError)
+├── BackendUnavailable a plug-in that cannot run here, and why        (RuntimeError)
+├── KernelFailed       a kernel broke on what its contract allows     (RuntimeError)
+└── MissingExtra       an optional package is not installed           (ImportError)
+
+Each is also an instance of what PyTorch raises in its place, so handlers written for PyTorch work.
+"""
+
+
+class RushlightError(Exception):
+    """Base of every error that Rushlight raises on purpose."""
+
+
+class ContractError(RushlightError, ValueError, RuntimeError):
+    """Inputs that an operation does not accept."""
+
+
+class DeviceError(RushlightError, ValueError, RuntimeError):
+    """Inputs in different places, or a place that does not exist."""
+
+
+class IndexOutOfRange(RushlightError, IndexError):
+    """An index beyond the length of its axis."""
+
+
+class NoGradient(RushlightError, TypeError, RuntimeError):
+    """A gradient was asked of what has none."""
+
+
+class StaleValue(RushlightError, RuntimeError):
+    """A tensor that backward must read was assigned since it was used."""
+
+
+class TracingError(RushlightError, TypeError):
+    """A value was asked of a tensor that has none yet, because the program is being traced."""
+
+
+class OutOfMemory(RushlightError, RuntimeError):
+    """The device has no room for a result."""
+
+
+class FileRefused(RushlightError, ValueError):
+    """A file that is not what its reader expects."""
+
+
+class BackendUnavailable(RushlightError, RuntimeError):
+    """A backend that cannot be used here; the message is one sentence saying why."""
+
+
+class KernelFailed(RushlightError, RuntimeError):
+    """A kernel broke on inputs that its contract allows: a defect of the backend."""
+
+
+class MissingExtra(RushlightError, ImportError):
+    """An optional package is not installed; the message has the command that installs it."""

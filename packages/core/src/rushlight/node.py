@@ -1,0 +1,86 @@
+"""Node: one step of the tape.  Knows neither tensors nor operations; edges lead from results to inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+from weakref import ref
+
+
+class Differentiable(Protocol):
+    """What a node's `op` must be able to do."""
+
+    name: str
+
+    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
+        """One cotangent per edge, given the result's own; None where an edge is None or gets nothing."""
+
+
+class Node:
+    """How a result was made: only what the gradient rules of its operation read.
+
+    op: the operation, or any other `Differentiable`.
+    edges: for each input the node that made it, None where no gradient is asked.
+    shape, dtype: of the result; a cotangent that reaches this node is brought to them.
+    inputs, used: the inputs that rules read (None for others), and their data when they were used.
+    params: the operation's parameters, in order.
+    result: the result's data, set only if a rule reads it.
+    residuals: what the forward pass kept for the backward pass, set only if the operation states any.
+    """
+
+    # No __init__: an operation sets the slots itself, which costs a third of a call.
+    __slots__ = (
+        "__weakref__",
+        "dtype",
+        "edges",
+        "inputs",
+        "op",
+        "params",
+        "residuals",
+        "result",
+        "shape",
+        "specs",
+        "used",
+    )
+    op: Any
+    edges: tuple[Node | None, ...]
+    shape: tuple[int, ...]
+    dtype: Any
+    inputs: tuple[Any, ...]
+    used: tuple[Any, ...]
+    params: tuple[Any, ...]
+    result: Any
+    residuals: tuple[Any, ...]
+    specs: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The operation's name, as PyTorch's grad_fn.name()."""
+        return str(self.op.name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def spend(self) -> None:
+        """Forget everything: its backward pass was taken."""
+        self.op, self.edges, self.inputs, self.used = SPENT, (), (), ()
+        self.result, self.residuals = None, ()
+
+
+class Leaf(Node):
+    """Where a tape ends: a tensor whose gradient is asked for itself, held weakly."""
+
+    __slots__ = ("tensor",)
+    tensor: ref[Any]
+
+
+class Spent:
+    """The operation of a node whose backward pass was taken."""
+
+    name = "spent"
+
+    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
+        raise RuntimeError("unreachable: the walk refuses a spent node")
+
+
+SPENT = Spent()

@@ -1,0 +1,335 @@
+"""How an operation is stated: once, as a contract or in terms of others, with its gradient.
+
+Knows neither what is inside a tensor nor what a backend is: those meet in the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from . import straight
+from .errors import ContractError, NoGradient, StaleValue
+from .node import Node
+from .spec import Spec
+
+operations: dict[str, Operation] = {}
+Rule = Callable[..., Any]
+F = TypeVar("F", bound=Callable[..., Any])
+REMEMBERED = 4096  # contracts kept per operation; a program with more shapes than that starts afresh
+
+
+class Interpreter(Protocol):
+    """Gives meaning to operations: runs them, or writes them down."""
+
+    eager: bool
+    recording: bool
+
+    def apply(
+        self, op: Operation, inputs: tuple[Any, ...], params: tuple[Any, ...], aside: bool = False
+    ) -> Any:
+        """The operation's result, with everything that must be decided about it."""
+
+    def read(self, x: Any) -> Any:
+        """The data that tensor x holds now."""
+
+
+class Statement(Protocol):
+    """What `@primitive` and `@composite` make: a function that states, and is told, more about itself."""
+
+    op: Operation
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any: ...
+    def gradients(self, **rules: Rule | None) -> None: ...
+    def vjp(self, rule: F) -> F: ...
+    def residuals(self, *names: str) -> Callable[[F], F]: ...
+
+
+class Traits(NamedTuple):
+    """What a straight path must know of its operation."""
+
+    name: str
+    floating: bool
+    constant: bool
+    opens: bool
+    keeps_result: bool
+
+
+class Operation:
+    """A statement with its gradient.
+
+    name: of the statement; also the key of its kernel.
+    inputs, params: names of the tensor inputs (positional) and of the parameters (keyword-only).
+    promotes: brings the inputs to one element type; None: they must agree, and no number is taken.
+    floating: computes in floating point only.
+    constant: its result never asks for a gradient.
+    required: every backend has a kernel; else core computes it on the reference backend.
+    """
+
+    has_body = False  # whether the statement is made of operations
+
+    def __init__(
+        self,
+        statement: Callable[..., Any],
+        *,
+        name: str | None = None,
+        promotes: Callable[..., tuple[Any, ...]] | None = None,
+        floating: bool = False,
+        constant: bool = False,
+        required: bool = True,
+    ) -> None:
+        self.name = name or statement.__name__
+        self.statement = statement
+        self.promotes, self.floating, self.constant = promotes, floating, constant
+        self.required = required
+        code = statement.__code__
+        self.inputs = code.co_varnames[: code.co_argcount]
+        self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        self.variadic = code.co_varnames[code.co_argcount + len(self.params)] if code.co_flags & 4 else ""
+        self.given = statement.__kwdefaults__ or {}
+        self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
+        self.rules: dict[int, tuple[Rule, Any]] = {}
+        self.reads: dict[int, frozenset[str]] = {}  # what the rule of each input reads; -1: a joint rule
+        self.forward: Operation | None = None
+        self.backward: Operation | None = None
+        self.backward_reads: Callable[[Any], Any] = tuple
+        self.residuals: tuple[str, ...] = ()
+        self.contracts: dict[Any, Any] = {}
+        operations[self.name] = self
+        self.call: Any = None
+        self.settle()
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether a gradient is stated, rather than left to the body."""
+        return bool(self.reads)
+
+    @property
+    def keeps_result(self) -> bool:
+        """Whether a rule reads the result."""
+        return any("z" in names for names in self.reads.values())
+
+    @property
+    def traits(self) -> Traits:
+        """Of the straight path: `opens` if apply must decide when a gradient is asked."""
+        opens = self.forward is not None or (self.has_body and not self.has_rule)
+        return Traits(self.name, self.floating, self.constant, opens, self.keeps_result)
+
+    def settle(self) -> None:
+        """Make the function anew from what is stated so far; its identity stays."""
+        made = straight.path(self)
+        if self.call is None:
+            self.call = made
+            made.__doc__ = self.statement.__doc__
+            made.__module__ = self.statement.__module__
+            made.op, made.gradients, made.vjp = self, self.gradients, self.vjp  # type: ignore[attr-defined]
+            made.residuals = self.state_residuals  # type: ignore[attr-defined]
+        else:
+            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):  # type: ignore[attr-defined]
+                cell.cell_contents = new.cell_contents
+
+    def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
+        """Keyword parameters in the order of the statement, defaults filled in."""
+        if len(params) != len(self.params):
+            params = self.given | params
+        try:
+            values = tuple([params[name] for name in self.params])
+        except KeyError as missing:
+            raise TypeError(f"{self.name}() is missing the parameter {missing}") from None
+        if len(values) != len(params):
+            raise TypeError(f"{self.name}() takes {', '.join(self.params)}, got {', '.join(params)}")
+        return values
+
+    def named(self, params: Sequence[Any]) -> dict[str, Any]:
+        """Parameters by name."""
+        return dict(zip(self.params, params, strict=True))
+
+    # -- stating the gradient
+
+    @property
+    def environment(self) -> dict[str, int]:
+        """Where in a rule's environment each name that it may read stands."""
+        names = ["g", "", "z", "asked", "specs", *self.params, *self.inputs]
+        names += [self.variadic] if self.variadic else []
+        return {name: i for i, name in enumerate([*names, *self.residuals])}
+
+    def gradients(self, **rules: Rule | None) -> None:
+        """State one rule per input, run only if that input asks.
+
+        A rule names what it reads, and the tape keeps only that: `g` the cotangent of the result, `z` the
+        result, inputs and parameters by their names, and `x_shape` the shape of the rule's own input x.
+        None: no gradient flows to that input.  Rules need not undo broadcasting or conversion.
+        """
+        for name, rule in rules.items():
+            i = self.inputs.index(name)
+            self.reads[i] = frozenset(names_of(rule)) if rule else frozenset()
+            if rule:
+                self.rules[i] = (rule, self.picker(names_of(rule), {f"{name}_shape": 1}))
+        self.settle()
+
+    def vjp(self, rule: F) -> F:
+        """State the cotangents of all inputs together, where they share work.
+
+        The rule is itself stated as an operation `<name>.vjp`: what it reads of the step is positional
+        (g, z, inputs, residuals), parameters are keyword-only, among them `asked`, which inputs want a
+        cotangent, and `specs`, those of all inputs.  It returns one cotangent per input, or None.
+        """
+        self.reads[-1] = frozenset(names_of(rule))
+        self.backward = Composite(rule, name=f"{self.name}.vjp")
+        names = [*self.backward.inputs, *self.backward.params]
+        self.backward_reads = self.picker(names, {})
+        self.settle()
+        return rule
+
+    def state_residuals(self, *names: str) -> Callable[[F], F]:
+        """State the forward pass that also returns what the backward pass reads: (z, *residuals)."""
+
+        def state(statement: F) -> F:
+            self.residuals = names
+            self.forward = Composite(statement, name=f"{self.name}.fwd")
+            self.settle()
+            return statement
+
+        return state
+
+    def picker(self, names: Sequence[str], more: dict[str, int]) -> Callable[[Any], Any]:
+        """A function from the environment to the values of these names."""
+        where = self.environment | more
+        unknown = [name for name in names if name not in where]
+        if unknown:
+            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {sorted(where)}")
+        if len(names) == 1:
+            i = where[names[0]]
+            return lambda environment: (environment[i],)
+        return itemgetter(*[where[name] for name in names])
+
+    # -- what the tape keeps, and gives back
+
+    def keeps(self, asked: int) -> int:
+        """Which inputs (bits) the rules read when these inputs (bits) ask for a gradient."""
+        read = frozenset().union(
+            *(names for i, names in self.reads.items() if i < 0 or asked & (1 << i)), ()
+        )
+        names = (*self.inputs, self.variadic) if self.variadic else self.inputs
+        return sum(1 << i for i, name in enumerate(names) if name in read)
+
+    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
+        """One cotangent per edge of the node, by the stated rules."""
+        if not self.reads:
+            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
+        known = self.recall(node, g)
+        if self.backward is not None:
+            values = self.backward_reads((g, None, *known))
+            n = len(self.backward.inputs)
+            return straight.current().apply(self.backward, values[:n], values[n:])  # type: ignore[no-any-return]
+        out: list[Any] = []
+        for i, edge in enumerate(node.edges):
+            if edge is None or i not in self.rules:
+                out.append(None)
+            else:
+                rule, pick = self.rules[i]
+                out.append(rule(*pick((g, edge.shape, *known))))
+        return out
+
+    def recall(self, node: Node, g: Any) -> tuple[Any, ...]:
+        """The environment of the rules from `z` on, as the node kept it."""
+        mode = straight.current()
+        for x, used in zip(node.inputs, node.used, strict=True):
+            if used is not x and isinstance(x, straight.Tensor) and mode.read(x) is not used:
+                raise StaleValue(
+                    f"backward: {self.name} reads a {Spec(x.shape, x.dtype)} that was assigned in place since; "
+                    f"call backward() first, or use the tensor's clone()"
+                )
+        z = None
+        if self.keeps_result:
+            z = straight.Tensor()
+            z._data, z.device, z._node = node.result, g.device, node if mode.recording else None
+        fixed = len(self.inputs)
+        inputs = (*node.inputs[:fixed], node.inputs[fixed:]) if self.variadic else node.inputs
+        residuals: tuple[Any, ...] = ()
+        if self.forward is not None:
+            residuals = node.residuals
+            if mode.recording:  # they depend on the inputs, and so must their derivative
+                residuals = self.forward.call(*node.inputs, **self.named(node.params))[1:]
+        asked = tuple([edge is not None for edge in node.edges]) if self.backward else ()
+        specs = node.specs if "specs" in self.reads.get(-1, ()) else ()
+        return (z, asked, specs, *node.params, *inputs, *residuals)
+
+    def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
+        """The result, and the residuals as constants: (result, *residuals)."""
+        return straight.current().apply(self, inputs, self.ordered(params), True)  # type: ignore[no-any-return]
+
+    # -- the contract
+
+    def contract(self, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
+        """The Spec of the result on inputs like these, remembered.  Raises: ContractError."""
+        key = (specs, params)
+        try:
+            return self.contracts[key]
+        except KeyError:
+            if self.promotes is None and "device" not in self.params:
+                for x in specs:
+                    if isinstance(x, (bool, int, float)):
+                        raise ContractError(f"{self.name}: {x!r} is no tensor; make one with rl.tensor()") from None
+            found = self.statement(*specs, **self.named(params))
+            if len(self.contracts) >= REMEMBERED:
+                self.contracts.clear()
+            self.contracts[key] = found
+            return found
+
+
+class Primitive(Operation):
+    """Every backend has a kernel of this name.  The statement is the contract: Specs to Spec."""
+
+
+class Composite(Operation):
+    """Stated in operations; a backend may have one kernel for all of it."""
+
+    has_body = True
+
+
+def names_of(function: Any) -> tuple[str, ...]:
+    """The names of a function's parameters."""
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def checked(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel behind its contract: for one that does not itself raise on all that is forbidden."""
+    count = len(op.inputs)
+    seen: set[Any] = set()
+
+    def run(*given: Any, **params: Any) -> Any:
+        n = len(given) if op.variadic else count
+        key = (*[spec_of(x) for x in given[:n]], *given[n:], *params.values())
+        if key not in seen:
+            op.contract(tuple(map(spec_of, given[:n])), given[n:] or op.ordered(params))
+            if len(seen) >= REMEMBERED:
+                seen.clear()
+            seen.add(key)
+        return kernel(*given, **params)
+
+    return run
+
+
+def spec_of(x: Any) -> Any:
+    """The Spec of an array; numbers and None stand for themselves."""
+    return x if x is None or isinstance(x, (bool, int, float)) else Spec(x.shape, x.dtype)
+
+
+def primitive(statement: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """State a primitive: its body is its contract, from Specs to the result's Spec."""
+    if statement is None:
+        return lambda statement: Primitive(statement, **options).call
+    return Primitive(statement, **options).call
+
+
+def composite(statement: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """State a composite: its body, in operations, is its meaning, contract, default kernel and gradient."""
+    if statement is None:
+        return lambda statement: Composite(statement, **options).call
+    return Composite(statement, **options).call

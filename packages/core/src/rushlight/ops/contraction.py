@@ -1,0 +1,55 @@
+"""Contractions: products summed over a shared axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ContractError
+from ..op import composite, primitive
+from ..spec import Spec, broadcast
+from .movement import permute
+from .reduction import sum
+
+
+@primitive
+def matmul(x: Spec, y: Spec) -> Spec:
+    """Matrix product.  [*b, m, k] @ [*b, k, n] -> [*b, m, n]."""
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
+        raise ContractError(f"matmul: inner lengths differ: {x} @ {y}; transpose one with .mT if that is meant")
+    if x.dtype is not y.dtype:
+        raise ContractError(f"matmul: element types differ: {x} @ {y}; convert one with .to()")
+    batch = broadcast("matmul", x.shape[:-2], y.shape[:-2])
+    return Spec((*batch, x.shape[-2], y.shape[-1]), x.dtype)
+
+
+matmul.gradients(x=lambda g, y: matmul(g, turned(y)), y=lambda g, x: matmul(turned(x), g))
+
+
+def turned(x: Any) -> Any:
+    """The last two axes exchanged.  [*b, m, n] -> [*b, n, m]."""
+    return permute(x, order=LAST_TWO_SWAPPED[len(x.shape)])
+
+
+LAST_TWO_SWAPPED = [(*range(n - 2), n - 1, n - 2) for n in range(2, 33)]
+LAST_TWO_SWAPPED = [(), (0,), *LAST_TWO_SWAPPED]
+
+
+@composite
+def linear(x: Any, weight: Any, bias: Any) -> Any:
+    """x weight^T + bias.  [*s, n], [m, n], [m] or None -> [*s, m]."""
+    z = matmul(x, turned(weight))
+    return z if bias is None else z + bias
+
+
+@linear.vjp
+def linear_vjp(g: Any, x: Any, weight: Any, *, asked: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    """gx = g weight, gweight = g^T x, gbias = sum of g."""
+    gx = matmul(g, weight) if asked[0] else None
+    gweight = matmul(turned(rows(g)), rows(x)) if asked[1] else None
+    gbias = sum(g, axes=tuple(range(len(g.shape) - 1)), keepdim=False) if asked[2] else None
+    return gx, gweight, gbias
+
+
+def rows(x: Any) -> Any:
+    """All leading axes as one.  [*s, n] -> [prod s, n]."""
+    return x if len(x.shape) == 2 else x.reshape(-1, x.shape[-1])

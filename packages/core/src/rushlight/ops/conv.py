@@ -1,0 +1,153 @@
+"""Convolution and pooling, as products and reductions over sliding windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ContractError
+from ..op import composite
+from ..spec import Shape, Spec, size
+from .contraction import matmul, turned
+from .indexing import gather, ungather
+from .movement import Widths, fold, pad, permute, reshape, slice, windows
+from .reduction import argmax, max, sum
+
+
+@composite
+def conv(x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Widths, dilation: Shape, groups: int) -> Any:
+    """Cross-correlation over n axes.  [b, c, *s], [o, c / groups, *k], [o] or None -> [b, o, *t].
+
+    z[b, o, t] = bias[o] + sum over c, j of x[b, c, stride t + dilation j - padding] weight[o, c, j].
+    Raises: ContractError if channels, dims or element types do not fit together.
+    """
+    check(x, weight, bias, groups)
+    cols, spatial = columns(x, weight.shape[2:], stride, padding, dilation, groups)
+    z = matmul(cols, turned(kernels(weight, groups)))  # [groups, b t, o / groups]
+    z = reshape(z, shape=(groups, x.shape[0], *spatial, weight.shape[0] // groups))
+    z = permute(z, order=(1, 0, len(spatial) + 2, *range(2, len(spatial) + 2)))
+    z = reshape(z, shape=(x.shape[0], weight.shape[0], *spatial))
+    return z if bias is None else z + reshape(bias, shape=(weight.shape[0], *(1 for _ in spatial)))
+
+
+@conv.vjp
+def conv_vjp(
+    g: Any, x: Any, weight: Any, *,
+    stride: Shape, padding: Widths, dilation: Shape, groups: int, asked: tuple[bool, ...],
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """gweight sums g times the windows of x; gx sums g times weight back over the windows."""
+    b, o, *spatial = g.shape
+    n = len(spatial)
+    rows = reshape(g, shape=(b, groups, o // groups, *spatial))
+    rows = permute(rows, order=(1, 0, *range(3, n + 3), 2))
+    rows = reshape(rows, shape=(groups, b * size(tuple(spatial)), o // groups))
+    gx = gweight = gbias = None
+    if asked[0]:
+        cols = matmul(rows, kernels(weight, groups))  # [groups, b t, c / groups k]
+        cols = reshape(cols, shape=(groups, b, *spatial, x.shape[1] // groups, *weight.shape[2:]))
+        cols = permute(cols, order=(1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
+        cols = reshape(cols, shape=(b, x.shape[1], *spatial, *weight.shape[2:]))
+        widths = ((0, 0), (0, 0), *padding)
+        shape = tuple(p + m + q for (p, q), m in zip(widths, x.shape, strict=True))
+        gx = fold(
+            cols, shape=shape, axes=tuple(range(2, n + 2)), sizes=tuple(weight.shape[2:]),
+            strides=stride, dilations=dilation,
+        )  # fmt: skip
+        gx = slice(gx, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, x.shape, strict=True)))
+    if asked[1]:
+        cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
+        gweight = reshape(matmul(turned(rows), cols), shape=tuple(weight.shape))
+    if asked[2]:
+        gbias = sum(g, axes=(0, *range(2, n + 2)), keepdim=False)
+    return gx, gweight, gbias
+
+
+def columns(
+    x: Any, k: Shape, stride: Shape, padding: Widths, dilation: Shape, groups: int
+) -> tuple[Any, Shape]:
+    """Every window as a row, and how many there are along each axis.  [b, c, *s] -> [groups, b t, c / groups k]."""
+    n, b = len(k), x.shape[0]
+    if any(map(any, padding)):
+        x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
+    x = windows(x, axes=tuple(range(2, n + 2)), sizes=tuple(k), strides=stride, dilations=dilation)
+    spatial = tuple(x.shape[2 : n + 2])
+    x = reshape(x, shape=(b, groups, x.shape[1] // groups, *spatial, *k))
+    x = permute(x, order=(1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
+    return reshape(x, shape=(groups, b * size(spatial), x.shape[n + 2] * size(tuple(k)))), spatial
+
+
+def kernels(weight: Any, groups: int) -> Any:
+    """[o, c / groups, *k] -> [groups, o / groups, c / groups k]."""
+    o = weight.shape[0]
+    return reshape(weight, shape=(groups, o // groups, size(tuple(weight.shape[1:]))))
+
+
+def check(x: Any, weight: Any, bias: Any, groups: int) -> None:
+    """Raises: ContractError if the parts of a convolution do not fit together."""
+    given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
+    if given.ndim != filters.ndim or given.dtype is not filters.dtype:
+        raise ContractError(f"conv: input {given} with weight {filters}; give both the same dims and dtype")
+    if groups < 1 or filters.shape[0] % groups or given.shape[1] != filters.shape[1] * groups:
+        raise ContractError(
+            f"conv: input {given} with weight {filters} and groups={groups}; input channels must be "
+            f"weight.shape[1] * groups, and output channels divisible by groups"
+        )
+    if bias is not None and tuple(bias.shape) != filters.shape[:1]:
+        raise ContractError(f"conv: bias {list(bias.shape)} for weight {filters}; give one value per output channel")
+
+
+@composite
+def max_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape) -> Any:
+    """The largest in each window; nan if any is.  [b, c, *s] -> [b, c, *t].
+
+    The gradient goes to the first of equals, as in PyTorch.
+    """
+    x = pooled(x, sizes, stride, padding, dilation)
+    n = len(sizes)
+    return max(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+
+
+@max_pool.residuals("place")
+def max_pool_fwd(
+    x: Any, *, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape
+) -> tuple[Any, Any]:
+    """max_pool, and the place in its window of each result."""
+    x = pooled(x, sizes, stride, padding, dilation)
+    kept = tuple(x.shape[: len(x.shape) - len(sizes)])
+    x = reshape(x, shape=(*kept, size(sizes)))
+    place = argmax(x, axis=len(kept), keepdim=True)
+    return reshape(gather(x, place, axis=len(kept)), shape=kept), place
+
+
+@max_pool.vjp
+def max_pool_vjp(
+    g: Any, place: Any, *,
+    sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, specs: tuple[Spec, ...],
+) -> tuple[Any]:  # fmt: skip
+    """g, sent to the place that won each window."""
+    x, n, kept = specs[0], len(sizes), tuple(g.shape)
+    g = ungather(reshape(g, shape=(*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
+    widths = (*((0, 0),) * (x.ndim - n), *padding)
+    g = fold(
+        reshape(g, shape=(*kept, *sizes)),
+        shape=tuple(p + m + q for (p, q), m in zip(widths, x.shape, strict=True)),
+        axes=tuple(range(x.ndim - n, x.ndim)), sizes=sizes, strides=stride, dilations=dilation,
+    )  # fmt: skip
+    return (slice(g, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, x.shape, strict=True))),)
+
+
+def pooled(
+    x: Any, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, value: float = float("-inf")
+) -> Any:
+    """The windows of a pooling, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k]."""
+    ndim, n = len(x.shape), len(sizes)
+    if any(map(any, padding)):
+        x = pad(x, widths=(*((0, 0),) * (ndim - n), *padding), value=value)
+    return windows(x, axes=tuple(range(ndim - n, ndim)), sizes=sizes, strides=stride, dilations=dilation)
+
+
+@composite
+def sum_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths) -> Any:
+    """The sum of each window, zeros beyond the border.  [b, c, *s] -> [b, c, *t]."""
+    x = pooled(x, sizes, stride, padding, (1,) * len(sizes), 0)
+    n = len(sizes)
+    return sum(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)

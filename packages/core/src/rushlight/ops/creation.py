@@ -1,0 +1,31 @@
+"""Tensors from nothing: these take no tensor, so they are told their device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import DType, uint32
+from ..op import primitive
+from ..spec import Shape, Spec
+
+
+@primitive(constant=True)
+def full(value: Any, *, shape: Shape, dtype: DType, device: Any) -> Spec:
+    """value everywhere.  number -> [*shape]."""
+    return Spec(shape, dtype)
+
+
+@primitive(constant=True)
+def iota(*, length: int, dtype: DType, device: Any) -> Spec:
+    """0, 1, 2, ..  -> [length]."""
+    return Spec((length,), dtype)
+
+
+@primitive(constant=True)
+def random_bits(key: Any, counter: Any, *, shape: Shape, device: Any) -> Spec:
+    """Uniform 32-bit words of Philox4x32-10, four a block, from block `counter` on.  -> uint32[*shape].
+
+    Element i is word i % 4 of the block at counter + i // 4; key and counter are integers below 2^64.
+    Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.
+    """
+    return Spec(shape, uint32)

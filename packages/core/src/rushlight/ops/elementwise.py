@@ -1,0 +1,454 @@
+"""Elementwise operations: each result element depends on the elements at its place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import dtypes
+from ..cell import Number
+from ..dtypes import DType
+from ..errors import ContractError
+from ..op import composite, primitive
+from ..spec import Spec, broadcast
+
+# -- element types: how inputs meet ---------------------------------------------------------------
+
+
+def number_type(x: Any) -> type | None:
+    """The Python type of a number, symbolic or not; None for anything else."""
+    if isinstance(x, Number):
+        return x.kind
+    return type(x) if type(x) in dtypes.NUMBERS else None
+
+
+def common(inputs: tuple[Any, ...]) -> DType:
+    """The type in which the inputs meet: a 0-d tensor yields to others of its kind, a number to all."""
+    found: DType | None = None
+    alone: DType | None = None
+    numbers = []
+    for x in inputs:
+        number = number_type(x)
+        if number is not None:
+            numbers.append(number)
+        elif x.shape:
+            found = x.dtype if found is None else dtypes.promote(found, x.dtype)
+        else:
+            alone = x.dtype if alone is None else dtypes.promote(alone, x.dtype)
+    if found is None:
+        found = alone
+    elif alone is not None and dtypes.kind(alone) > dtypes.kind(found):
+        found = dtypes.promote(found, alone)
+    assert found is not None, "the interpreter refuses calls without a tensor"
+    for number in numbers:
+        found = dtypes.promote_number(found, number)
+    return found
+
+
+def convert(x: Any, dtype: DType) -> Any:
+    return x if number_type(x) is not None or x.dtype is dtype else cast(x, dtype=dtype)
+
+
+def promoted(*inputs: Any) -> tuple[Any, ...]:
+    """The inputs in the type in which they meet."""
+    dtype = common(inputs)
+    return tuple([convert(x, dtype) for x in inputs])
+
+
+def floated(*inputs: Any) -> tuple[Any, ...]:
+    """The same, in floating point."""
+    dtype = common(inputs)
+    dtype = dtype if dtype in dtypes.FLOATING else dtypes.default_float
+    return tuple([convert(x, dtype) for x in inputs])
+
+
+def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
+    """The same for all inputs but the condition."""
+    if all(number_type(x) is not None for x in inputs):
+        kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]  # type: ignore[arg-type]
+        dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
+        x, *rest = inputs
+        zeros = cast(cond, dtype=dtype) * 0  # where() needs one tensor among its values
+        return cond, zeros + x, *rest
+    return cond, *promoted(*inputs)
+
+
+def elementwise(op: str, *inputs: Any, dtype: DType | None = None) -> Spec:
+    """The Spec of an elementwise result.  Raises: ContractError if shapes do not broadcast."""
+    specs = [x for x in inputs if isinstance(x, Spec)]
+    found = {x.dtype for x in specs}
+    if len(found) > 1 and dtype is None:
+        raise ContractError(f"{op}: element types {' and '.join(map(str, specs))}; convert one with .to()")
+    return Spec(broadcast(op, *(x.shape for x in specs)), dtype or specs[0].dtype)
+
+
+def integral(op: str, *inputs: Any) -> Spec:
+    """The Spec of an operation on bits.  Raises: ContractError for floating inputs."""
+    for x in inputs:
+        if isinstance(x, float) or (isinstance(x, Spec) and x.dtype in dtypes.FLOATING):
+            raise ContractError(f"{op}: {x} has no bits to work on; convert it to int or bool with .to()")
+    return elementwise(op, *inputs)
+
+
+# -- arithmetic -----------------------------------------------------------------------------------
+
+
+@primitive
+def cast(x: Spec, *, dtype: DType) -> Spec:
+    """The values of x as another element type; to bool: x != 0.  [*s] -> [*s]."""
+    return Spec(x.shape, dtype)
+
+
+cast.gradients(x=lambda g: g)  # the tape walk converts it back
+
+
+@primitive(promotes=promoted)
+def add(x: Any, y: Any) -> Spec:
+    """x + y; of bools, or.  [*s], [*s] -> [*s]."""
+    return elementwise("add", x, y)
+
+
+add.gradients(x=lambda g: g, y=lambda g: g)
+
+
+@primitive(promotes=promoted)
+def mul(x: Any, y: Any) -> Spec:
+    """x * y; of bools, and.  [*s], [*s] -> [*s]."""
+    return elementwise("mul", x, y)
+
+
+mul.gradients(x=lambda g, y: g * y, y=lambda g, x: g * x)
+
+
+@composite(promotes=promoted)
+def sub(x: Any, y: Any) -> Any:
+    """x - y; of bools: ContractError, as in PyTorch.  [*s], [*s] -> [*s]."""
+    for v in (x, y):
+        if number_type(v) is None and v.dtype is dtypes.bool_:
+            raise ContractError("sub: bool has no minus; use ^ for a difference, or convert with .to()")
+    return x + -y
+
+
+sub.gradients(x=lambda g: g, y=lambda g: -g)
+
+
+@primitive(promotes=floated, floating=True)
+def div(x: Any, y: Any) -> Spec:
+    """x / y in floating point; by zero: inf with the sign of x, or nan.  [*s], [*s] -> [*s]."""
+    return elementwise("div", x, y)
+
+
+div.gradients(x=lambda g, y: g / y, y=lambda g, z, y: -g * z / y)
+
+
+@primitive(promotes=promoted)
+def floordiv(x: Any, y: Any) -> Spec:
+    """floor(x / y); an integer by zero raises ContractError where values are known.  [*s], [*s] -> [*s]."""
+    return elementwise("floordiv", x, y)
+
+
+floordiv.gradients(x=None, y=None)
+
+
+@composite(promotes=promoted)
+def remainder(x: Any, y: Any) -> Any:
+    """x - floor(x / y) * y, with the sign of y.  [*s], [*s] -> [*s]."""
+    return x - floordiv(x, y) * y
+
+
+remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
+
+
+@primitive(promotes=promoted)
+def pow(x: Any, y: Any) -> Spec:
+    """x ** y; 0 ** 0 is 1; a negative base to a fraction is nan.  [*s], [*s] -> [*s]."""
+    return elementwise("pow", x, y)
+
+
+def pow_gx(g: Any, x: Any, y: Any) -> Any:
+    """g y x^(y-1), and 0 where y is 0."""
+    if number_type(y) is not None and not isinstance(y, Number):
+        return g * 0.0 if y == 0 else g * (x ** (y - 1) * y)
+    return where(equal(y, 0), 0.0, g * y * pow(x, y - 1))
+
+
+def pow_gy(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """g z log(x), and 0 where x is 0 and y is not negative, as the limit is."""
+    if number_type(x) is None:
+        return where(equal(x, 0) & ~less(y, 0), 0.0, g * z * log(x))
+    if x > 0:
+        return g * z * math.log(x)
+    return where(less(y, 0), g * z * (-math.inf if x == 0 else math.nan), 0.0 if x == 0 else math.nan)
+
+
+pow.gradients(x=pow_gx, y=pow_gy)
+
+
+@primitive(promotes=promoted)
+def maximum(x: Any, y: Any) -> Spec:
+    """The larger; nan if either is; a tie gives each half the gradient.  [*s], [*s] -> [*s]."""
+    return elementwise("maximum", x, y)
+
+
+def share(g: Any, mine: Any, other: Any) -> Any:
+    """g where mine won, half of it at a tie."""
+    return where(mine, g, where(other, 0.0, g * 0.5))
+
+
+maximum.gradients(
+    x=lambda g, x, y: share(g, greater(x, y), less(x, y)),
+    y=lambda g, x, y: share(g, less(x, y), greater(x, y)),
+)
+
+
+@primitive(promotes=promoted)
+def minimum(x: Any, y: Any) -> Spec:
+    """The smaller; nan if either is; a tie gives each half the gradient.  [*s], [*s] -> [*s]."""
+    return elementwise("minimum", x, y)
+
+
+minimum.gradients(
+    x=lambda g, x, y: share(g, less(x, y), greater(x, y)),
+    y=lambda g, x, y: share(g, greater(x, y), less(x, y)),
+)
+
+
+# -- comparison and bits --------------------------------------------------------------------------
+
+
+@primitive(promotes=promoted, constant=True)
+def equal(x: Any, y: Any) -> Spec:
+    """x == y; nan equals nothing.  [*s], [*s] -> bool[*s]."""
+    return elementwise("equal", x, y)._replace(dtype=dtypes.bool_)
+
+
+@primitive(promotes=promoted, constant=True)
+def less(x: Any, y: Any) -> Spec:
+    """x < y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    return elementwise("less", x, y)._replace(dtype=dtypes.bool_)
+
+
+@composite(promotes=promoted, constant=True)
+def not_equal(x: Any, y: Any) -> Any:
+    """x != y; nan differs from everything.  [*s], [*s] -> bool[*s]."""
+    return ~equal(x, y)
+
+
+@composite(promotes=promoted, constant=True)
+def greater(x: Any, y: Any) -> Any:
+    """x > y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    return less(y, x)
+
+
+@composite(promotes=promoted, constant=True)
+def less_equal(x: Any, y: Any) -> Any:
+    """x <= y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    return less(x, y) | equal(x, y)
+
+
+@composite(promotes=promoted, constant=True)
+def greater_equal(x: Any, y: Any) -> Any:
+    """x >= y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    return less(y, x) | equal(x, y)
+
+
+@primitive(constant=True)
+def bitwise_not(x: Spec) -> Spec:
+    """Every bit turned; of bools, not.  [*s] -> [*s]."""
+    return integral("bitwise_not", x)
+
+
+@primitive(promotes=promoted, constant=True)
+def bitwise_and(x: Any, y: Any) -> Spec:
+    """Bits set in both; of bools, and.  [*s], [*s] -> [*s]."""
+    return integral("bitwise_and", x, y)
+
+
+@primitive(promotes=promoted, constant=True)
+def bitwise_or(x: Any, y: Any) -> Spec:
+    """Bits set in either; of bools, or.  [*s], [*s] -> [*s]."""
+    return integral("bitwise_or", x, y)
+
+
+@primitive(promotes=promoted, constant=True)
+def bitwise_xor(x: Any, y: Any) -> Spec:
+    """Bits set in one of the two; of bools, unlike.  [*s], [*s] -> [*s]."""
+    return integral("bitwise_xor", x, y)
+
+
+@primitive(promotes=masked)
+def where(cond: Spec, x: Any, y: Any) -> Spec:
+    """x where cond holds, y elsewhere.  bool[*s], [*s], [*s] -> [*s]."""
+    if cond.dtype is not dtypes.bool_:
+        raise ContractError(f"where: the condition is {cond}; compare it with something to get bool")
+    return elementwise("where", cond, x, y, dtype=elementwise("where", x, y).dtype)
+
+
+where.gradients(cond=None, x=lambda g, cond: where(cond, g, 0.0), y=lambda g, cond: where(cond, 0.0, g))
+
+
+# -- functions of one number ----------------------------------------------------------------------
+
+
+@primitive
+def neg(x: Spec) -> Spec:
+    """-x.  [*s] -> [*s]."""
+    return x
+
+
+neg.gradients(x=lambda g: -g)
+
+
+@primitive
+def abs(x: Spec) -> Spec:
+    """|x|; gradient 0 at 0.  [*s] -> [*s]."""
+    return x
+
+
+abs.gradients(x=lambda g, x: g * sign(x))
+
+
+@composite(constant=True)
+def sign(x: Any) -> Any:
+    """-1, 0 or 1, and nan for nan.  [*s] -> [*s]."""
+    return where(equal(x, 0) | not_equal(x, x), x, where(less(x, 0), -1, cast(~equal(x, 0), dtype=x.dtype)))
+
+
+@primitive(constant=True)
+def floor(x: Spec) -> Spec:
+    """The largest integer not above x.  [*s] -> [*s]."""
+    return x
+
+
+@primitive(promotes=floated, floating=True)
+def exp(x: Spec) -> Spec:
+    """e ** x.  [*s] -> [*s]."""
+    return x
+
+
+exp.gradients(x=lambda g, z: g * z)
+
+
+@primitive(promotes=floated, floating=True)
+def log(x: Spec) -> Spec:
+    """Natural logarithm; -inf at 0, nan below.  [*s] -> [*s]."""
+    return x
+
+
+log.gradients(x=lambda g, x: g / x)
+
+
+@primitive(promotes=floated, floating=True)
+def sqrt(x: Spec) -> Spec:
+    """Square root; nan below 0, gradient inf at 0.  [*s] -> [*s]."""
+    return x
+
+
+sqrt.gradients(x=lambda g, z: g * 0.5 / z)
+
+
+@composite(promotes=floated, floating=True)
+def rsqrt(x: Any) -> Any:
+    """1 / sqrt(x); inf at 0, nan below.  [*s] -> [*s]."""
+    return 1.0 / sqrt(x)
+
+
+rsqrt.gradients(x=lambda g, z: g * -0.5 * z * z * z)
+
+
+@primitive(promotes=floated, floating=True)
+def sin(x: Spec) -> Spec:
+    """Sine of x in radians.  [*s] -> [*s]."""
+    return x
+
+
+sin.gradients(x=lambda g, x: g * cos(x))
+
+
+@primitive(promotes=floated, floating=True)
+def cos(x: Spec) -> Spec:
+    """Cosine of x in radians.  [*s] -> [*s]."""
+    return x
+
+
+cos.gradients(x=lambda g, x: -g * sin(x))
+
+
+@primitive(promotes=floated, floating=True)
+def tanh(x: Spec) -> Spec:
+    """Hyperbolic tangent.  [*s] -> [*s]."""
+    return x
+
+
+tanh.gradients(x=lambda g, z: g * (1.0 - z * z))
+
+TWO_BY_ROOT_PI = 1.1283791670955126
+
+
+@primitive(promotes=floated, floating=True)
+def erf(x: Spec) -> Spec:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  [*s] -> [*s]."""
+    return x
+
+
+erf.gradients(x=lambda g, x: g * exp(x * -x) * TWO_BY_ROOT_PI)
+
+
+# -- activations ----------------------------------------------------------------------------------
+
+
+@composite
+def relu(x: Any) -> Any:
+    """max(x, 0); gradient 0 at 0.  [*s] -> [*s]."""
+    return maximum(x, 0)
+
+
+relu.gradients(x=lambda g, z: where(greater(z, 0), g, 0.0))
+
+
+@composite(promotes=floated, floating=True)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow.  [*s] -> [*s]."""
+    e = exp(-abs(x))
+    return where(less(x, 0), e, 1.0) / (1.0 + e)
+
+
+sigmoid.gradients(x=lambda g, z: g * (z * (1.0 - z)))
+
+
+@composite(promotes=floated, floating=True)
+def log1p_exp(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow: softplus with beta 1.  [*s] -> [*s]."""
+    e = exp(-abs(x))
+    u = 1.0 + e  # its rounding error is divided out again: Kahan's log1p
+    return maximum(x, 0) + where(equal(u, 1.0), e, log(u) * e / (u - 1.0))
+
+
+log1p_exp.gradients(x=lambda g, x: g * sigmoid(x))
+
+
+@composite(promotes=floated, floating=True)
+def gelu(x: Any) -> Any:
+    """x Phi(x), Phi the normal distribution's function.  [*s] -> [*s].
+
+    Source: Hendrycks, Gimpel 2016, arXiv:1606.08415, eq. 1.
+    """
+    return x * (erf(x * 0.7071067811865476) + 1.0) * 0.5
+
+
+@composite(promotes=floated, floating=True)
+def gelu_tanh(x: Any) -> Any:
+    """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.  [*s] -> [*s].
+
+    Source: Hendrycks, Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+    return x * (tanh((x + x * x * x * 0.044715) * 0.7978845608028654) + 1.0) * 0.5
+
+
+@composite(promotes=floated, floating=True)
+def silu(x: Any) -> Any:
+    """x sigmoid(x).  [*s] -> [*s].
+
+    Source: Elfwing, Uchibe, Doya 2017, arXiv:1702.03118.
+    """
+    return x * sigmoid(x)

@@ -1,0 +1,171 @@
+"""Composites worth a kernel of their own: softmax, norms and losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..errors import ContractError
+from ..op import composite
+from ..spec import Shape, Spec
+from .creation import iota
+from .elementwise import cast, equal, exp, floated, log, not_equal, rsqrt, where
+from .indexing import gather
+from .movement import reshape
+from .reduction import max, mean, sum
+
+
+@composite(promotes=floated, floating=True)
+def softmax(x: Any, *, axis: int) -> Any:
+    """exp(x) / sum(exp(x)) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
+    e = exp(x - max(x, axes=(axis,), keepdim=True))
+    return e / sum(e, axes=(axis,), keepdim=True)
+
+
+softmax.gradients(x=lambda g, z, axis: (g - sum(g * z, axes=(axis,), keepdim=True)) * z)
+
+
+@composite(promotes=floated, floating=True)
+def log_softmax(x: Any, *, axis: int) -> Any:
+    """x - log(sum(exp(x))) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
+    x = x - max(x, axes=(axis,), keepdim=True)
+    return x - log(sum(exp(x), axes=(axis,), keepdim=True))
+
+
+log_softmax.gradients(x=lambda g, z, axis: g - exp(z) * sum(g, axes=(axis,), keepdim=True))
+
+
+# -- norms ----------------------------------------------------------------------------------------
+
+
+def scaled(z: Any, weight: Any, bias: Any) -> Any:
+    z = z if weight is None else z * weight
+    return z if bias is None else z + bias
+
+
+def count(shape: Shape, axes: Shape) -> int:
+    n = 1
+    for i in axes:
+        n *= shape[i]
+    return n
+
+
+@composite
+def layer_norm(x: Any, weight: Any, bias: Any, *, axes: Shape, eps: float) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.  [*s, *n], [*n], [*n] -> [*s, *n].
+
+    weight and bias may be None.  eps: added to the variance, in units of x squared.
+    Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
+    """
+    return layer_norm_fwd(x, weight, bias, axes=axes, eps=eps)[0]
+
+
+@layer_norm.residuals("mu", "rstd")
+def layer_norm_fwd(x: Any, weight: Any, bias: Any, *, axes: Shape, eps: float) -> tuple[Any, Any, Any]:
+    """layer_norm, with the mean and 1 / sqrt(var + eps) of each row."""
+    for p in (weight, bias):
+        if p is not None and tuple(p.shape) != tuple(x.shape[axes[0] :]):
+            raise ContractError(f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; give it shape {list(x.shape[axes[0] :])}")
+    mu = mean(x, axes=axes, keepdim=True)
+    away = x - mu
+    rstd = rsqrt(mean(away * away, axes=axes, keepdim=True) + eps)
+    return scaled(away * rstd, weight, bias), mu, rstd
+
+
+@layer_norm.vjp
+def layer_norm_vjp(
+    g: Any, x: Any, weight: Any, mu: Any, rstd: Any, *, axes: Shape, asked: tuple[bool, ...]
+) -> tuple[Any, Any, Any]:
+    """gx = rstd (h - mean(h) - y mean(h y)) with h = g weight, y = (x - mean) rstd."""
+    y = (x - mu) * rstd
+    rows = tuple(range(axes[0]))
+    gx = None
+    if asked[0]:
+        h = g if weight is None else g * weight
+        h_mean, hy_mean = (mean(v, axes=axes, keepdim=True) for v in (h, h * y))
+        gx = (h - h_mean - y * hy_mean) * rstd
+    gweight = sum(g * y, axes=rows, keepdim=False) if asked[1] else None
+    return gx, gweight, sum(g, axes=rows, keepdim=False) if asked[2] else None
+
+
+@composite
+def batch_norm(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias, per channel.  [b, c, *s], [c], [c] -> [b, c, *s].
+
+    mean and var are of all but axis 1, var without correction.  weight and bias may be None.
+    Source: Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+    return batch_norm_fwd(x, weight, bias, eps=eps)[0]
+
+
+def per_channel(p: Any, ndim: int) -> Any:
+    """[c] -> [1, c, 1, ..]."""
+    return None if p is None else reshape(p, shape=(1, p.shape[0], *(1,) * (ndim - 2)))
+
+
+@batch_norm.residuals("mu", "variance")
+def batch_norm_fwd(x: Any, weight: Any, bias: Any, *, eps: float) -> tuple[Any, Any, Any]:
+    """batch_norm, with the mean and variance of each channel, [1, c, 1, ..]."""
+    axes = (0, *range(2, len(x.shape)))
+    mu = mean(x, axes=axes, keepdim=True)
+    away = x - mu
+    variance = mean(away * away, axes=axes, keepdim=True)
+    z = away * rsqrt(variance + eps)
+    return scaled(z, per_channel(weight, len(x.shape)), per_channel(bias, len(x.shape))), mu, variance
+
+
+@batch_norm.vjp
+def batch_norm_vjp(
+    g: Any, x: Any, weight: Any, mu: Any, variance: Any, *, eps: float, asked: tuple[bool, ...]
+) -> tuple[Any, Any, Any]:
+    """gx = weight rstd (g - mean(g) - y mean(g y)) with y = (x - mean) rstd."""
+    axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
+    n = count(tuple(x.shape), axes)
+    rstd = rsqrt(variance + eps)
+    y = (x - mu) * rstd
+    g_sum, gy_sum = (sum(v, axes=axes, keepdim=True) for v in (g, g * y))
+    gx = None
+    if asked[0]:
+        scale = rstd if weight is None else rstd * per_channel(weight, ndim)
+        gx = (g - (g_sum + y * gy_sum) * (1.0 / n)) * scale
+    channels = (x.shape[1],)
+    gweight = reshape(gy_sum, shape=channels) if asked[1] else None
+    return gx, gweight, reshape(g_sum, shape=channels) if asked[2] else None
+
+
+# -- losses ---------------------------------------------------------------------------------------
+
+
+@composite
+def cross_entropy(x: Any, target: Any, *, ignore: int) -> Any:
+    """The mean of -log_softmax(x)[target] over rows whose target is not `ignore`; nan of none.  [n, c], int[n] -> [].
+
+    Raises: IndexOutOfRange for a target that is no class.
+    """
+    return cross_entropy_fwd(x, target, ignore=ignore)[0]
+
+
+@cross_entropy.residuals("logs", "rows")
+def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, Any]:
+    """cross_entropy, with log_softmax(x) and the number of rows that count."""
+    if len(x.shape) != 2 or tuple(target.shape) != tuple(x.shape[:1]):
+        raise ContractError(
+            f"cross_entropy: logits {Spec(x.shape, x.dtype)} with targets {Spec(target.shape, target.dtype)}; "
+            f"give [n, classes] and int [n]"
+        )
+    logs = log_softmax(x, axis=1)
+    valid = not_equal(target, ignore)
+    safe = reshape(where(valid, target, 0), shape=(x.shape[0], 1))
+    losses = where(valid, reshape(gather(logs, safe, axis=1), shape=(x.shape[0],)), 0.0)
+    rows = sum(cast(valid, dtype=x.dtype), axes=(0,), keepdim=False)
+    return -sum(losses, axes=(0,), keepdim=False) / rows, logs, rows
+
+
+@cross_entropy.vjp
+def cross_entropy_vjp(g: Any, target: Any, logs: Any, rows: Any, *, ignore: int) -> tuple[Any, None]:
+    """(softmax(x) - one_hot(target)) g / n in the rows that count."""
+    n, c = logs.shape
+    column = reshape(target, shape=(n, 1))
+    classes = iota(length=c, dtype=target.dtype, device=target.device)
+    away = exp(logs) - cast(equal(column, classes), dtype=logs.dtype)
+    return where(not_equal(column, ignore), away * (g / rows), 0.0), None

@@ -1,0 +1,103 @@
+"""Indexing by tensors of integers.  Indices are not negative; a kernel refuses those out of range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import INTEGER
+from ..errors import ContractError
+from ..op import composite, primitive
+from ..spec import Shape, Spec
+from .creation import full
+from .movement import expand, reshape
+
+
+def indices(op: str, index: Spec) -> None:
+    """Raises: ContractError unless index is made of integers."""
+    if index.dtype not in INTEGER:
+        raise ContractError(f"{op}: the index is {index}; convert it to int64 with .long()")
+
+
+def zeros(shape: Shape, like: Any) -> Any:
+    """Zeros of the type and device of another tensor.  -> [*shape]."""
+    return full(0, shape=shape, dtype=like.dtype, device=like.device)
+
+
+@primitive
+def take(x: Spec, index: Spec, *, axis: int) -> Spec:
+    """Rows of x along an axis.  [*a, n, *b], int[*i] -> [*a, *i, *b].
+
+    Raises: IndexOutOfRange for an index below 0 or from n on.
+    """
+    indices("take", index)
+    return Spec((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
+
+
+take.gradients(x=lambda g, x_shape, index, axis: untake(g, index, shape=x_shape, axis=axis), index=None)
+
+
+@composite
+def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
+    """Rows summed to where take found them: the adjoint of take.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
+    before, after = shape[:axis], shape[axis + 1 :]
+    count = 1
+    for n in index.shape:
+        count *= n
+    x = reshape(x, shape=(*before, count, *after))
+    places = reshape(index, shape=tuple(count if i == axis else 1 for i in range(len(shape))))
+    return scatter_add(zeros(shape, x), expand(places, shape=x.shape), x, axis=axis)
+
+
+untake.gradients(x=lambda g, index, axis: take(g, index, axis=axis), index=None)
+
+
+@primitive
+def gather(x: Spec, index: Spec, *, axis: int) -> Spec:
+    """x[.., index[.., j, ..], ..]: one element of x for each of index.  [.., n, ..], int[.., m, ..] -> [.., m, ..].
+
+    Raises: IndexOutOfRange for an index below 0 or from n on.
+    """
+    indices("gather", index)
+    fits("gather", x, index, axis)
+    return Spec(index.shape, x.dtype)
+
+
+gather.gradients(
+    x=lambda g, x_shape, index, axis: ungather(g, index, shape=x_shape, axis=axis), index=None
+)
+
+
+def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
+    """Raises: ContractError if index is longer than x along another axis."""
+    others = (i for i in range(x.ndim) if i != axis)
+    if index.ndim != x.ndim or any(index.shape[i] > x.shape[i] for i in others):
+        raise ContractError(
+            f"{op}: index {index} for {x} along axis {axis}; it needs as many dims, and elsewhere no more length"
+        )
+
+
+@composite
+def ungather(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
+    """Elements summed to where gather found them: the adjoint of gather.  [.., m, ..] -> [.., n, ..]."""
+    return scatter_add(zeros(shape, x), index, x, axis=axis)
+
+
+ungather.gradients(x=lambda g, index, axis: gather(g, index, axis=axis), index=None)
+
+
+@primitive
+def scatter_add(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
+    """x with source[.., j, ..] added at [.., index[.., j, ..], ..].  [.., n, ..], int[.., m, ..], [.., m, ..] -> x's.
+
+    Repeated indices add up, in the order of source.  Raises: IndexOutOfRange for an index below 0 or from n on.
+    """
+    indices("scatter_add", index)
+    fits("scatter_add", x, index, axis)
+    if any(i > n for i, n in zip(index.shape, source.shape, strict=True)) or source.dtype is not x.dtype:
+        raise ContractError(f"scatter_add: source {source} for index {index} into {x}; give it x's type and index's shape")
+    return x
+
+
+scatter_add.gradients(
+    x=lambda g: g, index=None, source=lambda g, index, axis: gather(g, index, axis=axis)
+)  # fmt: skip

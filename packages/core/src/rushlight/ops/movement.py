@@ -1,0 +1,194 @@
+"""Movement: the same elements in another arrangement.  Most backends make views of these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ContractError
+from ..op import composite, primitive
+from ..spec import Shape, Spec, broadcast, size
+
+Bounds = tuple[tuple[int, int, int], ...]  # start, length and step of each axis
+Widths = tuple[tuple[int, int], ...]  # how much is added before and after each axis
+
+
+@primitive
+def reshape(x: Spec, *, shape: Shape) -> Spec:
+    """The same elements in the same order, folded to shape.  [*s] -> [*shape]."""
+    if size(x.shape) != size(shape):
+        raise ContractError(
+            f"reshape: {x} has {size(x.shape)} elements, shape {list(shape)} needs {size(shape)}; "
+            f"use a shape of the same size"
+        )
+    return Spec(shape, x.dtype)
+
+
+reshape.gradients(x=lambda g, x_shape: reshape(g, shape=x_shape))
+
+
+@primitive
+def permute(x: Spec, *, order: Shape) -> Spec:
+    """Axes in a new order.  [*s] -> [s[order[0]], s[order[1]], ..]."""
+    if sorted(order) != list(range(x.ndim)):
+        raise ContractError(f"permute: order {order} for {x}; name each of its {x.ndim} axes once")
+    return Spec(tuple(x.shape[i] for i in order), x.dtype)
+
+
+permute.gradients(
+    x=lambda g, order: permute(g, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
+)
+
+
+@primitive
+def expand(x: Spec, *, shape: Shape) -> Spec:
+    """Axes of length one stretched, and new ones in front.  [.., 1, ..] -> [.., n, ..]."""
+    if broadcast("expand", x.shape, shape) != shape:
+        raise ContractError(f"expand: {x} does not stretch to {list(shape)}; only axes of length 1 do")
+    return Spec(shape, x.dtype)
+
+
+expand.gradients(x=lambda g: g)  # the tape walk sums it back
+
+
+@primitive
+def slice(x: Spec, *, bounds: Bounds) -> Spec:
+    """length elements of each axis, from start on, step apart; step may be negative.  [*s] -> [length, ..]."""
+    if len(bounds) != x.ndim:
+        raise ContractError(f"slice: {len(bounds)} bounds for {x}; give one for each axis")
+    for (start, length, step), n in zip(bounds, x.shape, strict=True):
+        last = start + (length - 1) * step
+        if length < 0 or step == 0 or (length and not (0 <= start < n and 0 <= last < n)):
+            raise ContractError(f"slice: start {start}, length {length}, step {step} leave an axis of {n} in {x}")
+    return Spec(tuple(length for _, length, _ in bounds), x.dtype)
+
+
+slice.gradients(x=lambda g, x_shape, bounds: unslice(g, shape=x_shape, bounds=bounds))
+
+
+@composite
+def unslice(x: Any, *, shape: Shape, bounds: Bounds) -> Any:
+    """Zeros of shape, with x where slice took it from: the adjoint of slice.  [length, ..] -> [*shape]."""
+    for i, (start, length, step) in enumerate(bounds):
+        if step < 0:
+            x = flipped(x, i)
+            start, step = start + (length - 1) * step, -step
+        x = dilated(x, i, step)
+        x = pad(x, widths=around(len(shape), i, start, shape[i] - start - x.shape[i]), value=0)
+    return x
+
+
+unslice.gradients(x=lambda g, bounds: slice(g, bounds=bounds))
+
+
+def flipped(x: Any, axis: int) -> Any:
+    """x backwards along an axis."""
+    n = x.shape[axis]
+    return slice(x, bounds=tuple((m - 1, n, -1) if i == axis else (0, m, 1) for i, m in enumerate(x.shape)))
+
+
+def dilated(x: Any, axis: int, step: int) -> Any:
+    """x with step - 1 zeros between neighbours along an axis.  [.., n, ..] -> [.., (n - 1) step + 1, ..]."""
+    n, ndim = x.shape[axis], len(x.shape)
+    if step == 1 or n == 0:
+        return x
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    x = reshape(x, shape=(*before, n, 1, *after))
+    x = pad(x, widths=around(ndim + 1, axis + 1, 0, step - 1), value=0)
+    x = reshape(x, shape=(*before, n * step, *after))
+    bounds = tuple((0, (n - 1) * step + 1 if i == axis else m, 1) for i, m in enumerate(x.shape))
+    return slice(x, bounds=bounds)
+
+
+def around(ndim: int, axis: int, before: int, after: int) -> Widths:
+    """Widths that pad one axis only."""
+    return tuple((before, after) if i == axis else (0, 0) for i in range(ndim))
+
+
+@primitive
+def pad(x: Spec, *, widths: Widths, value: float) -> Spec:
+    """value before and after each axis.  [*s] -> [before + n + after, ..]."""
+    if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
+        raise ContractError(f"pad: widths {widths} for {x}; give a pair of lengths >= 0 for each axis")
+    return Spec(tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True)), x.dtype)
+
+
+pad.gradients(
+    x=lambda g, x_shape, widths: slice(
+        g, bounds=tuple((before, n, 1) for (before, _), n in zip(widths, x_shape, strict=True))
+    )
+)
+
+
+@primitive
+def concat(*xs: Spec, axis: int) -> Spec:
+    """Joined along an axis.  [.., n_i, ..], .. -> [.., sum n_i, ..]."""
+    first = xs[0]
+    for x in xs:
+        if x.dtype is not first.dtype or x.shape[:axis] + x.shape[axis + 1 :] != (
+            first.shape[:axis] + first.shape[axis + 1 :]
+        ):
+            raise ContractError(f"concat: {first} and {x} along axis {axis}; all else must be equal")
+    total = sum(x.shape[axis] for x in xs)
+    return Spec((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
+
+
+@concat.vjp
+def concat_vjp(g: Any, *, specs: tuple[Spec, ...], axis: int, asked: tuple[bool, ...]) -> list[Any]:
+    """The part of g that each input made."""
+    parts, start = [], 0
+    for spec, wanted in zip(specs, asked, strict=True):
+        n = spec.shape[axis]
+        bounds = tuple((start, n, 1) if i == axis else (0, m, 1) for i, m in enumerate(g.shape))
+        parts.append(slice(g, bounds=bounds) if wanted else None)
+        start += n
+    return parts
+
+
+@primitive
+def windows(x: Spec, *, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Spec:
+    """A window of sizes at every stride along axes, as new axes at the end.
+
+    [.., n, ..] -> [.., (n - dilation (size - 1) - 1) // stride + 1, .., *sizes].
+    """
+    shape = list(x.shape)
+    for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
+        span = d * (k - 1) + 1
+        if k < 1 or s < 1 or d < 1 or span > x.shape[i]:
+            raise ContractError(
+                f"windows: size {k}, stride {s}, dilation {d} along axis {i} of {x}; a window spans {span} "
+                f"elements and must fit, all three are at least 1"
+            )
+        shape[i] = (x.shape[i] - span) // s + 1
+    return Spec((*shape, *sizes), x.dtype)
+
+
+windows.gradients(
+    x=lambda g, x_shape, axes, sizes, strides, dilations: fold(
+        g, shape=x_shape, axes=axes, sizes=sizes, strides=strides, dilations=dilations
+    )
+)
+
+
+@composite
+def fold(x: Any, *, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Any:
+    """Windows summed to where they came from: the adjoint of windows.  [.., *sizes] -> [*shape]."""
+    places: list[Shape] = [()]
+    for k in sizes:
+        places = [(*place, j) for place in places for j in range(k)]
+    n, total = len(shape), None
+    for place in places:  # one element of every window at a time
+        bounds = (*((0, m, 1) for m in x.shape[:n]), *((j, 1, 1) for j in place))
+        part = reshape(slice(x, bounds=bounds), shape=x.shape[:n])
+        target = [(0, m, 1) for m in shape]
+        for i, j, s, d in zip(axes, place, strides, dilations, strict=True):
+            target[i] = (j * d, x.shape[i], s)
+        part = unslice(part, shape=shape, bounds=tuple(target))
+        total = part if total is None else total + part
+    return total
+
+
+fold.gradients(
+    x=lambda g, axes, sizes, strides, dilations: windows(
+        g, axes=axes, sizes=sizes, strides=strides, dilations=dilations
+    )
+)

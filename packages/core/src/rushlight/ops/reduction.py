@@ -1,0 +1,117 @@
+"""Reductions over sorted axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..errors import ContractError
+from ..op import composite, primitive
+from ..spec import Shape, Spec, reduced
+from .elementwise import bitwise_not, cast, equal
+from .movement import expand, reshape
+
+
+def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
+    """The Spec of a reduction.  Raises: ContractError unless axes are sorted, distinct and there."""
+    if list(axes) != sorted(set(axes)) or (axes and not 0 <= axes[0] <= axes[-1] < x.ndim):
+        raise ContractError(f"{op}: axes {axes} of {x}; give sorted axes from 0 to {x.ndim - 1}, each once")
+    return Spec(reduced(x.shape, axes, keepdim), x.dtype)
+
+
+def nonempty(op: str, x: Spec, axes: Shape) -> None:
+    """Raises: ContractError if there is nothing among which to choose."""
+    if any(x.shape[i] == 0 for i in axes):
+        raise ContractError(f"{op}: {x} has no elements along axes {axes}; there is no {op} of nothing")
+
+
+def unreduced(g: Any, shape: Shape, axes: Shape, keepdim: bool) -> Any:
+    """g, of the shape of a reduction, with its lost axes back as length one."""
+    return g if keepdim else reshape(g, shape=reduced(shape, axes, keepdim=True))
+
+
+@primitive
+def sum(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
+    """Sum over axes; 0 of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..].
+
+    Sums of float16 and bfloat16 are carried in float32.
+    """
+    return kept("sum", x, axes, keepdim)
+
+
+sum.gradients(
+    x=lambda g, x_shape, axes, keepdim: expand(unreduced(g, x_shape, axes, keepdim), shape=x_shape)
+)
+
+
+@primitive
+def prod(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
+    """Product over axes; 1 of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    return kept("prod", x, axes, keepdim)
+
+
+@prod.vjp
+def prod_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
+    """g times the product of the others, which z / x is only where no element is 0."""
+    g, z = (unreduced(v, x.shape, axes, keepdim) for v in (g, z))
+    zero = equal(x, 0)
+    zeros = sum(cast(zero, dtype=dtypes.int64), axes=axes, keepdim=True)
+    ones = cast(zero, dtype=x.dtype)
+    others = prod(x + ones, axes=axes, keepdim=True)  # of all that are not 0
+    lone = ones * others * cast(equal(zeros, 1), dtype=x.dtype)
+    return (g * (z / (x + ones) * (1.0 - ones) + lone),)
+
+
+@primitive
+def max(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
+    """The largest over axes; nan if any is; ties share the gradient.  [.., n, ..] -> [.., 1, ..] or [.., ..].
+
+    Raises: ContractError if there is nothing to choose from.
+    """
+    nonempty("max", x, axes)
+    return kept("max", x, axes, keepdim)
+
+
+@max.vjp
+def max_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
+    """g, shared by all elements equal to the largest."""
+    g, z = (unreduced(v, x.shape, axes, keepdim) for v in (g, z))
+    largest = cast(equal(x, z), dtype=g.dtype)
+    return (g * (largest / sum(largest, axes=axes, keepdim=True)),)
+
+
+@composite
+def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
+    """The smallest over axes; nan if any is; ties share the gradient.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    if x.dtype in dtypes.FLOATING:
+        return -max(-x, axes=axes, keepdim=keepdim)
+    # ~x is -1 - x: it turns the order round without overflow, and of bools too
+    return bitwise_not(max(bitwise_not(x), axes=axes, keepdim=keepdim))
+
+
+@primitive(constant=True)
+def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
+    """Where the first largest stands along one axis; the first nan if any.  [.., n, ..] -> int64[.., ..]."""
+    nonempty("argmax", x, (axis,))
+    return kept("argmax", x, (axis,), keepdim)._replace(dtype=dtypes.int64)
+
+
+@composite
+def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
+    """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    n = 1
+    for i in axes:
+        n *= x.shape[i]
+    return sum(x, axes=axes, keepdim=keepdim) / n
+
+
+@composite
+def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
+    """sum((x - mean)^2) / (n - correction) over axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    n = 1
+    for i in axes:
+        n *= x.shape[i]
+    away = x - mean(x, axes=axes, keepdim=True)
+    total = sum(away * away, axes=axes, keepdim=keepdim)
+    return total / (n - correction if n > correction else 0)
+

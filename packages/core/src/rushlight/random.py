@@ -1,0 +1,179 @@
+"""Streams of random numbers, and tensors of them.
+
+A stream is a key (the seed) and a counter of blocks drawn so far: nothing else, so it can be saved as two
+numbers, and the same seed gives the same bits on every device, eager or compiled.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, ops
+from .cell import Cell
+from .creation import Place, held
+from .device import resolve
+from .errors import ContractError
+from .function import lengths
+from .spec import size
+from .tensor import Tensor
+
+BLOCK = 4  # words of 32 bits in a block of Philox4x32
+
+
+class Generator:
+    """A stream of random numbers.
+
+    >>> Generator().manual_seed(7).initial_seed()
+    7
+    """
+
+    def __init__(self, device: Place = None) -> None:
+        self.key, self.counter = Cell(0), Cell(0)
+        self.lock = Lock()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin anew with this seed, an integer taken modulo 2^64."""
+        self.key.value, self.counter.value = int(seed) % 2**64, 0
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed with which the stream began."""
+        return int(self.key.held)
+
+    def get_state(self) -> dict[str, int]:
+        """Seed and counter: all there is to a stream."""
+        return {"seed": int(self.key.held), "counter": int(self.counter.held)}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Go on where get_state() was called.  Raises: ContractError for anything else."""
+        try:
+            seed, counter = state["seed"], state["counter"]
+        except (KeyError, TypeError) as error:
+            raise ContractError(f"set_state: {state!r} is no state; give what get_state() returned") from error
+        self.key.value, self.counter.value = int(seed) % 2**64, int(counter) % 2**64
+
+    def draw(self, blocks: int) -> tuple[Any, Any]:
+        """The key, and the first of so many blocks, which are used up."""
+        with self.lock:
+            counter = self.counter.value
+            self.counter.value = counter + blocks
+        return self.key.value, counter
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Begin the default stream anew with this seed."""
+    return default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The seed of the default stream."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> dict[str, int]:
+    """The state of the default stream: its seed and counter."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: dict[str, int]) -> None:
+    """Go on with the default stream where get_rng_state() was called."""
+    default_generator.set_state(new_state)
+
+
+def draws(op: Any, words: int, shape: Any, dtype: Any, device: Place, generator: Generator | None) -> Tensor:
+    """The operation on the next part of a stream; words: how many uniform values make one of its elements."""
+    wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
+    if wanted not in dtypes.FLOATING:
+        raise ContractError(f"{op.op.name}: dtype {wanted.name}; give a floating one")
+    place.accept(op.op.name, wanted)
+    shape = tuple([int(n) for n in shape])
+    key, counter = (generator or default_generator).draw(ops.random.blocks(size(shape), wanted, words))
+    return op(key, counter, shape=shape, dtype=wanted, device=place)  # type: ignore[no-any-return]
+
+
+def rand(
+    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Uniform in [0, 1).  -> [*size]."""
+    return draws(ops.uniform, 1, lengths(size), dtype, device, generator).requires_grad_(requires_grad)
+
+
+def randn(
+    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normal with mean 0 and variance 1.  -> [*size]."""
+    return draws(ops.normal, 2, lengths(size), dtype, device, generator).requires_grad_(requires_grad)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+    """Uniform in [0, 1), in the shape, type and place of input.  [*s] -> [*s]."""
+    return rand(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+    """Normal, in the shape, type and place of input.  [*s] -> [*s]."""
+    return randn(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
+
+
+def words(count: int, place: Any, generator: Generator | None) -> Tensor:
+    """count words of 32 random bits.  -> uint32[count]."""
+    key, counter = (generator or default_generator).draw(-(-count // BLOCK))
+    return ops.random_bits(key, counter, shape=(count,), device=place)  # type: ignore[no-any-return]
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Integers from low to high - 1, or randint(high, size) from 0.  -> int64[*size].
+
+    A word of 32 bits modulo the range, so the lowest values are more frequent by at most range / 2^32.
+    Raises: ContractError if the range is empty or exceeds 2^32.
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    span = high - low
+    if not 0 < span <= 2**32:
+        raise ContractError(f"randint: from {low} to {high}; the range holds 1 to 2^32 integers")
+    shape = tuple(lengths((size,)))
+    count = 1
+    for n in shape:
+        count *= n
+    bits = words(count, resolve(device), generator).long()
+    z = ops.reshape(ops.remainder(bits, span) + low, shape)
+    return z if dtype is None else z.to(dtypes.as_dtype(dtype))  # type: ignore[no-any-return]
+
+
+def randperm(n: int, *, device: Place = None, generator: Generator | None = None) -> Tensor:
+    """0 to n - 1 in random order: the order that sorts n random words.  -> int64[n]."""
+    place = resolve(device)
+    order = np.argsort(words(n, place, generator).values("randperm"), kind="stable")
+    return held(order.astype(np.int64), place)
+
+
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability input, else 0.  [*s] -> [*s]."""
+    draw = rand(input.shape, dtype=dtypes.float32, device=input.device, generator=generator)
+    return ops.cast(ops.less(draw, input.detach().float()), input.dtype)  # type: ignore[no-any-return]
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """input / (1 - p) with probability 1 - p, else 0; input itself unless training.  [*s] -> [*s].
+
+    Raises: ContractError unless 0 <= p <= 1.
+    """
+    if not 0 <= p <= 1:
+        raise ContractError(f"dropout: p={p}; a probability is from 0 to 1")
+    if not training or p == 0:
+        return input
+    key, counter = default_generator.draw(ops.random.blocks(size(input.shape), dtypes.float32))
+    z: Tensor = ops.dropout(input, key, counter, p=float(p))
+    return input.assign_(z) if inplace else z

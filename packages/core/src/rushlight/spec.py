@@ -1,0 +1,91 @@
+"""Spec: what is known of a tensor without its values, and arithmetic on shapes.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import NamedTuple
+
+from .dtypes import DType
+from .errors import ContractError, IndexOutOfRange
+
+Shape = tuple[int, ...]
+MAX_NDIM = 32  # of numpy's views; also what tables of axes are made for
+EVERY: list[Shape] = [tuple(range(n)) for n in range(MAX_NDIM + 1)]  # EVERY[n]: all axes of n
+
+
+class Spec(NamedTuple):
+    """Shape and element type of a tensor."""
+
+    shape: Shape
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}{list(self.shape)}"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+def size(shape: Shape) -> int:
+    """The number of elements."""
+    return prod(shape)
+
+
+def broadcast(op: str, *shapes: Shape) -> Shape:
+    """The shape to which all the given ones stretch.
+
+    Raises: ContractError naming the axis that does not.
+    """
+    n = max(map(len, shapes), default=0)
+    out = [1] * n
+    for shape in shapes:
+        for i, length in enumerate(shape, n - len(shape)):
+            if length != 1 and length != out[i]:
+                if out[i] != 1:
+                    given = " and ".join(str(list(s)) for s in shapes)
+                    raise ContractError(
+                        f"{op}: shapes {given} do not broadcast; axis {i} has lengths {out[i]} and "
+                        f"{length}, make them equal or one of them 1"
+                    )
+                out[i] = length
+    return tuple(out)
+
+
+def normal_axis(op: str, dim: int, ndim: int) -> int:
+    """dim, counted from the end if negative, as an axis in 0..ndim-1; 0-d tensors count as 1-d."""
+    length = max(ndim, 1)
+    if not -length <= dim < length:
+        raise IndexOutOfRange(f"{op}: dim {dim} of a tensor with {ndim} dims; use {-length} to {length - 1}")
+    return dim % length
+
+
+def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
+    """dim as sorted axes without repeats; None means all of them."""
+    if dim is None:
+        return EVERY[ndim]
+    if isinstance(dim, int):
+        return (normal_axis(op, dim, ndim),) if ndim else ()
+    axes = sorted(normal_axis(op, d, ndim) for d in dim)
+    if len(set(axes)) != len(axes):
+        raise ContractError(f"{op}: dim {tuple(dim)} names an axis twice; name each once")
+    return (tuple(axes) or EVERY[ndim]) if ndim else ()
+
+
+def reduced(shape: Shape, axes: Shape, keepdim: bool) -> Shape:
+    """The shape after reducing the axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdim or i not in axes)
+
+
+def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
+    """shape with its -1 replaced by the length that makes count elements."""
+    known = prod(n for n in shape if n != -1)
+    holes = sum(n == -1 for n in shape)
+    if holes > 1 or any(n < -1 for n in shape):
+        raise ContractError(f"{op}: shape {list(shape)}; lengths are not negative, and at most one is -1")
+    if holes:
+        if known == 0 or count % known:
+            raise ContractError(f"{op}: shape {list(shape)} for {count} elements; they do not divide evenly")
+        return tuple(count // known if n == -1 else n for n in shape)
+    return tuple(shape)

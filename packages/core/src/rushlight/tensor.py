@@ -1,0 +1,643 @@
+"""Tensor: what a user holds.  Operators and methods only delegate."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import ref
+
+from . import dtypes, function, ops, straight
+from .cell import Number
+from .device import Device, resolve
+from .dtypes import DType
+from .errors import ContractError, DeviceError, TracingError
+from .node import Leaf, Node
+from .spec import Shape, Spec, size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+T = TypeVar("T", bound="Tensor")
+
+
+class Tensor:
+    """Values in one place, with the node that made them if a gradient may be asked.
+
+    _data: the backend's array, opaque but for shape and dtype.  Rebound by `assign_`, never written,
+        so its identity is its version.
+    device: where it is.
+    _node: the step of the tape that made it, a Leaf if its own gradient is asked, or None.
+    _base: for what `x[...]` and `x.data` return: x, and how a new value is put into it.
+    """
+
+    # No __init__: an operation sets the slots itself, which is a tenth faster.
+    __slots__ = ("__weakref__", "_base", "_data", "_grad", "_hooks", "_node", "device")
+    _data: Any
+    device: Device
+    _node: Node | None
+    _grad: Tensor | None
+    _hooks: dict[int, Callable[[Tensor], Tensor | None]]
+    _base: tuple[Tensor, Callable[[Tensor], Tensor]]
+    __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor, which says what to do
+
+    # -- what is known without values
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each dim."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dims."""
+        return len(self._data.shape)
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and element type; `str()` of it is how errors show a tensor."""
+        return Spec(self._data.shape, self._data.dtype)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one dim."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dims."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return size(self.shape)
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return size(self.shape) * self.dtype.itemsize
+
+    def is_floating_point(self) -> bool:
+        """Whether the element type is a floating one."""
+        return self.dtype in dtypes.FLOATING
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len: a 0-d tensor has no length; use .numel() or .item()")
+        return self.shape[0]
+
+    # -- gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient may be asked."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    def requires_grad_(self: T, requires_grad: bool = True) -> T:
+        """Ask, or not, for the gradient of this leaf.  Raises: ContractError for what is computed or not floating."""
+        if not self.is_leaf:
+            raise ContractError("requires_grad: this tensor was computed; only leaves can be told, use detach()")
+        if not requires_grad:
+            self._node = None
+        elif self._node is None:
+            if self.dtype not in dtypes.FLOATING:
+                raise ContractError(f"requires_grad: {self.spec} is not floating point; convert it with .float()")
+            self._node = leaf = Leaf()
+            leaf.op, leaf.edges, leaf.shape, leaf.dtype = END, (), self.shape, self.dtype
+            leaf.tensor = ref(self)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no operation made this tensor, as far as gradients know."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The step of the tape that made this tensor."""
+        return None if self.is_leaf else self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward() has added up here."""
+        mode: Any = straight.current()
+        if not mode.eager:
+            return mode.read_grad(self)  # type: ignore[no-any-return]
+        try:
+            return self._grad
+        except AttributeError:  # unset until a backward pass: most tensors never have one
+            return None
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and (not isinstance(value, Tensor) or value.spec != self.spec):
+            given = value.spec if isinstance(value, Tensor) else type(value).__name__
+            raise ContractError(f"grad: {given} for a tensor {self.spec}; give a tensor of the same shape and dtype")
+        mode: Any = straight.current()
+        if mode.eager:
+            self._grad = value
+        else:
+            mode.assign_grad(self, value)
+
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """Add d self / d leaf to the .grad of every leaf that asks.
+
+        gradient: the cotangent of self; may be left out if self has one element.
+        retain_graph: keep the tape for another backward pass.  create_graph: make the gradients differentiable.
+        Raises: NoGradient if self asks for none, or the tape was used up.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
+        """Call hook(g) with the gradient of this leaf in each backward pass; what it returns replaces g."""
+        if not isinstance(self._node, Leaf):
+            raise ContractError("register_hook: hooks are for leaves that require a gradient")
+        if not hasattr(self, "_hooks"):
+            self._hooks = {}
+        handle = Removable(self._hooks)
+        self._hooks[id(handle)] = hook
+        return handle
+
+    def detach(self) -> Tensor:
+        """The same values, of which no gradient is asked.  Assigning in place to it assigns to self."""
+        z = Tensor()
+        z._data, z.device, z._node = self._data, self.device, None
+        z._base = (self, keep)
+        return z
+
+    data = property(detach, doc="The values, apart from the tape; `x.data.copy_(v)` assigns to x.")
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        mode: Any = straight.current()
+        if not isinstance(value, Tensor):
+            raise ContractError(f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()")
+        if not mode.eager:
+            raise TracingError("data: cannot be replaced while tracing; use copy_() under no_grad()")
+        self._data, self.device = value._data, value.device
+        if isinstance(self._node, Leaf):
+            self._node.shape, self._node.dtype = self.shape, self.dtype
+
+    def as_subclass(self, cls: type[T]) -> T:
+        """The same values and node as a tensor of this class."""
+        z = object.__new__(cls)
+        z._data, z.device, z._node = self._data, self.device, self._node
+        return z
+
+    # -- operators are the operations themselves
+
+    __add__ = __radd__ = ops.add
+    __mul__ = __rmul__ = ops.mul
+    __sub__ = ops.sub
+    __truediv__ = ops.div
+    __floordiv__ = ops.floordiv
+    __mod__ = ops.remainder
+    __pow__ = ops.pow
+    __neg__ = ops.neg
+    __abs__ = ops.abs
+    __invert__ = ops.bitwise_not
+    __and__ = __rand__ = ops.bitwise_and
+    __or__ = __ror__ = ops.bitwise_or
+    __xor__ = __rxor__ = ops.bitwise_xor
+    __lt__ = ops.less
+    __le__ = ops.less_equal
+    __gt__ = ops.greater
+    __ge__ = ops.greater_equal
+    __matmul__ = function.matmul
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.equal(self, other) if comparable(other) else NotImplemented  # type: ignore[no-any-return]
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.not_equal(self, other) if comparable(other) else NotImplemented  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.sub(other, self)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.div(other, self)  # type: ignore[no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floordiv(other, self)  # type: ignore[no-any-return]
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)  # type: ignore[no-any-return]
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return function.matmul(other, self)
+
+    # -- methods are the functions of the same name
+
+    abs, neg, exp, log, sqrt, rsqrt = ops.abs, ops.neg, ops.exp, ops.log, ops.sqrt, ops.rsqrt
+    sin, cos, tanh, erf, floor, sign = ops.sin, ops.cos, ops.tanh, ops.erf, ops.floor, ops.sign
+    relu, sigmoid, pow, maximum, minimum = ops.relu, ops.sigmoid, ops.pow, ops.maximum, ops.minimum
+    mul, remainder = ops.mul, ops.remainder
+    eq, ne, lt, le, gt, ge = (
+        ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal,
+    )  # fmt: skip
+    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = (
+        ops.bitwise_not, ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor,
+    )  # fmt: skip
+    add, sub, div, true_divide = function.add, function.sub, function.div, function.div
+    clamp, clip, square, reciprocal = function.clamp, function.clamp, function.square, function.reciprocal
+    isnan, isinf, isfinite = function.isnan, function.isinf, function.isfinite
+    logical_not, logical_and, logical_or = function.logical_not, function.logical_and, function.logical_or
+    masked_fill = function.masked_fill
+    sum, prod, mean, var, std, norm = (
+        function.sum, function.prod, function.mean, function.var, function.std, function.norm,
+    )  # fmt: skip
+    max, min, amax, amin, argmax, argmin = (
+        function.max, function.min, function.amax, function.amin, function.argmax, function.argmin,
+    )  # fmt: skip
+    any, all, logsumexp = function.any, function.all, function.logsumexp
+    reshape, view, permute, transpose, t = (
+        function.reshape, function.reshape, function.permute, function.transpose, function.t,
+    )  # fmt: skip
+    swapaxes, squeeze, unsqueeze = function.transpose, function.squeeze, function.unsqueeze
+    flatten, unflatten, expand = function.flatten, function.unflatten, function.expand
+    broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
+    split, chunk, gather = function.split, function.chunk, function.gather
+    scatter_add, index_select = function.scatter_add, function.index_select
+    matmul, mm, bmm = function.matmul, function.matmul, function.matmul
+    softmax, log_softmax = function.softmax, function.log_softmax
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two dims exchanged.  [*b, m, n] -> [*b, n, m]."""
+        return ops.permute(self, LAST_TWO_SWAPPED[len(self._data.shape)])  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Tensor:
+        """The dims in reverse.  [m, n] -> [n, m]."""
+        return ops.permute(self, tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """self stretched to the shape of other."""
+        return ops.expand(self, other.shape)  # type: ignore[no-any-return]
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """self folded to the shape of other."""
+        return ops.reshape(self, other.shape)  # type: ignore[no-any-return]
+
+    def clone(self) -> Tensor:
+        """The same values as a tensor of its own; gradients flow through."""
+        return ops.cast(self, self.dtype)  # type: ignore[no-any-return]
+
+    def contiguous(self) -> Tensor:
+        """self: how its elements lie in memory is the backend's affair."""
+        return self
+
+    # -- indexing
+
+    def __getitem__(self, index: Any) -> Tensor:
+        from .indexing import read
+
+        return read(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        from .indexing import write
+
+        write(self, index, value)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iter: a 0-d tensor has no rows; use .item()")
+        return (self[i] for i in range(self.shape[0]))
+
+    # -- to other types and places
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """self in another place or of another element type: .to(device), .to(dtype), .to(device, dtype), .to(other)."""
+        device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
+        kwargs.pop("non_blocking", None), kwargs.pop("copy", None)
+        if kwargs:
+            raise TypeError(f"to() has no argument {next(iter(kwargs))!r}; it takes device and dtype")
+        for given in args:
+            if isinstance(given, Tensor):
+                device, dtype = given.device, given.dtype
+            elif isinstance(given, Device) or (isinstance(given, str) and given not in dtypes.BY_NAME):
+                device = given
+            elif not isinstance(given, bool):  # PyTorch's positional non_blocking means nothing here
+                dtype = given
+        z = self
+        if dtype is not None and dtypes.as_dtype(dtype) is not z.dtype:
+            target = dtypes.as_dtype(dtype)
+            z.device.accept("to", target)
+            z = ops.cast(z, target)
+        place = z.device if device is None else resolve(device)
+        return z if place is z.device else moved(z, place)
+
+    def type(self, dtype: Any) -> Tensor:
+        """self as another element type."""
+        return self.to(dtypes.as_dtype(dtype))
+
+    def float(self) -> Tensor:
+        """self as float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """self as float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """self as float16."""
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """self as bfloat16."""
+        return self.to(dtypes.bfloat16())
+
+    def int(self) -> Tensor:
+        """self as int32."""
+        return self.to(dtypes.int32)
+
+    def long(self) -> Tensor:
+        """self as int64."""
+        return self.to(dtypes.int64)
+
+    def bool(self) -> Tensor:
+        """Whether each element is nonzero."""
+        return self.to(dtypes.bool_)
+
+    def cpu(self) -> Tensor:
+        """self on the numpy device, in the host's memory."""
+        return self.to("numpy")
+
+    # -- values
+
+    def numpy(self, *, force: Any = False) -> np.ndarray[Any, Any]:
+        """The values as a numpy array that cannot be written; a view where the device is the host.
+
+        force: also of a tensor that requires a gradient.
+        Raises: ContractError if it requires one, TracingError while tracing.
+        """
+        if self._node is not None and not force:
+            raise ContractError("numpy: this tensor requires a gradient; use .detach().numpy()")
+        z = self.values("numpy").view()
+        z.flags.writeable = False
+        return z
+
+    def values(self, what: str) -> Any:
+        """The values on the host.  Raises: TracingError, in the name of what was asked, while tracing."""
+        if not isinstance(self._data, self.device.array):
+            raise TracingError(
+                f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to choose by "
+                f"value, or return the tensor and read it outside of the compiled function"
+            )
+        return self.device.get(self._data)
+
+    def item(self) -> Any:
+        """The one element as a Python number.  Raises: ContractError unless there is exactly one."""
+        if self.numel() != 1:
+            raise ContractError(f"item: {self.spec} has {self.numel()} elements; use .tolist() for more than one")
+        return self.values("item").item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers; a number if 0-d."""
+        return self.values("tolist").tolist()
+
+    def __bool__(self) -> Any:
+        if self.numel() != 1:
+            raise ContractError(
+                f"bool: the truth of {self.spec} with {self.numel()} elements is ambiguous; use .any() or .all()"
+            )
+        return builtins.bool(self.values("bool").item())
+
+    def __float__(self) -> Any:
+        return builtins.float(one_value(self, "float"))
+
+    def __int__(self) -> Any:
+        return builtins.int(one_value(self, "int"))
+
+    def __index__(self) -> Any:
+        if self.dtype in dtypes.FLOATING:
+            raise TypeError(f"index: {self.spec} is no integer; convert it with int()")
+        return builtins.int(one_value(self, "index"))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        z = self.numpy()
+        if dtype is not None and dtype != z.dtype:
+            return z.astype(dtype)
+        return z.copy() if copy else z
+
+    def __format__(self, how: str) -> str:
+        return format(self.item(), how) if how and self.numel() == 1 else format(str(self), how)
+
+    def __repr__(self) -> str:
+        from .display import shown
+
+        return shown(self)
+
+    # -- copies of the object
+
+    def __deepcopy__(self: T, memo: dict[Any, Any]) -> T:
+        if not self.is_leaf:
+            raise ContractError("deepcopy: this tensor was computed with gradients; use .detach().clone()")
+        z = self.as_subclass(builtins.type(self))  # arrays are never written, so they may be shared
+        z._node = None
+        z.requires_grad_(self.requires_grad)
+        memo[id(self)] = z
+        if self.grad is not None:
+            z.grad = self.grad.clone()
+        return z
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise ContractError("pickle: this tensor was computed with gradients; use .detach()")
+        bits = self.values("pickle")
+        name = self.dtype.name
+        raw = bits.view("uint16") if name == "bfloat16" else bits
+        return rebuilt, (builtins.type(self), raw, name, str(self.device), self.requires_grad)
+
+    # -- in place: rebinding the data, never writing the array
+
+    def assign_(self: T, value: Tensor) -> T:
+        """Become value: the one way in which a tensor changes.  [*s] -> [*s].
+
+        What was taken from this tensor before (a view) keeps the value that it had.
+        Raises: ContractError unless value has this shape and dtype, or for a leaf that asks for a gradient
+        outside of no_grad(); DeviceError unless it is on this device.
+        """
+        mode: Any = straight.current()
+        if self._node is not None and mode.recording and isinstance(self._node, Leaf):
+            raise ContractError("assign_: a leaf that requires a gradient is changed in place; do it under rl.no_grad()")
+        if value.shape != self.shape or value.dtype is not self.dtype:
+            raise ContractError(f"assign_: {self.spec} cannot become {value.spec}; reshape or convert it first")
+        if self.device is not value.device:
+            raise DeviceError(f"assign_: {self.device} cannot take from {value.device}; move it with .to()")
+        base = getattr(self, "_base", None)
+        if base is not None:
+            base[0].assign_(base[1](value))
+        mode.assign(self, value)
+        if mode.recording and not isinstance(self._node, Leaf):
+            self._node = value._node
+        return self
+
+    def copy_(self: T, src: Any) -> T:
+        """Become src, converted, moved and stretched to what self is."""
+        z = src if isinstance(src, Tensor) else ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
+        z = z.to(self.device, self.dtype)
+        return self.assign_(z if z.shape == self.shape else ops.expand(z, self.shape))
+
+    def fill_(self: T, value: Any) -> T:
+        """Become value everywhere."""
+        return self.copy_(value)
+
+    def zero_(self: T) -> T:
+        """Become 0 everywhere."""
+        return self.copy_(0)
+
+    def add_(self: T, other: Any, *, alpha: Any = 1) -> T:
+        """Become self + alpha other."""
+        return in_place(self, function.add(self, other, alpha=alpha))
+
+    def sub_(self: T, other: Any, *, alpha: Any = 1) -> T:
+        """Become self - alpha other."""
+        return in_place(self, function.sub(self, other, alpha=alpha))
+
+    def mul_(self: T, other: Any) -> T:
+        """Become self * other."""
+        return in_place(self, ops.mul(self, other))
+
+    def div_(self: T, other: Any) -> T:
+        """Become self / other."""
+        return in_place(self, ops.div(self, other))
+
+    def clamp_(self: T, min: Any = None, max: Any = None) -> T:
+        """Become self.clamp(min, max)."""
+        return in_place(self, function.clamp(self, min, max))
+
+    __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
+
+    def uniform_(self: T, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> T:
+        """Become uniform in [a, b)."""
+        from .random import rand
+
+        z = rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
+        return self.assign_(z * (b - a) + a)
+
+    def normal_(self: T, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> T:
+        """Become normal with this mean and standard deviation."""
+        from .random import randn
+
+        z = randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
+        return self.assign_(z * std + mean)
+
+
+class End:
+    """The operation of a leaf's node: none."""
+
+    name = "leaf"
+
+    def cotangents(self, node: Node, g: Any) -> NoReturn:
+        """Never called: the walk stops at leaves."""
+        raise AssertionError("a leaf has no inputs")
+
+
+class Move:
+    """The operation of a node that stands between two devices."""
+
+    name = "to"
+
+    def __init__(self, source: Device) -> None:
+        self.source = source
+
+    def cotangents(self, node: Node, g: Tensor) -> tuple[Tensor]:
+        """g, back where the input came from."""
+        return (moved(g, self.source),)
+
+
+class Removable:
+    """Takes a hook away again."""
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self.hooks = hooks
+
+    def remove(self) -> None:
+        """Call the hook no more."""
+        self.hooks.pop(id(self), None)
+
+
+END = End()
+LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED
+
+
+def moved(x: Tensor, place: Device) -> Tensor:
+    """x on another device; between host backends the array itself."""
+    mode: Any = straight.current()
+    if not mode.eager:
+        raise TracingError(f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the compiled function")
+    z = Tensor()
+    z._data = x._data if x.device.host and place.host else place.put(x.device.get(x._data))
+    z.device, z._node = place, None
+    if x._node is not None and mode.recording:
+        z._node = node = Node()
+        node.op, node.edges, node.shape, node.dtype = Move(x.device), (x._node,), x.shape, x.dtype
+    return z
+
+
+def keep(value: Tensor) -> Tensor:
+    """How a new value is put into a whole: as it is."""
+    return value
+
+
+def in_place(x: T, value: Tensor) -> T:
+    """Become value, if the operation did not change shape or kind."""
+    if value.dtype is not x.dtype:
+        if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
+            raise ContractError(f"in place: the result {value.spec} cannot be kept in {x.spec}; convert it first")
+        value = value.to(x.dtype)
+    return x.assign_(value)
+
+
+def comparable(other: object) -> bool:
+    return isinstance(other, (Tensor, Number, bool, int, float))
+
+
+def one_value(x: Tensor, what: str) -> Any:
+    if x.numel() != 1:
+        raise ContractError(f"{what}: {x.spec} has {x.numel()} elements; only one can become a Python number")
+    return x.values(what).item()
+
+
+def rebuilt(cls: type[T], values: Any, name: str, device: str, requires_grad: bool) -> T:
+    """The tensor that was pickled."""
+    values = values.view(dtypes.bfloat16()) if name == "bfloat16" else values
+    z = object.__new__(cls)
+    z.device = resolve(device)
+    z._data, z._node = z.device.put(values), None
+    return z.requires_grad_(requires_grad)
+
+
+def caller() -> str:
+    """Where outside of this package the present call comes from."""
+    import sys
+
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rushlight":
+        frame = frame.f_back
+    return f"at {frame.f_code.co_filename}:{frame.f_lineno}"
