@@ -8,10 +8,10 @@ import threading
 import numpy as np
 import pytest
 
-from rushlight import device as module
+import rushlight as rl
 from rushlight import plugins
 from rushlight.backend import PROTOCOL, Capabilities, HostBackend
-from rushlight.device import Device, default, devices, resolve
+from rushlight.device import Device, default, devices, resolve, strict
 from rushlight.errors import BackendUnavailable, ContractError, DeviceError
 from rushlight.op import operations, primitive
 from rushlight.plugins import Loaded
@@ -140,6 +140,16 @@ def test_precedence(monkeypatch):
     assert resolve() is Device("two:1")
 
 
+def test_new_tensors_are_made_where_the_context_says():
+    with rl.device("two:1"):
+        made = [rl.zeros(2), rl.tensor([1.0]), rl.randn(2), rl.arange(3)]
+        elsewhere = rl.ones(2, device="two")
+    assert {x.device for x in made} == {rl.device("two:1")}
+    assert elsewhere.device == "two"
+    assert (made[0] + 1).device == "two:1"
+    assert isinstance(made[0].device, rl.device)
+
+
 def test_contexts_nest_even_of_the_same_device():
     outer, inner = Device("two"), Device("two:1")
     with outer as entered:
@@ -240,31 +250,30 @@ def optional():
 
 
 def test_a_missing_optional_kernel_is_computed_by_the_reference_and_counted(optional, monkeypatch):
-    place = Device("two:1")
-    x = place.put(np.array([1.0, 3.0], np.float32))
-    result = place.kernels["doubled_for_test"](x, 2)
-    np.testing.assert_array_equal(place.get(result), [4, 12])
-    place.kernels["doubled_for_test"](x, 1)
+    x = rl.tensor([1.0, 3.0], device="two:1")
+    result = optional(x, times=2)
+    assert (result.device, result.tolist()) == (Device("two:1"), [4.0, 12.0])
+    optional(x.to("two"), times=1)
     monkeypatch.setattr(plugins, "sources", lambda: ({"two": []}, []))
     counted = {info.name: info.fallbacks for info in devices()}
     assert counted == {"numpy": {}, "two": {"doubled_for_test": 2}}
 
 
 def test_strict_refuses_what_would_be_done_unseen(optional, monkeypatch):
-    place = Device("two")
+    x = rl.zeros(1, device="two")
     monkeypatch.setenv("RUSHLIGHT_STRICT", "1")
     with pytest.raises(DeviceError) as caught:
-        place.kernels["doubled_for_test"](place.put(np.zeros(1, np.float32)), 2)
+        optional(x, times=2)
     assert str(caught.value) == (
         "doubled_for_test: device two has no kernel for it; move the input with .to('numpy'), "
         "or unset RUSHLIGHT_STRICT to have that done unseen"
     )
-    assert place.fallbacks == {}
+    assert x.device.fallbacks == {}
 
 
 def test_strictness_is_read_from_the_environment(monkeypatch):
-    assert not module.strict()
+    assert not strict()
     monkeypatch.setenv("RUSHLIGHT_STRICT", "0")
-    assert not module.strict()
+    assert not strict()
     monkeypatch.setenv("RUSHLIGHT_STRICT", "1")
-    assert module.strict()
+    assert strict()

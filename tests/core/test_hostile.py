@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 
+import rushlight as rl
 from rushlight.device import Device
 from rushlight.dtypes import as_dtype
 from rushlight.errors import ContractError, DeviceError, IndexOutOfRange
@@ -191,6 +192,38 @@ def test_it_computes_what_the_reference_does(run):
     np.testing.assert_array_equal(run("slice", x, ((1, 2, -1), (0, 2, 2))), x[::-1, ::2])
     np.testing.assert_array_equal(run("log", -x[:1]), [[-np.inf, np.nan, np.nan]])
     assert run("sum", x, (0, 1), False).shape == ()
+
+
+def test_a_program_runs_forward_and_backward_as_on_the_reference(place):
+    def program(name):
+        rl.manual_seed(3)
+        with rl.device(name):
+            x, labels = rl.randn(5, 4), rl.randint(0, 3, (5,))
+            w, b = (rl.randn(*s).requires_grad_() for s in ((3, 4), (3,)))
+            loss = rl.cross_entropy(rl.linear(x, w, b).tanh(), labels)
+            loss.backward()
+        assert w.grad.device == name
+        return [t.to("numpy").numpy() for t in (loss.detach(), w.grad, b.grad)]
+
+    for here, there in zip(program("hostile:1"), program("numpy"), strict=True):
+        np.testing.assert_allclose(here, there, rtol=64 * np.finfo(F32).eps, atol=1e-7)
+
+
+def test_tensors_on_its_two_devices_do_not_meet_unasked(place):
+    x, y = rl.ones(2, device="hostile"), rl.ones(2, device="hostile:1")
+    with pytest.raises(DeviceError) as caught:
+        x + y
+    assert str(caught.value) == (
+        "add: inputs on hostile and hostile:1; move one with .to('hostile')"
+    )
+    assert (x + y.to("hostile")).tolist() == [2.0, 2.0]
+
+
+def test_a_tensor_tells_its_failure_when_it_is_read(place):
+    x = rl.gather(rl.ones(3, device="hostile"), 0, rl.tensor([5], device="hostile"))
+    y = (x * 2).sum()
+    with pytest.raises(IndexOutOfRange, match="gather: index 5 is out of range"):
+        y.item()
 
 
 def test_it_counts_the_bytes_that_are_alive(place):

@@ -180,8 +180,10 @@ class HostBackend(Backend):
         own = kernels or {}
         # A kernel put there later would pass for self-checking where the one it replaces was.
         self.kernels = MappingProxyType({**reference.KERNELS, **own})
-        self.self_checking = (reference.SELF_CHECKING - own.keys()) | frozenset(self_checking)
-        self.array, self.lift = reference.ARRAY, reference.lift  # type: ignore[method-assign]
+        self.self_checking = frozenset(reference.SELF_CHECKING - own.keys()) | {*self_checking}
+        self.array = reference.ARRAY
+        # The function itself, not a method around it: it runs for every 0-d result.
+        self.lift = reference.lift  # type: ignore[method-assign, assignment]
 
     def put(self, values: HostArray, index: int) -> HostArray:
         return values

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .. import device, plugins
+from .. import plugins
 from ..backend import Backend
-from ..device import Device
+from ..device import Device, _places, default, devices
 
 
 @contextmanager
@@ -19,21 +19,21 @@ def fresh_plugins() -> Iterator[None]:
 
     A plug-in's module that was imported before stays imported.
     """
-    known, places = dict(plugins._known), dict(device._places)
+    known, places = dict(plugins._known), dict(_places)
     forget()
     try:
         yield
     finally:
         forget()
         plugins._known.update(known)
-        device._places.update(places)
+        _places.update(places)
 
 
 def forget() -> None:
     """Forget every backend, as a new process would: its failure, its devices, the default."""
     plugins._known.clear()
-    device._places.clear()
-    device.default.cache_clear()
+    _places.clear()
+    default.cache_clear()
 
 
 def assert_plugin(name: str) -> Backend:
@@ -47,7 +47,7 @@ def assert_plugin(name: str) -> Backend:
     """
     with fresh_plugins():
         backend = plugins.load(name).backend
-        listed = {info.name: info for info in device.devices()}
+        listed = {info.name: info for info in devices()}
         assert listed[name].available, listed[name]
         assert Device(name).backend is backend
     return backend
