@@ -80,3 +80,18 @@ bool = dtypes.bool_
 float, double, half, int, long = float32, float64, float16, int32, int64
 
 __version__ = "0.1.0"
+
+LAZY = {"compile": ("compiler", "compile"), "compiler": ("compiler", ""), "extend": ("extend", ""), "scalar": ("scalar", "")}
+
+
+def __getattr__(name: str) -> Any:
+    """Rooms that few programs enter, imported when first asked for; bfloat16, which needs ml_dtypes."""
+    if name == "bfloat16":
+        return dtypes.bfloat16()
+    if name in LAZY:
+        from importlib import import_module
+
+        room, inside = LAZY[name]
+        module = import_module(f"rushlight.{room}")
+        return getattr(module, inside) if inside else module
+    raise AttributeError(f"module 'rushlight' has no attribute {name!r}")

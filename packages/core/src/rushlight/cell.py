@@ -56,10 +56,10 @@ class Number:
     the present value and becomes a guard: when its outcome changes, the function is traced again.
     """
 
-    __slots__ = ("kind", "recorder")
+    __slots__ = ("kind", "recorder", "source")
 
-    def __init__(self, recorder: Recorder, kind: type) -> None:
-        self.recorder, self.kind = recorder, kind
+    def __init__(self, recorder: Recorder, kind: type, source: Any = None) -> None:
+        self.recorder, self.kind, self.source = recorder, kind, source
 
     def __bool__(self) -> bool:
         return self.recorder.guard(self, "ne", 0)

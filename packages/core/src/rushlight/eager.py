@@ -19,7 +19,7 @@ from .errors import (
     RushlightError,
     TracingError,
 )
-from .node import Node
+from .node import Leaf, Node
 from .op import Interpreter, Operation
 from .spec import Spec
 from .tensor import Tensor
@@ -105,11 +105,17 @@ class Eager(Meaning):
         return x._data
 
     def assign(self, x: Tensor, value: Tensor) -> None:
+        """x becomes value; a leaf stays one."""
         x._data = value._data
+        if self.recording and not isinstance(x._node, Leaf):
+            x._node = value._node
 
     def run(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> Any:
         if not op.has_body:
             op.contract(tuple([spec_of(x) for x in inputs]), params)
+        for x in inputs:
+            if isinstance(x, Tensor) and not isinstance(x._data, device.array):
+                raise TracingError(f"{op.name}: {x.spec} is left over from a trace; return it from the compiled function")
         kernel = device.kernels[op.name]
         data = [x._data if isinstance(x, Tensor) else x for x in inputs]
         try:

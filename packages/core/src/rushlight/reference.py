@@ -21,7 +21,7 @@ ARRAY = np.ndarray
 lift = np.asarray  # numpy's functions return scalars for 0-d results; a tensor holds arrays only
 
 # Infinities and nan are results here, as in PyTorch, not events to be reported.
-warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.(straight|eager|reference)")
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 NARROW = 2  # bytes of the floating types whose sums are carried in float32
 

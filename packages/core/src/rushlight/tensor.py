@@ -181,7 +181,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same values, of which no gradient is asked.  Assigning in place to it assigns to self."""
         z = Tensor()
-        z._data, z.device, z._node = self._data, self.device, None
+        z._data, z.device, z._node = straight.current().read(self), self.device, None
         z._base = (self, keep)
         return z
 
@@ -201,7 +201,7 @@ class Tensor:
     def as_subclass(self, cls: type[T]) -> T:
         """The same values and node as a tensor of this class."""
         z = object.__new__(cls)
-        z._data, z.device, z._node = self._data, self.device, self._node
+        z._data, z.device, z._node = straight.current().read(self), self.device, self._node
         return z
 
     # -- operators are the operations themselves
@@ -403,7 +403,7 @@ class Tensor:
 
     def values(self, what: str) -> Any:
         """The values on the host.  Raises: TracingError, in the name of what was asked, while tracing."""
-        if not isinstance(self._data, self.device.array):
+        if not straight.current().eager or not isinstance(self._data, self.device.array):
             raise TracingError(
                 f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to choose by "
                 f"value, or return the tensor and read it outside of the compiled function"
@@ -493,8 +493,6 @@ class Tensor:
         if base is not None:
             base[0].assign_(base[1](value))
         mode.assign(self, value)
-        if mode.recording and not isinstance(self._node, Leaf):
-            self._node = value._node
         return self
 
     def copy_(self: T, src: Any) -> T:

@@ -88,14 +88,14 @@ class Function:
 def fresh(x: Tensor) -> Tensor:
     """The result as a tensor of its own, even if forward returned an argument."""
     z = Tensor()
-    z._data, z.device, z._node = x._data, x.device, None
+    z._data, z.device, z._node = straight.current().read(x), x.device, None
     return z
 
 
 class Applied:
     """The operation of one application: all cotangents of its results arrive together."""
 
-    def __init__(self, function: type[Function], ctx: Context) -> None:
+    def __init__(self, function: Any, ctx: Any) -> None:
         self.function, self.ctx = function, ctx
         self.name = function.__name__
 
@@ -135,7 +135,7 @@ class Part:
 
 
 def remember(
-    cls: type[Function], ctx: Context, edges: tuple[Any, ...], outputs: list[Any], constant: list[bool]
+    cls: Any, ctx: Any, edges: tuple[Any, ...], outputs: list[Any], constant: list[bool]
 ) -> None:
     """Put the application on the tape: one node, or for several results one node behind one for each."""
     whole = Node()

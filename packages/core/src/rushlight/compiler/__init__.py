@@ -1,0 +1,11 @@
+"""rl.compile: a function is traced once for each kind of arguments, and replayed.
+
+Tensors met inside the function are captures, read afresh at each call; those that it assigns, the
+gradients that it leaves and the Cells that it changes are written back when a call has succeeded.
+"""
+
+from __future__ import annotations
+
+from .compiled import Compiled, compile, retrace
+
+__all__ = ["Compiled", "compile", "retrace"]

@@ -1,0 +1,72 @@
+"""Arguments and results: nested containers taken apart into tensors and numbers, and put together again."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..errors import ContractError
+from ..tensor import Tensor
+
+
+class Place(NamedTuple):
+    """Where in a structure a tensor or a number stands: the i-th of all."""
+
+    i: int
+
+
+class Constant:
+    """Anything else in a structure: equal if it is the same object, or an equal plain value."""
+
+    __slots__ = ("value",)
+    PLAIN = (bool, int, str, bytes, complex, type(None))
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Constant):
+            return NotImplemented
+        mine, theirs = self.value, other.value
+        return mine is theirs or (type(mine) is type(theirs) and isinstance(mine, self.PLAIN) and mine == theirs)
+
+    def __hash__(self) -> int:
+        return hash(self.value) if isinstance(self.value, self.PLAIN) else id(self.value)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+class Branch(NamedTuple):
+    """A list, tuple, named tuple or dict of structures."""
+
+    kind: type
+    keys: tuple[Any, ...]
+    parts: tuple[Any, ...]
+
+
+def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[type, ...]) -> Any:
+    """The structure of value; its leaves of these kinds are put into `leaves`, the same one once."""
+    if isinstance(value, kinds):
+        i = seen.setdefault(id(value), len(leaves)) if isinstance(value, Tensor) else len(leaves)
+        if i == len(leaves):
+            leaves.append(value)
+        return Place(i)
+    if isinstance(value, (list, tuple)):
+        return Branch(type(value), (), tuple([flatten(x, leaves, seen, kinds) for x in value]))
+    if type(value) is dict:
+        return Branch(dict, tuple(value), tuple([flatten(x, leaves, seen, kinds) for x in value.values()]))
+    if hasattr(value, "__array_interface__"):
+        raise ContractError("compile: an argument or result is a numpy array; make it a tensor with rl.from_numpy()")
+    return Constant(value)
+
+
+def rebuild(structure: Any, leaves: list[Any]) -> Any:
+    """The value that has this structure and these leaves."""
+    if isinstance(structure, Place):
+        return leaves[structure.i]
+    if isinstance(structure, Branch):
+        parts = [rebuild(part, leaves) for part in structure.parts]
+        if structure.kind is dict:
+            return dict(zip(structure.keys, parts, strict=True))
+        return structure.kind(*parts) if hasattr(structure.kind, "_fields") else structure.kind(parts)
+    return structure.value

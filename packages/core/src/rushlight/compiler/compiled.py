@@ -1,0 +1,346 @@
+"""Compiled: a function with the programs that were made of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial, update_wrapper
+from threading import RLock
+from typing import Any, NamedTuple
+
+from .. import ops
+from ..autograd import mend
+from ..autograd.custom import remember
+from ..autograd.tape import walk
+from ..cell import Cell, Number, compute
+from ..eager import interpreter, interpreting, wrap
+from ..errors import ContractError, NoGradient, RushlightError
+from ..node import SPENT, Leaf
+from ..spec import Spec
+from ..tensor import Tensor
+from .argument import Place, flatten, rebuild
+from .graph import Graph, Program, Value, blame, is_made
+from .trace import Guard, Trace, Tracing
+
+MANY = 8  # programs of one function after which a warning says what keeps changing
+
+_epoch = 0
+
+
+def retrace() -> None:
+    """Programs traced before now are stale: something changed that no key shows, such as a module's mode."""
+    global _epoch
+    _epoch += 1
+
+
+def compile(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """A function that does what fn does, traced once for each kind of arguments and then replayed.
+
+    A kind: the shapes, types and devices of tensors, whether they require gradients and whether gradients are
+    remembered, and the values of ints, bools, strings and other objects.  A float may change freely, and so
+    may tensors that fn uses without being given them, the numbers of an optimizer, and a random stream.
+    Python code that looks at the value of a tensor (`if t:`, `float(t)`) raises TracingError.
+
+    >>> import rushlight as rl
+    >>> double = rl.compile(lambda x: x + x)
+    >>> double(rl.tensor([1.0, 2.0])).tolist()
+    [2.0, 4.0]
+    """
+    if options:
+        raise ContractError(f"compile: no option {next(iter(options))!r}; give the function only")
+    return Compiled(fn) if fn is not None else Compiled
+
+
+class Argument(NamedTuple):
+    """Where a symbolic number came from: the i-th leaf of the arguments."""
+
+    i: int
+    value: float
+
+
+class Compiled:
+    """A function with its programs.  Attributes that it lacks are those of the function (or module)."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.traced: dict[Any, list[Traced]] = {}
+        self.latest: Any = None
+        self.count = 0
+        self.lock = RLock()
+        if hasattr(fn, "__name__"):
+            update_wrapper(self, fn)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else partial(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "fn":  # not set yet, while being copied or unpickled
+            raise AttributeError(name)
+        return getattr(self.fn, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = interpreter.get()
+        if not mode.eager:
+            return self.fn(*args, **kwargs)  # part of a larger trace
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves, {}, (Tensor, float))
+        key = (structure, tuple(map(kind, leaves)), mode.recording, _epoch)
+        for traced in self.traced.get(key, ()):
+            if traced.holds(leaves):
+                return traced(leaves)
+        with self.lock:
+            traced = self.trace(structure, leaves, mode.recording)
+            self.remember(key, traced)
+        return traced(leaves)
+
+    def trace(self, structure: Any, leaves: list[Any], recording: bool) -> Traced:
+        """Run the function on stand-ins for the leaves, and make a program of what it did."""
+        trace = Trace()
+        tracing = Tracing(trace, recording)
+        with interpreting(tracing):
+            stand_ins = [stand_in(tracing, i, x) for i, x in enumerate(leaves)]
+            given = [x._data if isinstance(x, Tensor) else x for x in stand_ins]
+            args, kwargs = rebuild(structure, stand_ins)
+            result = self.fn(*args, **kwargs)
+        return Traced(trace, recording, stand_ins, given, result)
+
+    def remember(self, key: Any, traced: Traced) -> None:
+        """Keep a program, and drop stale ones."""
+        stale = [other for other in self.traced if other[-1] != _epoch]
+        for other in stale:
+            del self.traced[other]
+        self.traced.setdefault(key, []).append(traced)
+        self.count = 1 if stale else self.count + 1
+        if self.count == MANY + 1:
+            warnings.warn(
+                f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; pass it as a "
+                f"tensor or a float, or keep it the same",
+                stacklevel=4,
+            )
+        self.latest = key
+
+    def explain(self) -> str:
+        """Every program, as the Python text that is replayed."""
+        parts = [str(traced.program) for found in self.traced.values() for traced in found]
+        return f"{len(parts)} programs of {self.fn!r}\n\n" + "\n".join(parts)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.fn!r}>"
+
+
+def kind(x: Any) -> Any:
+    """What of a leaf is part of the key."""
+    if not isinstance(x, Tensor):
+        return float
+    return (x._data.shape, x._data.dtype, x.device, x._node is not None, getattr(x, "_grad", None) is None)
+
+
+def changed(before: Any, after: Any) -> str:
+    """What differs between two keys, in words."""
+    for i, (x, y) in enumerate(zip(before[1], after[1], strict=False)):
+        if x != y:
+            was, now = (k if k is float else f"{Spec(k[0], k[1])} on {k[2]}" for k in (x, y))
+            return f"tensor or number {i} of its arguments changed, last from {was} to {now}"
+    if before[0] != after[0]:
+        return f"its arguments changed, last from {before[0]} to {after[0]}"
+    return "what it captures changes: a tensor's shape, a number it compares, or whether a gradient is there"
+
+
+def stand_in(tracing: Tracing, i: int, x: Any) -> Any:
+    """What the function gets in place of an argument."""
+    if not isinstance(x, Tensor):
+        return Number(tracing, float, Argument(i, x))
+    z = wrap(Value(x.spec), x.device)
+    if x._node is not None:
+        z.requires_grad_()
+    before = getattr(x, "_grad", None)
+    if before is not None:
+        before = wrap(Value(before.spec), before.device)
+    tracing.trace.grads[z] = tracing.trace.grads_before[z] = before
+    return z
+
+
+class Capture(NamedTuple):
+    """A concrete tensor that the function met, and what of it the program relies on."""
+
+    tensor: Tensor
+    spec: Spec
+    asks: bool
+
+    def holds(self) -> bool:
+        """Whether it is still of that kind."""
+        data = self.tensor._data
+        return (
+            data.dtype is self.spec.dtype
+            and data.shape == self.spec.shape
+            and (self.tensor._node is not None) is self.asks
+        )
+
+
+class Traced:
+    """One program of a function: what it reads, checks, and writes back.
+
+    Every list of Values or Numbers here stands in the order of the program's inputs or outputs.
+    """
+
+    def __init__(self, trace: Trace, recording: bool, stand_ins: list[Any], given: list[Any], result: Any) -> None:
+        tracing = Tracing(trace, recording=False)
+        place = {id(x): i for i, x in enumerate(stand_ins)}
+        found: list[Any] = []
+        self.structure = flatten(result, found, {}, (Tensor, Number))
+        # what is handed back as it is: an argument, or a tensor that was there before
+        self.same = [
+            x if isinstance(x, Tensor) and not isinstance(x._data, Value)
+            else Place(place[id(x)]) if id(x) in place else None
+            for x in found
+        ]  # fmt: skip
+        fresh = [x for x, same in zip(found, self.same, strict=True) if same is None]
+        self.made = [x if isinstance(x, Number) else tracing.read(x) for x in fresh]
+        self.devices = [getattr(x, "device", None) for x in fresh]
+        backward = Backward(trace, tracing, fresh, stand_ins) if recording else None
+        self.backward = backward if backward and backward.roots else None
+        self.writes = [(x, value) for x, value in trace.held.items() if value is not trace.captures[x]]
+        self.argument_writes = [
+            (i, x._data) for i, x in enumerate(stand_ins) if isinstance(x, Tensor) and x._data is not given[i]
+        ]
+        left = [(x, g) for x, g in trace.grads.items() if g is not trace.grads_before[x]]
+        left = [(place.get(id(x), x), g) for x, g in left]
+        left = [(x, g) for x, g in left if isinstance(x, int) or not isinstance(x._data, Value)]
+        self.cleared = [x for x, g in left if g is None]
+        self.grads = [(x, tracing.read(g), g.device) for x, g in left if g is not None]
+        self.cells = [(c, n) for c, n in trace.cells_held.items() if n is not trace.cells[c]]
+
+        held_grads = [(place.get(id(x), x), g) for x, g in trace.grads_before.items() if g is not None]
+        self.grads_read = [x for x, _ in held_grads]
+        self.grads_absent = [
+            x for x, g in trace.grads_before.items() if g is None and not isinstance(x._data, Value)
+        ]
+        self.captures = [Capture(x, x.spec, x._node is not None) for x in trace.captures]
+        self.cells_read = list(trace.cells)
+        self.guards: list[Guard] = trace.guards
+        inputs = (
+            *given, *trace.captures.values(), *(g._data for _, g in held_grads), *trace.cells.values(),
+        )  # fmt: skip
+        outputs = (
+            *self.made, *(v for _, v in self.writes), *(v for _, v in self.argument_writes),
+            *(v for _, v, _ in self.grads), *(n for _, n in self.cells),
+            *(self.backward.kept if self.backward else ()),
+        )  # fmt: skip
+        steps = trace.steps[: self.backward.start] if self.backward else trace.steps
+        self.program: Program = Graph(inputs, tuple(steps), outputs).pruned().program()
+
+    def holds(self, leaves: list[Any]) -> bool:
+        """Whether what was traced is what would be traced now."""
+        return (
+            all([capture.holds() for capture in self.captures])
+            and all([getattr(x, "_grad", None) is None for x in self.grads_absent])
+            and all([grad_of(x, leaves) is not None for x in self.grads_read])
+            and all([self.decided(guard, leaves) for guard in self.guards])
+        )
+
+    def decided(self, guard: Guard, leaves: list[Any]) -> bool:
+        """Whether a comparison comes out as it did."""
+        source = guard.source
+        value = source.held if isinstance(source, Cell) else leaves[source.i]
+        return bool(compute(guard.how, value, guard.other)) is guard.outcome
+
+    def __call__(self, leaves: list[Any]) -> Any:
+        inputs = [x._data if isinstance(x, Tensor) else x for x in leaves]
+        inputs += [capture.tensor._data for capture in self.captures]
+        inputs += [grad_of(x, leaves)._data for x in self.grads_read]
+        inputs += [cell.held for cell in self.cells_read]
+        out = iter(run(self.program, inputs))
+        fresh = [
+            next(out) if device is None else wrap(next(out), device) for device in self.devices
+        ]
+        for tensor, _ in self.writes:
+            tensor._data = next(out)
+        for i, _ in self.argument_writes:
+            leaves[i]._data = next(out)
+        for x, _, device in self.grads:
+            (leaves[x] if isinstance(x, int) else x)._grad = wrap(next(out), device)
+        for x in self.cleared:
+            (leaves[x] if isinstance(x, int) else x)._grad = None
+        for cell, _ in self.cells:
+            cell.held = next(out)
+        if self.backward is not None:
+            self.backward.attach(fresh, leaves, list(out))
+        made = iter(fresh)
+        results = [
+            next(made) if same is None else leaves[same.i] if isinstance(same, Place) else same
+            for same in self.same
+        ]
+        return rebuild(self.structure, results)
+
+
+def grad_of(x: Any, leaves: list[Any]) -> Any:
+    """The .grad of a captured tensor, or of an argument given by its place."""
+    return getattr(leaves[x] if isinstance(x, int) else x, "_grad", None)
+
+
+def run(program: Program, inputs: Iterable[Any]) -> list[Any]:
+    """The program's outputs; a failure names the operation."""
+    inputs = list(inputs)
+    try:
+        return program.run(*inputs)
+    except RushlightError:
+        raise
+    except Exception:  # run again step by step, which raises what it was and where
+        blame(program.graph, inputs)
+        raise
+
+
+class Backward:
+    """The backward pass of results that are differentiated outside of the compiled function.
+
+    start: how many of the trace's steps belong to the forward pass.  kept: what this pass needs of it.
+    """
+
+    def __init__(self, trace: Trace, tracing: Tracing, fresh: list[Any], stand_ins: list[Any]) -> None:
+        place = {id(x): i for i, x in enumerate(stand_ins)}
+        self.start = len(trace.steps)
+        self.kept: list[Any] = []
+        self.roots = [
+            i for i, x in enumerate(fresh)
+            if isinstance(x, Tensor) and x._node is not None and x._node.op is not SPENT
+        ]  # fmt: skip
+        seeds = [wrap(Value(fresh[i].spec), fresh[i].device) for i in self.roots]
+        with interpreting(tracing):
+            try:
+                roots = [(fresh[i]._node, seed) for i, seed in zip(self.roots, seeds, strict=True)]
+                ends = walk(roots, mend, keep=True)
+            except NoGradient:  # part of the tape was used up inside the function
+                self.roots = []
+                return
+            leaves = [(node.tensor(), g) for node, g in ends.items() if isinstance(node, Leaf)]
+            leaves = [(x, g) for x, g in leaves if x is not None]
+            outputs = tuple([tracing.read(g) for _, g in leaves])
+        self.leaves = [place.get(id(x), x) for x, _ in leaves]
+        self.devices = [g.device for _, g in leaves]
+        self.specs = [(x.spec, x.device) for x in seeds]
+        graph = Graph((), tuple(trace.steps[self.start :]), outputs).pruned()
+        known = {x._data for x in seeds} | {v for step in graph.steps for v in step.outputs}
+        read = [x for step in graph.steps for x in step.inputs] + list(outputs)
+        self.kept = list(dict.fromkeys(x for x in read if is_made(x) and x not in known))
+        self.program = graph._replace(inputs=(*(x._data for x in seeds), *self.kept)).program()
+
+    __name__ = "compiled"
+
+    def attach(self, fresh: list[Any], leaves: list[Any], kept: list[Any]) -> None:
+        """Put one call on the tape."""
+        edges = tuple([(leaves[x] if isinstance(x, int) else x)._node for x in self.leaves])
+        remember(self, kept, edges, [fresh[i] for i in self.roots], [False] * len(self.roots))
+
+    def backward(self, kept: list[Any], *cotangents: Tensor | None) -> tuple[Tensor, ...]:
+        """The cotangents of the leaves.  Raises: NoGradient if they must be differentiable themselves."""
+        if interpreter.get().recording:
+            raise NoGradient(
+                "compiled: a second derivative through a compiled function; take the first inside of it"
+            )
+        given = []
+        for g, (spec, device) in zip(cotangents, self.specs, strict=True):
+            if g is None:
+                g = ops.full(0, shape=spec.shape, dtype=spec.dtype, device=device)
+            given.append(g._data)
+        out = run(self.program, [*given, *kept])
+        return tuple([wrap(data, device) for data, device in zip(out, self.devices, strict=True)])

@@ -1,0 +1,163 @@
+"""Graph: what a function does, written down.  A value that can be printed and replayed; knows no tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from ..cell import Number, compute
+from ..device import Device
+from ..dtypes import DType
+from ..eager import call
+from ..errors import IndexOutOfRange, KernelFailed
+from ..op import Operation
+from ..spec import Shape, Spec
+
+
+class Value:
+    """An array to be: what a tensor holds while tracing."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, spec: Spec) -> None:
+        self.shape: Shape = tuple(spec.shape)
+        self.dtype: DType = spec.dtype
+
+
+class Step(NamedTuple):
+    """One call of a kernel.  inputs: Values, Numbers, plain numbers and None; outputs: Values, or None."""
+
+    op: Operation
+    device: Device
+    inputs: tuple[Any, ...]
+    params: tuple[Any, ...]
+    outputs: tuple[Value | None, ...]
+
+
+class Sum(NamedTuple):
+    """One piece of arithmetic on Python numbers, done at each call."""
+
+    how: str
+    inputs: tuple[Any, ...]
+    outputs: tuple[Number]
+
+
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+
+
+class Graph(NamedTuple):
+    """Steps from inputs to outputs, both Values and Numbers."""
+
+    inputs: tuple[Any, ...]
+    steps: tuple[Step | Sum, ...]
+    outputs: tuple[Any, ...]
+
+    def pruned(self) -> Graph:
+        """Without the steps on which no output depends."""
+        needed, kept = set(self.outputs), []
+        for step in reversed(self.steps):
+            if any(value in needed for value in step.outputs if value is not None):
+                needed.update(x for x in step.inputs if is_made(x))
+                kept.append(step)
+        return self._replace(steps=tuple(kept[::-1]))
+
+    def program(self) -> Program:
+        """The steps as one straight Python function of arrays and numbers, in which what dies is let go."""
+        names: dict[Any, str] = {}
+        scope: dict[str, Any] = {"__name__": __name__}  # of which warnings of numpy's are not shown
+
+        def name(x: Any) -> str:
+            if not is_made(x):
+                return repr(x) if x is None or abs(x) < float("inf") else f"float({str(x)!r})"
+            letter = "n" if isinstance(x, Number) else "v"
+            return names.setdefault(x, f"{letter}{len(names)}")
+
+        lines = [f"def run({', '.join(map(name, self.inputs))}):"]
+        last = {x: i for i, step in enumerate(self.steps) for x in (*step.inputs, *step.outputs) if is_made(x)}
+        last |= dict.fromkeys((x for x in self.outputs if is_made(x)), len(self.steps))
+        for x in self.inputs:
+            if x not in last:
+                lines.append(f"    del {name(x)}")
+        for i, step in enumerate(self.steps):
+            lines += [f"    {line}" for line in lines_of(step, i, name, scope)]
+            dying = {x for x in (*step.inputs, *step.outputs) if is_made(x) and last[x] == i}
+            if dying:
+                lines.append(f"    del {', '.join(sorted(map(name, dying)))}")
+        lines.append(f"    return [{', '.join(map(name, self.outputs))}]")
+        text = "\n".join(lines) + "\n"
+        exec(compile(text, "<rushlight program>", "exec"), scope)  # noqa: S102  our own text, as dataclasses do
+        return Program(self, text, scope["run"])
+
+
+class Program(NamedTuple):
+    """A graph that can be run: `run(*inputs) -> outputs`, on the device's arrays and Python numbers."""
+
+    graph: Graph
+    text: str
+    run: Callable[..., list[Any]]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def blame(graph: Graph, inputs: Iterable[Any]) -> None:
+    """Run a graph whose program failed step by step, to name the operation.
+
+    Raises: IndexOutOfRange, KernelFailed.
+    """
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    for step in graph.steps:
+        given = [known[x] if is_made(x) else x for x in step.inputs]
+        if isinstance(step, Sum):
+            known[step.outputs[0]] = compute(step.how, *given)
+            continue
+        try:
+            made = call(step.device.kernels[step.op.name], step.op, given, step.params)
+        except IndexError as error:
+            raise IndexOutOfRange(f"{step.op.name}: {error}") from error
+        except Exception as error:  # whatever a plug-in's kernel raises becomes one kind of error
+            shown = ", ".join(str(Spec(x.shape, x.dtype)) if isinstance(x, Value) else str(x) for x in step.inputs)
+            raise KernelFailed(f"{step.op.name}: the kernel of {step.device} failed on {shown}: {error}") from error
+        several = isinstance(made, (tuple, list))
+        known |= {v: step.device.lift(x) for v, x in zip(step.outputs, made if several else (made,), strict=True) if v is not None}
+
+
+def is_made(x: Any) -> bool:
+    """Whether x is the input of a graph or made by a step, rather than a constant."""
+    return isinstance(x, (Value, Number))
+
+
+def lines_of(step: Step | Sum, i: int, name: Callable[[Any], str], scope: dict[str, Any]) -> Iterable[str]:
+    """A step in Python; what it calls is put into scope."""
+    if isinstance(step, Sum):
+        x, y = map(name, step.inputs)
+        yield f"{name(step.outputs[0])} = {x} {SIGNS[step.how]} {y}"
+        return
+    kernel = step.op.name.replace(".", "_")
+    scope[kernel] = step.device.kernels[step.op.name]
+    arguments = list(map(name, step.inputs))
+    for parameter, value in zip(step.op.params, step.params, strict=True):
+        value = value.index if isinstance(value, Device) else value
+        plain = type(value) in (int, float, bool, tuple) and "inf" not in repr(value) and "nan" not in repr(value)
+        text = repr(value) if plain and plain_tuple(value) else f"{parameter}{i}"
+        scope[f"{parameter}{i}"] = value
+        arguments.append(f"{parameter}={text}" if step.op.variadic else text)
+    call = f"{kernel}({', '.join(arguments)})"
+    results = ["_" if value is None else name(value) for value in step.outputs]
+    yield f"{', '.join(results)}{',' if is_several(step) else ''} = {call}"
+    for value, result in zip(step.outputs, results, strict=True):
+        if value is not None and value.shape == ():  # kernels may return scalars of their own for 0-d results
+            scope["lift"] = step.device.lift
+            yield f"{result} = lift({result})"
+
+
+def is_several(step: Step) -> bool:
+    """Whether the kernel returns a tuple of one."""
+    return len(step.outputs) == 1 and step.op.name.endswith(".vjp")
+
+
+def plain_tuple(value: Any) -> bool:
+    """Whether repr() of a parameter is Python that makes it."""
+    if isinstance(value, tuple):
+        return type(value) is tuple and all(map(plain_tuple, value))
+    return type(value) in (int, float, bool)

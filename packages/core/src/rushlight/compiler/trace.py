@@ -1,0 +1,149 @@
+"""The interpreter that writes operations down.  Runs no kernel."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..cell import Cell, Number, compute
+from ..device import Device
+from ..eager import Meaning, interpreting, spec_of, wrap
+from ..errors import TracingError
+from ..op import Operation
+from ..spec import Spec
+from ..tensor import Tensor, caller
+from .graph import Step, Sum, Value
+
+
+class Guard(NamedTuple):
+    """A comparison that decided what was traced: holds while its outcome is the same."""
+
+    source: Any  # a Cell, or the place of a number among the arguments
+    how: str
+    other: Any
+    outcome: bool
+
+
+class Trace:
+    """All that was written down: shared by the recording and the quiet interpreter of one trace."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step | Sum] = []
+        self.captures: dict[Tensor, Value] = {}  # what a concrete tensor held at the start
+        self.held: dict[Tensor, Value] = {}  # and what it holds now
+        self.cells: dict[Cell, Number] = {}  # the same for numbers
+        self.cells_held: dict[Cell, Any] = {}
+        self.grads_before: dict[Tensor, Tensor | None] = {}  # what .grad was at the start
+        self.grads: dict[Tensor, Tensor | None] = {}  # and what it is now
+        self.guards: list[Guard] = []
+
+
+class Tracing(Meaning):
+    """Writes each call into a list of steps.
+
+    whole: an operation's kernel is called where there is one; if False, every body is opened.
+    """
+
+    def __init__(self, trace: Trace, recording: bool, whole: bool = True) -> None:
+        super().__init__(recording)
+        self.trace, self.whole = trace, whole
+
+    def quiet(self, recording: bool) -> Tracing:
+        return Tracing(self.trace, recording, self.whole)
+
+    def has_kernel(self, op: Operation, device: Device) -> bool:
+        return super().has_kernel(op, device) if self.whole else not op.has_body
+
+    def read(self, x: Tensor) -> Any:
+        """What x holds at this point; a concrete tensor met for the first time is captured."""
+        if isinstance(x._data, Value):
+            return x._data
+        held = self.trace.held
+        if x not in held:
+            held[x] = self.trace.captures[x] = Value(x.spec)
+        return held[x]
+
+    def assign(self, x: Tensor, value: Tensor) -> None:
+        """x becomes value here, and, if it is concrete, at the end of each call."""
+        data = self.read(value)
+        if isinstance(x._data, Value):
+            x._data = data
+            if self.recording and x.grad_fn is not None:
+                x._node = value._node
+        else:
+            self.read(x)
+            self.trace.held[x] = data
+
+    def run(self, op: Operation, device: Device, inputs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
+        specs = infer(op, device, tuple([spec_of(x) for x in inputs]), params)
+        several = isinstance(specs, tuple) and not isinstance(specs, Spec)
+        out = tuple([None if s is None else Value(s) for s in (specs if several else (specs,))])
+        data = tuple([self.read(x) if isinstance(x, Tensor) else x for x in inputs])
+        self.trace.steps.append(Step(op, device, data, params, out))
+        return out if several else out[0]
+
+    # -- gradients left on leaves
+
+    def read_grad(self, x: Tensor) -> Tensor | None:
+        """x.grad at this point; a concrete one met for the first time is captured."""
+        if x not in self.trace.grads:
+            before = None if isinstance(x._data, Value) else getattr(x, "_grad", None)
+            if before is not None:
+                before = wrap(Value(before.spec), before.device)
+            self.trace.grads[x] = self.trace.grads_before[x] = before
+        return self.trace.grads[x]
+
+    def assign_grad(self, x: Tensor, value: Tensor | None) -> None:
+        """x.grad becomes value here, and at the end of each call."""
+        self.read_grad(x)
+        self.trace.grads[x] = value
+
+    # -- numbers that change between calls
+
+    def read_cell(self, cell: Cell) -> Any:
+        """The number a cell holds at this point."""
+        held = self.trace.cells_held
+        if cell not in held:
+            held[cell] = self.trace.cells[cell] = Number(self, type(cell.held), cell)
+        return held[cell]
+
+    def assign_cell(self, cell: Cell, value: Any) -> None:
+        """The cell holds value here, and at the end of each call."""
+        self.read_cell(cell)
+        self.trace.cells_held[cell] = value
+
+    def number(self, how: str, x: Any, y: Any) -> Number:
+        """Arithmetic on numbers, done at each call."""
+        sample = [v.kind(1) if isinstance(v, Number) else v or 1 for v in (x, y)]
+        made = Number(self, type(compute(how, *sample)))
+        self.trace.steps.append(Sum(how, (x, y), (made,)))
+        return made
+
+    def guard(self, number: Number, how: str, other: Any) -> bool:
+        """The outcome of a comparison now.  Raises: TracingError for a number that was computed here."""
+        if number.source is None:
+            raise TracingError(
+                f"compare: a number computed while tracing has no value yet, {caller()}; compare the number that "
+                f"it was computed from, or do so outside of the compiled function"
+            )
+        value = number.source.held if isinstance(number.source, Cell) else number.source.value
+        outcome = bool(compute(how, value, other))
+        self.trace.guards.append(Guard(number.source, how, other, outcome))
+        return outcome
+
+
+def infer(op: Operation, device: Device, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
+    """The Spec of the result (a tuple for several): a primitive's contract, or what a body comes to."""
+    specs = tuple([x.kind(1) if isinstance(x, Number) else x for x in specs])
+    if not op.has_body:
+        return op.contract(specs, params)
+    try:
+        return op.contracts[specs, params]
+    except KeyError:
+        pass
+    stand_ins = [wrap(Value(x), device) if isinstance(x, Spec) else x for x in specs]
+    with interpreting(Tracing(Trace(), recording=False, whole=False)):
+        z = op.statement(*stand_ins, **op.named(params))
+    found = tuple([None if part is None else part.spec for part in z]) if isinstance(z, (tuple, list)) else z.spec
+    op.contracts[specs, params] = found
+    return found
+
