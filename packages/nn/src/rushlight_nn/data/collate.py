@@ -1,0 +1,61 @@
+"""Collate: a list of samples becomes one batch of the same structure.  Knows no dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import rushlight as rl
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
+    """Samples of one structure -> that structure of batches.  n samples of shape s -> [n, *s].
+
+    Tensors and numpy arrays are stacked; Python floats become float64, integers int64, as in
+    PyTorch; strings and bytes stay a list; a dict becomes a dict, a named tuple one of its kind,
+    any other tuple or list a list.
+
+    Raises: ContractError for samples of different structure, TypeError for other types.
+
+    >>> default_collate([(1, "a"), (2, "b")])
+    [tensor([1, 2]), ['a', 'b']]
+    """
+    first = batch[0]
+    if isinstance(first, rl.Tensor):
+        return rl.stack(list(batch))
+    if isinstance(first, (np.ndarray, np.generic)):
+        return _stack(first, batch)
+    if isinstance(first, (bool, int, float)):
+        return rl.tensor(batch, dtype=rl.float64 if isinstance(first, float) else None)
+    if isinstance(first, (str, bytes)):
+        return list(batch)
+    if isinstance(first, Mapping):
+        return {key: default_collate([sample[key] for sample in batch]) for key in first}
+    if isinstance(first, Sequence):
+        return _transpose(first, batch)
+    raise TypeError(
+        f"default_collate: samples hold a {type(first).__name__}; "
+        "give tensors, numpy arrays, numbers, strings, dicts or sequences of them, or a collate_fn"
+    )
+
+
+def _stack(first: np.ndarray[Any, Any] | np.generic, batch: Sequence[Any]) -> rl.Tensor:
+    if first.dtype.kind in "SUO":
+        raise TypeError(
+            f"default_collate: samples hold a numpy array of {first.dtype}; "
+            "give arrays of numbers, or a collate_fn"
+        )
+    return rl.from_numpy(np.stack(batch))
+
+
+def _transpose(first: Sequence[Any], batch: Sequence[Sequence[Any]]) -> Any:
+    lengths = sorted({len(sample) for sample in batch})
+    if len(lengths) > 1:
+        raise rl.ContractError(
+            f"default_collate: samples of {lengths[0]} to {lengths[-1]} elements; "
+            "give samples of one length, or a collate_fn"
+        )
+    columns = [default_collate(column) for column in zip(*batch, strict=True)]
+    return type(first)(*columns) if hasattr(first, "_fields") else columns

@@ -1,0 +1,35 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+import rushlight as rl
+
+from ..module import Module
+
+
+class Dropout(Module):
+    """x * mask / (1 - p) in training mode, x in evaluation mode.  [*s] -> [*s].
+
+    p: the probability with which each element becomes 0, independently.
+    inplace: the input itself becomes the result.
+
+    Raises: ContractError for p outside of [0, 1].
+    Source: Hinton et al. 2012, arXiv:1207.0580.
+
+    >>> Dropout(0.2).eval()(rl.ones(2))
+    tensor([1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise rl.ContractError(f"Dropout: p is {p}; give a probability between 0 and 1")
+        self.p = p
+        self.inplace = inplace
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with elements dropped, in training mode."""
+        return rl.dropout(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"

@@ -1,0 +1,87 @@
+"""Linear and Identity."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import rushlight as rl
+
+from .. import init
+from ..module import Module
+from ..parameter import Parameter
+
+
+class Identity(Module):
+    """x.  [*s] -> [*s].  Takes, and ignores, any arguments: it stands where a layer was taken out.
+
+    >>> Identity(54, unused=0.1)(rl.ones(2))
+    tensor([1., 1.])
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input itself."""
+        return input
+
+
+class Linear(Module):
+    """x @ weight.T + bias.  [*b, in_features] -> [*b, out_features].
+
+    weight: [out_features, in_features], bias: [out_features]; both begin uniform in
+        [-1 / sqrt(in_features), 1 / sqrt(in_features)).
+    bias: whether there is one.
+
+    >>> Linear(20, 30)(rl.zeros(128, 20)).shape
+    (128, 30)
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(rl.empty(out_features, in_features, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", Parameter(rl.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the first values anew."""
+        reset_weight_and_bias(self.weight, self.bias)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """input @ weight.T + bias."""
+        return rl.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+def reset_weight_and_bias(weight: Parameter, bias: Parameter | None) -> None:
+    """Uniform values in [-1 / sqrt(fan_in), 1 / sqrt(fan_in)) for both: PyTorch's choice.
+
+    Source: LeCun, Bottou, Orr, Müller 1998, Efficient BackProp, section 4.6, up to a factor.
+    """
+    if weight.numel():
+        init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        fan_in, _ = init.fans("reset_parameters", weight)
+        bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
+        init.uniform_(bias, -bound, bound)

@@ -1,0 +1,208 @@
+"""Normalisation: BatchNorm and LayerNorm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import rushlight as rl
+
+from .. import init
+from ..module import Module
+from ..parameter import Parameter
+
+
+class BatchNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias by channel.  [b, c, *s] -> [b, c, *s].
+
+    In training mode mean and var are the batch's (var without Bessel's correction), and the running
+    ones
+    follow them: running = (1 - momentum) * running + momentum * batch (var with the correction).
+    In evaluation mode they are the running ones.
+
+    momentum: None makes the running ones the plain mean over all batches so far.
+    affine: whether there are a weight and a bias, which begin as ones and zeros.
+    track_running_stats: False keeps no running ones, and uses the batch's in evaluation mode too.
+
+    Source: Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+
+    axes: tuple[int, ...] = ()  # numbers of axes that an input may have
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: rl.Tensor | None
+    running_var: rl.Tensor | None
+    num_batches_tracked: rl.Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+
+        def make(fill: float) -> rl.Tensor:
+            return rl.full((num_features,), fill, device=device, dtype=dtype)
+
+        self.register_parameter("weight", Parameter(make(1.0)) if affine else None)
+        self.register_parameter("bias", Parameter(make(0.0)) if affine and bias else None)
+        self.register_buffer("running_mean", make(0.0) if track_running_stats else None)
+        self.register_buffer("running_var", make(1.0) if track_running_stats else None)
+        self.register_buffer(
+            "num_batches_tracked",
+            rl.tensor(0, dtype=rl.int64, device=device) if track_running_stats else None,
+        )
+
+    def reset_running_stats(self) -> None:
+        """Forget the batches seen: means 0, variances 1."""
+        if self.running_mean is not None:
+            init.zeros_(self.running_mean)
+        if self.running_var is not None:
+            init.ones_(self.running_var)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Begin anew: `reset_running_stats`, weights 1, biases 0."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The normalised input; in training mode the running statistics move."""
+        if input.ndim not in self.axes:
+            raise rl.ContractError(
+                f"{type(self).__name__}: {input.dtype}{list(input.shape)}; "
+                f"give an input of {' or '.join(map(str, self.axes))} axes, channels in axis 1"
+            )
+        if not self.training or self.num_batches_tracked is None:
+            return self._normalise(input, self.running_mean, self.running_var, 0.0)
+        self.num_batches_tracked.add_(1)
+        if self.momentum is not None:
+            return self._normalise(input, self.running_mean, self.running_var, self.momentum)
+        return self._average(input, self.num_batches_tracked)
+
+    def _normalise(
+        self,
+        input: rl.Tensor,
+        mean: rl.Tensor | None,
+        var: rl.Tensor | None,
+        momentum: float,
+    ) -> rl.Tensor:
+        training = self.training or mean is None
+        return rl.batch_norm(input, mean, var, self.weight, self.bias, training, momentum, self.eps)
+
+    def _average(self, input: rl.Tensor, count: rl.Tensor) -> rl.Tensor:
+        """As `_normalise`, the running statistics becoming the mean over `count` batches."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        mean, var = rl.zeros_like(self.running_mean), rl.zeros_like(self.running_var)
+        result = self._normalise(input, mean, var, 1.0)
+        with rl.no_grad():
+            share = 1.0 / count.to(mean.dtype)
+            for running, batch in ((self.running_mean, mean), (self.running_var, var)):
+                running.add_((batch - running) * share)
+        return result
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(BatchNorm):
+    """BatchNorm of rows or sequences.  [b, c] -> [b, c], [b, c, t] -> [b, c, t].
+
+    Formula, options and source: `BatchNorm`.
+
+    >>> BatchNorm1d(2)(rl.tensor([[1.0, 2.0], [3.0, 4.0]])).shape
+    (2, 2)
+    """
+
+    axes = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """BatchNorm of images.  [b, c, h, w] -> [b, c, h, w].
+
+    Formula, options and source: `BatchNorm`.
+
+    >>> BatchNorm2d(3)(rl.zeros(2, 3, 4, 4)).shape
+    (2, 3, 4, 4)
+    """
+
+    axes = (4,)
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.  [*b, *s] -> [*b, *s].
+
+    normalized_shape: s, or its one length.
+    eps: added to the variance, in units of x squared.
+    elementwise_affine: whether there are a weight and a bias of shape s, which begin as ones and
+        zeros.
+    bias: whether there is a bias beside the weight.
+
+    Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
+
+    >>> LayerNorm(4)(rl.zeros(2, 4)).shape
+    (2, 4)
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...] | list[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.normalized_shape = shape
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        weight = rl.ones(shape, device=device, dtype=dtype) if elementwise_affine else None
+        shift = rl.zeros(shape, device=device, dtype=dtype) if elementwise_affine and bias else None
+        self.register_parameter("weight", None if weight is None else Parameter(weight))
+        self.register_parameter("bias", None if shift is None else Parameter(shift))
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weights 1, biases 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The normalised input."""
+        return rl.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )

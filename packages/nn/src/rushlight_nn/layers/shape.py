@@ -1,0 +1,61 @@
+"""Layers that only change the shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rushlight as rl
+
+from ..module import Module
+
+
+class Flatten(Module):
+    """Axes start_dim to end_dim become one.  [b, *s] -> [b, n] by default.
+
+    >>> Flatten()(rl.zeros(2, 3, 4)).shape
+    (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with those axes in one."""
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Axis dim becomes several.  [*a, n, *b] -> [*a, *unflattened_size, *b].
+
+    unflattened_size: their lengths; one may be -1, for what remains.
+
+    >>> Unflatten(1, (3, -1))(rl.zeros(2, 12)).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        if not isinstance(dim, int) or isinstance(unflattened_size, (str, bytes)):
+            raise TypeError(
+                f"Unflatten: dim {dim!r} into {unflattened_size!r}; give an axis number and lengths"
+            )
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with that axis in several."""
+        shape = tuple(input.shape)
+        if not -len(shape) <= self.dim < len(shape):
+            raise rl.errors.IndexOutOfRange(
+                f"Unflatten: axis {self.dim} of {input.dtype}{list(shape)}; give one that it has"
+            )
+        dim = self.dim % len(shape)
+        return input.reshape(*shape[:dim], *self.unflattened_size, *shape[dim + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
