@@ -31,6 +31,7 @@ BELOW = {
     "reference": "backend",
     "plugins": "backend op",
     "device": "plugins",
+    "display": "plugins",
     "eager": "tensor device",
     "autograd": "eager",
     "compiler": "eager autograd",
@@ -45,6 +46,7 @@ FREE = {"testing"}  # enters every room, and only `cli` enters it
 LATE = {
     ("backend", "reference"): "a host backend begins with a copy of the reference's table",
     ("plugins", "reference"): "the one backend that is always there, on first use",
+    ("tensor", "display"): "the text of a tensor, when one is shown",
     ("cli", "testing"): "`rushlight conform` and `rushlight new-backend`",
 }
 

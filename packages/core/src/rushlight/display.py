@@ -1,7 +1,7 @@
 """How a tensor shows itself: PyTorch's repr.  Knows no numpy, only nested lists of Python values.
 
-What is decided once for a whole tensor, as PyTorch decides it: how its numbers are written (`Style`), and
-which of them are shown at all (`corners`).
+Two things are decided for a whole tensor, as PyTorch decides them: which of its numbers are shown
+(`corners`), and how they are written (`Style`).
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def shown(x: Tensor) -> str:
     body = "[]"
     if x.numel():
         values = corners(x.values("repr"), x.numel() > SUMMARISED)
-        body = block(values, x.ndim, len(OPENING), style(list(leaves(values)), x.is_floating_point()))
+        body = block(
+            values, x.ndim, len(OPENING), style(list(leaves(values)), x.is_floating_point())
+        )
     return with_suffixes(OPENING + body, suffixes(x))
 
 
 class Style(NamedTuple):
-    """How each number of a tensor is written: a format, what is put behind, and the width of the widest."""
+    """How each number is written: a format, what is put behind, and the width of the widest."""
 
     how: str
     point: str
@@ -58,9 +60,9 @@ class Style(NamedTuple):
 def style(values: Sequence[Any], floating: bool) -> Style:
     """How to write these numbers.
 
-    Floating ones are written as integers with a point if all of them are, with an exponent if the absolute
-    values span more than a factor of 1000 or leave 1e-4 .. 1e8, else with four digits.  Only finite numbers
-    other than 0 are looked at, also for the width.
+    Floating ones have an exponent if their sizes span more than a factor of 1000, or leave 1e-4 to
+    1e8; else they are integers with a point if all of them are whole, else they have four digits.
+    Only finite numbers other than 0 are looked at, also for the width.
     """
     if not floating:
         return Style("", "", max(len(str(value)) for value in values))
@@ -128,7 +130,7 @@ def suffixes(x: Tensor) -> Iterator[str]:
 
 
 def title(node: Node) -> str:
-    """PyTorch's name for a step: AddBackward0 of the operation add, ReLUBackward of a Function ReLU.
+    """PyTorch's name of a step: AddBackward0 for the operation add, MyBackward for a Function My.
 
     PyTorch numbers the overloads of an operation; here it has one form, numbered 0.
     """
@@ -139,7 +141,7 @@ def title(node: Node) -> str:
 
 
 def with_suffixes(text: str, more: Iterable[str]) -> str:
-    """The suffixes behind the text, each on a new line where the last one is full; and the bracket."""
+    """The text, its suffixes, each on a new line where the last one is full, and the bracket."""
     used = len(text) - text.rfind("\n") + 1  # PyTorch counts the line so, and what follows a comma
     for suffix in more:
         if used + len(suffix) + 2 > LINE:

@@ -445,7 +445,7 @@ class Tensor:
         return z.copy() if copy else z
 
     def __format__(self, how: str) -> str:
-        return format(self.item(), how) if how and self.numel() == 1 else format(str(self), how)
+        return format(str(self) if self.shape else self.item(), how)
 
     def __repr__(self) -> str:
         from .display import shown
