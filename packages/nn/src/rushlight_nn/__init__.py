@@ -15,6 +15,7 @@ __all__ = [
     "data",
     "functional",
     "init",
+    "layers",
     "optim",
-    *_layers,
 ]
+__all__ += layers.__all__
