@@ -19,7 +19,7 @@ from .errors import (
     RushlightError,
     TracingError,
 )
-from .node import Leaf, Node
+from .node import Leaf
 from .op import Interpreter, Operation
 from .spec import Spec
 from .tensor import Tensor
@@ -79,17 +79,10 @@ class Meaning:
             return tuple([part if part is None else wrap(part, device) for part in data])
         z = wrap(data, device)
         if asked:
-            z._node = node = Node()
-            node.op, node.params, node.residuals = op, params, residuals
-            node.edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
-            node.shape, node.dtype = data.shape, data.dtype
-            node.specs = tuple([spec_of(x) for x in inputs])
-            keep = op.keeps(sum(1 << i for i, edge in enumerate(node.edges) if edge is not None))
-            last = len(op.inputs)  # the bit of all variadic inputs
-            node.inputs = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(inputs)])
-            node.used = tuple([self.read(x) if isinstance(x, Tensor) else x for x in node.inputs])
-            if op.keeps_result:
-                node.result = data
+            held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
+            z._node = straight.record(op, inputs, held, params, data)
+            if op.forward is not None:
+                z._node.residuals = residuals
         return (z, *residuals) if aside else z
 
 

@@ -65,6 +65,8 @@ class Operation:
     floating: computes in floating point only.
     constant: its result never asks for a gradient.
     required: every backend has a kernel; else core computes it on the reference backend.
+    numbers: some inputs are Python numbers by nature (a seed, a learning rate).
+    free: so many inputs in front need not have the element type of the others.
     """
 
     has_body = False  # whether the statement is made of operations
@@ -78,11 +80,15 @@ class Operation:
         floating: bool = False,
         constant: bool = False,
         required: bool = True,
+        numbers: bool = False,
+        free: int = 0,
     ) -> None:
         self.name = name or statement.__name__
         self.statement = statement
         self.promotes, self.floating, self.constant = promotes, floating, constant
         self.required = required
+        self.free = int(free)
+        self.takes_numbers = numbers
         code = statement.__code__
         self.inputs = code.co_varnames[: code.co_argcount]
         self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
@@ -96,22 +102,14 @@ class Operation:
         self.backward_reads: Callable[[Any], Any] = tuple
         self.residuals: tuple[str, ...] = ()
         self.contracts: dict[Any, Any] = {}
+        self.kept: list[int] = []  # `keeps` of every combination of asking inputs
+        self.has_rule = self.keeps_result = self.keeps_specs = False
         operations[self.name] = self
         self.call: Any = None
         self.settle()
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
-
-    @property
-    def has_rule(self) -> bool:
-        """Whether a gradient is stated, rather than left to the body."""
-        return bool(self.reads)
-
-    @property
-    def keeps_result(self) -> bool:
-        """Whether a rule reads the result."""
-        return any("z" in names for names in self.reads.values())
 
     @property
     def traits(self) -> Traits:
@@ -121,6 +119,10 @@ class Operation:
 
     def settle(self) -> None:
         """Make the function anew from what is stated so far; its identity stays."""
+        self.has_rule = bool(self.reads)  # a gradient is stated, rather than left to the body
+        self.keeps_result = any("z" in names for names in self.reads.values())
+        self.keeps_specs = "specs" in self.reads.get(-1, ())
+        self.kept = [self.keeps(asked) for asked in range(1 << len(self.inputs))] if len(self.inputs) < 5 else []
         made = straight.path(self)
         if self.call is None:
             self.call = made
@@ -219,11 +221,9 @@ class Operation:
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
         """One cotangent per edge of the node, by the stated rules."""
-        if not self.reads:
-            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
-        known = self.recall(node, g)
+        environment = self.recall(node, g)
         if self.backward is not None:
-            values = self.backward_reads((g, None, *known))
+            values = self.backward_reads(environment)
             n = len(self.backward.inputs)
             return straight.current().apply(self.backward, values[:n], values[n:])  # type: ignore[no-any-return]
         out: list[Any] = []
@@ -232,14 +232,18 @@ class Operation:
                 out.append(None)
             else:
                 rule, pick = self.rules[i]
-                out.append(rule(*pick((g, edge.shape, *known))))
+                environment[1] = edge.shape
+                out.append(rule(*pick(environment)))
         return out
 
-    def recall(self, node: Node, g: Any) -> tuple[Any, ...]:
-        """The environment of the rules from `z` on, as the node kept it."""
+    def recall(self, node: Node, g: Any) -> list[Any]:
+        """The environment of the rules, as the node kept it."""
+        if not self.has_rule:
+            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
+        inputs = node.inputs
         mode = straight.current()
-        for x, used in zip(node.inputs, node.used, strict=True):
-            if used is not x and isinstance(x, straight.Tensor) and mode.read(x) is not used:
+        for x, used in zip(inputs, node.used, strict=True):
+            if used is not x and mode.read(x) is not used:
                 raise StaleValue(
                     f"backward: {self.name} reads a {Spec(x.shape, x.dtype)} that was assigned in place since; "
                     f"call backward() first, or use the tensor's clone()"
@@ -248,16 +252,18 @@ class Operation:
         if self.keeps_result:
             z = straight.Tensor()
             z._data, z.device, z._node = node.result, g.device, node if mode.recording else None
-        fixed = len(self.inputs)
-        inputs = (*node.inputs[:fixed], node.inputs[fixed:]) if self.variadic else node.inputs
+        if self.backward is None:
+            return [g, None, z, None, None, *node.params, *inputs]
         residuals: tuple[Any, ...] = ()
         if self.forward is not None:
             residuals = node.residuals
             if mode.recording:  # they depend on the inputs, and so must their derivative
-                residuals = self.forward.call(*node.inputs, **self.named(node.params))[1:]
-        asked = tuple([edge is not None for edge in node.edges]) if self.backward else ()
-        specs = node.specs if "specs" in self.reads.get(-1, ()) else ()
-        return (z, asked, specs, *node.params, *inputs, *residuals)
+                residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
+        asked = tuple([edge is not None for edge in node.edges])
+        if self.variadic:
+            fixed = len(self.inputs)
+            inputs = (*inputs[:fixed], inputs[fixed:])
+        return [g, None, z, asked, node.specs if self.keeps_specs else (), *node.params, *inputs, *residuals]
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """The result, and the residuals as constants: (result, *residuals)."""
@@ -271,7 +277,7 @@ class Operation:
         try:
             return self.contracts[key]
         except KeyError:
-            if self.promotes is None and "device" not in self.params:
+            if self.promotes is None and not self.takes_numbers:
                 for x in specs:
                     if isinstance(x, (bool, int, float)):
                         raise ContractError(f"{self.name}: {x!r} is no tensor; make one with rl.tensor()") from None

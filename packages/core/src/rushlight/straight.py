@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dtypes import ABSORBS, FLOATING
 from .node import Node
+from .spec import Spec
 
 if TYPE_CHECKING:
     from .op import Interpreter, Operation
@@ -35,9 +36,11 @@ def connect(tensor_class: type[Any], current_interpreter: Callable[[], Interpret
 
 def path(op: Operation) -> Call:
     """The function that users of this operation call."""
-    form = None if op.variadic else FORMS.get((len(op.inputs), len(op.params)))
-    if form is None:
+    if op.variadic or not op.inputs or op.takes_numbers:
         return general(op)
+    form = FORMS.get((len(op.inputs), len(op.params)))
+    if form is None:
+        return several(op)
     call: FunctionType = form(op)  # type: ignore[assignment]
     code = call.__code__
     names = (*op.inputs, *op.params, *code.co_varnames[code.co_argcount :])
@@ -204,6 +207,74 @@ def one_with_two(op: Operation) -> Call:
         return z
 
     return call
+
+
+def several(op: Operation) -> Call:
+    """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for the condition of `where`."""
+    name, floating, constant, opens, _ = op.traits
+    inputs_count, params_count, free = len(op.inputs), len(op.params), op.free
+
+    def call(*inputs: Any, **named: Any) -> Any:
+        mode = current()
+        params = tuple(named.values()) if tuple(named) == op.params else op.ordered(named)
+        if not mode.eager or len(inputs) != inputs_count:
+            return mode.apply(op, inputs, params)
+        device = dtype = None
+        asked = False
+        data = []
+        for i, x in enumerate(inputs):
+            if isinstance(x, Tensor):
+                x_ = x._data
+                if device is None:
+                    device = x.device
+                elif x.device is not device:
+                    return mode.apply(op, inputs, params)
+                if i >= free:
+                    if dtype is None:
+                        dtype = x_.dtype
+                    elif x_.dtype is not dtype:
+                        return mode.apply(op, inputs, params)
+                if x._node is not None:
+                    asked = True
+                data.append(x_)
+            elif x is None or (dtype is not None and (dtype, type(x)) in ABSORBS):
+                data.append(x)
+            else:
+                return mode.apply(op, inputs, params)
+        asked = asked and mode.recording and not constant
+        kernel = device.kernels.get(name) if device is not None else None
+        if kernel is None or (floating and dtype not in FLOATING) or (asked and opens):
+            return mode.apply(op, inputs, params)
+        try:
+            result = kernel(*data, *params)
+        except Exception:  # apply runs it again and says what is wrong
+            return mode.apply(op, inputs, params)
+        z = Tensor()
+        z._data = result if type(result) is device.array else device.lift(result)
+        z.device = device
+        z._node = record(op, inputs, data, params, z._data) if asked else None
+        return z
+
+    call.__name__ = call.__qualname__ = op.name
+    return call
+
+
+def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any) -> Node:
+    """The node of a step, given its inputs, what they hold, its parameters and what its result holds."""
+    node = Node()
+    node.op, node.params = op, params
+    node.edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+    node.shape, node.dtype = result.shape, result.dtype
+    asked = sum([1 << i for i, edge in enumerate(node.edges) if edge is not None])
+    keep = op.kept[asked] if op.kept else op.keeps(asked)
+    last = len(op.inputs)  # the bit of all variadic inputs
+    node.inputs = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(inputs)])
+    node.used = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(data)])
+    if op.keeps_specs:
+        node.specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
+    if op.keeps_result:
+        node.result = result
+    return node
 
 
 def general(op: Operation) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import ops
+from .. import ops, straight
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, NoGradient
 from ..node import Leaf, Node
@@ -43,11 +43,25 @@ def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -
         if g is None:
             if x.numel() != 1:
                 raise NoGradient(f"{op}: {x.spec} is not one number; sum it, or give its cotangent")
-            g = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+            g = one(x)
         elif g.shape != x.shape:
             raise ContractError(f"{op}: cotangent {g.spec} for {x.spec}; give it the same shape")
         roots.append((x._node, g))
     return roots
+
+
+def one(x: Tensor) -> Tensor:
+    """The cotangent 1 of one number.  In eager the same tensor every time: nobody writes it."""
+    key = (x.device, x.dtype, x.shape)
+    if key not in _ones or not straight.current().eager:
+        g: Tensor = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+        if not straight.current().eager:
+            return g
+        _ones[key] = g
+    return _ones[key]
+
+
+_ones: dict[Any, Tensor] = {}
 
 
 def backward(
@@ -63,12 +77,15 @@ def backward(
     """
     outputs, given = paired(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    with interpreting(interpreter.get().quiet(create_graph)):
+    token = interpreter.set(interpreter.get().quiet(create_graph))
+    try:
         roots = rooted("backward", outputs, given)
         for node, g in walk(roots, mend, keep=keep).items():
             leaf = node.tensor() if isinstance(node, Leaf) else None
             if leaf is not None:
                 accumulate(leaf, g)
+    finally:
+        interpreter.reset(token)
 
 
 def accumulate(leaf: Tensor, g: Tensor) -> None:

@@ -43,16 +43,16 @@ def walk(
             ends[node] = g
         edges = node.edges
         if g is not None and edges and node in wanted:
-            given = node.op.cotangents(node, g)
-            for edge, gx in zip(edges, given, strict=True):
+            for edge, gx in zip(edges, node.op.cotangents(node, g), strict=True):
                 if edge is not None and gx is not None:
                     gx = mend(gx, edge)
-                    cotangents[edge] = cotangents[edge] + gx if edge in cotangents else gx
-        del g
+                    before = cotangents.get(edge)
+                    cotangents[edge] = gx if before is None else before + gx
+            gx = None  # nothing here holds a cotangent longer than the walk needs it
         for edge in edges:
             if edge is not None:
-                uses[edge] -= 1
-                if uses[edge] == 0:
+                left = uses[edge] = uses[edge] - 1
+                if left == 0:
                     ready.append(edge)
         if not keep and edges:
             node.spend()
@@ -65,14 +65,17 @@ def count_uses(roots: list[Node]) -> dict[Node, int]:
     found = list(uses)
     for node in found:  # grows as it goes
         if node.op is SPENT:
-            raise NoGradient("backward: the tape was used up by an earlier backward pass; pass retain_graph=True there")
+            raise NoGradient(
+                "backward: the tape was used up by an earlier backward pass; pass retain_graph=True there"
+            )
         for edge in node.edges:
             if edge is not None:
-                if edge in uses:
-                    uses[edge] += 1
-                else:
+                count = uses.get(edge)
+                if count is None:
                     uses[edge] = 1
                     found.append(edge)
+                else:
+                    uses[edge] = count + 1
     return uses
 
 

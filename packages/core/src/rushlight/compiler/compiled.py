@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial, update_wrapper
 from threading import RLock
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from ..autograd import mend
 from ..autograd.custom import remember
 from ..autograd.tape import walk
 from ..cell import Cell, Number, compute
-from ..eager import interpreter, interpreting, wrap
+from ..eager import QUIET, interpreter, interpreting, wrap
 from ..errors import ContractError, NoGradient, RushlightError
 from ..node import SPENT, Leaf
 from ..spec import Spec
@@ -31,6 +32,16 @@ def retrace() -> None:
     """Programs traced before now are stale: something changed that no key shows, such as a module's mode."""
     global _epoch
     _epoch += 1
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Inside, operations run now although a trace is going on: what they make is not part of the program.
+
+    For state that is made when it is first needed, such as an optimizer's: the trace then captures it.
+    """
+    with interpreting(QUIET):
+        yield
 
 
 def compile(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
