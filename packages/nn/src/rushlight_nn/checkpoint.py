@@ -128,19 +128,32 @@ def write(
     (broken,) = _safetensors("SafetensorError")
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     # safetensors 0.8.0 writes other layouts in the wrong order, without a word
     packed = {name: np.ascontiguousarray(x).reshape(x.shape) for name, x in arrays.items()}
     try:
-        with part.open("xb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-        save_file(packed, part, metadata)
-        part.chmod(mode)  # safetensors makes its files private
-        _sync(part)
-        part.replace(path)
+        with replacing(path) as part:
+            mode = part.stat().st_mode & 0o777
+            save_file(packed, part, metadata)
+            part.chmod(mode)  # safetensors makes its files private
     except broken as error:
         raise OSError(f"{path}: {error}") from error
+
+
+@contextmanager
+def replacing(path: Location) -> Iterator[Path]:
+    """An empty file to fill in a `with` block, after which it takes the place of `path`.
+
+    Whoever opens `path` finds the old content or the new, never a part; if the block raises, the
+    old content stays.
+    Raises: OSError as `open` does.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.open("xb").close()
+        yield part
+        _sync(part)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     if os.name == "posix":
