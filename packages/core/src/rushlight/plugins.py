@@ -16,7 +16,7 @@ distributions that are installed, and one malformed file among them would end it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,6 +43,10 @@ class Hooks:
     @staticmethod
     def rushlight_backend() -> Backend | None:
         """The backend."""
+
+    @staticmethod
+    def rushlight_commands() -> Sequence[Any] | None:
+        """The subcommands that a plug-in of the group `rushlight.cli` adds to `rushlight`."""
 
 
 class Source(NamedTuple):
@@ -120,7 +124,7 @@ def _open(name: str, given: list[Source]) -> Loaded:
         who = " and ".join(map(str, given))
         raise _unavailable(name, f"provided twice, by {who}; uninstall one of them")
     (source,) = given
-    ask = _hooks(name, source)
+    ask = hooks(f"backend {name}", source, "rushlight_backend")
     reason = ask("rushlight_probe")
     if reason is not None:
         raise _unavailable(name, one_line(reason))
@@ -132,34 +136,38 @@ def _open(name: str, given: list[Source]) -> Loaded:
             f"rushlight_backend of {source} returned {kind}, no rushlight.extend.Backend; {REPORT}",
         )
     _examine(name, source, backend)
-    devices = _isolated(name, f"count of {source} raised", REPORT, backend.count)
+    devices = isolated(f"backend {name}", f"count of {source} raised", REPORT, backend.count)
     if not isinstance(devices, int) or devices < 1:
         raise _unavailable(name, f"{source} finds no device on this machine")
     return Loaded(backend, devices)
 
 
-def _hooks(name: str, source: Source) -> Callable[[str], Any]:
-    """A function that asks a hook of this plug-in alone.  Raises: BackendUnavailable."""
+def hooks(who: str, source: Source, needed: str) -> Callable[[str], Any]:
+    """A function that asks a hook of this plug-in alone.
+
+    who: what the plug-in is, as messages call it; needed: the hook that it must have.
+    Raises: BackendUnavailable.
+    """
     import pluggy
 
     advice = "repair it or uninstall it"
-    module = _isolated(name, f"{source} failed to import", advice, source.entry.load)
+    module = isolated(who, f"{source} failed to import", advice, source.entry.load)
     _mark_hooks()
     manager = pluggy.PluginManager("rushlight")
     manager.add_hookspecs(Hooks)
 
     def register() -> None:
-        manager.register(module, name=name)
+        manager.register(module, name=source.entry.name)
         manager.check_pending()
 
-    _isolated(name, f"{source} states its hooks wrongly", REPORT, register)
-    if not manager.hook.rushlight_backend.get_hookimpls():
-        raise _unavailable(
-            name, f"{source} has no hook rushlight_backend; mark it with rushlight.extend.hookimpl"
+    isolated(who, f"{source} states its hooks wrongly", REPORT, register)
+    if not getattr(manager.hook, needed).get_hookimpls():
+        raise BackendUnavailable(
+            f"{who}: {source} has no hook {needed}; mark it with rushlight.extend.hookimpl"
         )
 
     def ask(hook: str) -> Any:
-        return _isolated(name, f"{hook} of {source} raised", REPORT, getattr(manager.hook, hook))
+        return isolated(who, f"{hook} of {source} raised", REPORT, getattr(manager.hook, hook))
 
     return ask
 
@@ -170,14 +178,14 @@ def _mark_hooks() -> None:
     import pluggy
 
     mark = pluggy.HookspecMarker("rushlight")
-    for hook in (Hooks.rushlight_probe, Hooks.rushlight_backend):
+    for hook in (Hooks.rushlight_probe, Hooks.rushlight_backend, Hooks.rushlight_commands):
         mark(hook, firstresult=True)
 
 
-def _isolated(name: str, what: str, advice: str, call: Callable[[], Any]) -> Any:
+def isolated(who: str, what: str, advice: str, call: Callable[[], Any]) -> Any:
     """call(), whose failure of any kind is the plug-in's and not the program's.
 
-    Raises: BackendUnavailable `backend <name>: <what> (<error>); <advice>`.
+    Raises: BackendUnavailable `<who>: <what> (<error>); <advice>`.
     """
     try:
         return call()
@@ -185,7 +193,7 @@ def _isolated(name: str, what: str, advice: str, call: Callable[[], Any]) -> Any
         raise
     except BaseException as error:  # a plug-in that calls sys.exit() must not end its host
         told = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
-        raise _unavailable(name, f"{what} ({told}); {advice}") from error
+        raise BackendUnavailable(f"{who}: {what} ({told}); {advice}") from error
 
 
 def _examine(name: str, source: Source, backend: Backend) -> None:
@@ -193,7 +201,8 @@ def _examine(name: str, source: Source, backend: Backend) -> None:
     stated: dict[str, Any] = {}
     for needed in ("name", "protocol", "kernels"):
         what = f"{needed} of the backend of {source} raised"
-        stated[needed] = _isolated(name, what, REPORT, partial(getattr, backend, needed, None))
+        ask = partial(getattr, backend, needed, None)
+        stated[needed] = isolated(f"backend {name}", what, REPORT, ask)
         if stated[needed] is None:
             raise _unavailable(name, f"the backend of {source} has no {needed}; {REPORT}")
     if stated["name"] != name:
@@ -249,8 +258,8 @@ def _unavailable(name: str, text: str) -> BackendUnavailable:
     return BackendUnavailable(f"backend {name}: {text}")
 
 
-def sources() -> tuple[dict[str, list[Source]], list[str]]:
-    """The installed backends, by name; and the distributions with malformed entry points."""
+def sources(group: str = GROUP) -> tuple[dict[str, list[Source]], list[str]]:
+    """The plug-ins of a group, by name; and the distributions with malformed entry points."""
     from importlib.metadata import distributions
 
     found: dict[str, list[Source]] = {}
@@ -263,7 +272,7 @@ def sources() -> tuple[dict[str, list[Source]], list[str]]:
             continue
         seen.add(proper)
         try:
-            entries = distribution.entry_points.select(group=GROUP)
+            entries = distribution.entry_points.select(group=group)
         except (TypeError, ValueError, OSError):  # what importlib.metadata raises on such a file
             unreadable.append(label)
             continue
