@@ -5,6 +5,7 @@ RushlightError
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
 ├── IndexOutOfRange    an index beyond its axis                       (IndexError)
 ├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
+├── WrongGradient      a gradient unlike finite differences           (AssertionError, RuntimeError)
 ├── StaleValue         a value needed by backward was assigned since  (RuntimeError)
 ├── TracingError       a value was asked of a tensor that has none    (TypeError)
 ├── OutOfMemory        the device has no room                         (RuntimeError)
@@ -35,6 +36,10 @@ class IndexOutOfRange(RushlightError, IndexError):
 
 class NoGradient(RushlightError, TypeError, RuntimeError):
     """A gradient was asked of what has none."""
+
+
+class WrongGradient(RushlightError, AssertionError, RuntimeError):
+    """A stated gradient disagrees with finite differences."""
 
 
 class StaleValue(RushlightError, RuntimeError):

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..creation import held
 from ..eager import no_grad
-from ..errors import ContractError, NoGradient
+from ..errors import ContractError, WrongGradient
 from ..tensor import Tensor
 
 
@@ -24,7 +24,7 @@ def gradcheck(
     """Whether backward() agrees with (f(x + eps) - f(x - eps)) / (2 eps) in every element.
 
     inputs: float64 tensors, of which those that require a gradient are checked; tolerances as numpy's allclose.
-    Raises: NoGradient naming the first element that differs, unless raise_exception is False;
+    Raises: WrongGradient naming the first element that differs, unless raise_exception is False;
     ContractError for an input of another type, whose differences would be noise.
     """
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
@@ -40,7 +40,7 @@ def gradcheck(
             problem = compare(func, args, which, i, eps, atol, rtol)
             if problem:
                 if raise_exception:
-                    raise NoGradient(problem)
+                    raise WrongGradient(problem)
                 return False
     return True
 
