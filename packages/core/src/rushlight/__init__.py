@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import autograd, dtypes, errors, function, ops, random
+from . import autograd, dtypes, errors, function, ops, random, scalar
 from .cell import Cell
 from .creation import (
     arange,

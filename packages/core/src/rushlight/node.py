@@ -74,13 +74,22 @@ class Leaf(Node):
     tensor: ref[Any]
 
 
+class End:
+    """The operation of a leaf's node: none."""
+
+    name = "leaf"
+
+    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
+        raise AssertionError("unreachable: the walk stops at leaves")
+
+
 class Spent:
     """The operation of a node whose backward pass was taken."""
 
     name = "spent"
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
-        raise RuntimeError("unreachable: the walk refuses a spent node")
+        raise AssertionError("unreachable: the walk refuses a spent node")
 
 
-SPENT = Spent()
+END, SPENT = End(), Spent()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from . import dtypes, function, ops, straight
@@ -12,7 +12,7 @@ from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
 from .errors import ContractError, DeviceError, TracingError
-from .node import Leaf, Node
+from .node import END, Leaf, Node
 from .spec import Shape, Spec, size
 
 if TYPE_CHECKING:
@@ -546,16 +546,6 @@ class Tensor:
         return self.assign_(z * std + mean)
 
 
-class End:
-    """The operation of a leaf's node: none."""
-
-    name = "leaf"
-
-    def cotangents(self, node: Node, g: Any) -> NoReturn:
-        """Never called: the walk stops at leaves."""
-        raise AssertionError("a leaf has no inputs")
-
-
 class Move:
     """The operation of a node that stands between two devices."""
 
@@ -580,7 +570,6 @@ class Removable:
         self.hooks.pop(id(self), None)
 
 
-END = End()
 LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED
 
 
