@@ -5,6 +5,8 @@ inplace, where PyTorch has it: the input itself becomes the result, and is retur
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import rushlight as rl
 from rushlight import (
     adaptive_avg_pool2d,
@@ -63,23 +65,27 @@ __all__ = [
 
 def relu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """max(input, 0).  [*s] -> [*s]."""
-    return _settle(input, rl.relu(input), inplace)
+    return _in_place(rl.relu, input) if inplace else rl.relu(input)
 
 
 def leaky_relu(input: rl.Tensor, negative_slope: float = 0.01, inplace: bool = False) -> rl.Tensor:
     """input where positive, negative_slope * input elsewhere.  [*s] -> [*s]."""
-    return _settle(input, rl.leaky_relu(input, negative_slope), inplace)
+    if inplace:
+        return _in_place(rl.leaky_relu, input, negative_slope)
+    return rl.leaky_relu(input, negative_slope)
 
 
 def elu(input: rl.Tensor, alpha: float = 1.0, inplace: bool = False) -> rl.Tensor:
     """input where positive, alpha * (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
-    return _settle(input, rl.elu(input, alpha), inplace)
+    return _in_place(rl.elu, input, alpha) if inplace else rl.elu(input, alpha)
 
 
 def silu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """input * sigmoid(input).  [*s] -> [*s]."""
-    return _settle(input, rl.silu(input), inplace)
+    return _in_place(rl.silu, input) if inplace else rl.silu(input)
 
 
-def _settle(input: rl.Tensor, result: rl.Tensor, inplace: bool) -> rl.Tensor:
-    return input.assign_(result) if inplace else result
+def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: float) -> rl.Tensor:
+    """The input, become the function of what it was."""
+    before = input.as_subclass(rl.Tensor)  # a tensor of its own, which keeps the value for backward
+    return input.assign_(function(before, *options))
