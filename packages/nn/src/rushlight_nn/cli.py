@@ -1,0 +1,303 @@
+"""The subcommands `rushlight train` and `rushlight predict`.
+
+Their modules are imported when they run: `rushlight` asks every plug-in for its subcommands, and
+none should wait for another's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, tell
+from rushlight.errors import ContractError
+from rushlight.extend import hookimpl
+
+if TYPE_CHECKING:
+    from .train.job import Job, Options
+
+SUPPRESS = argparse.SUPPRESS
+EPOCHS = {"digits": 30, "idx": 5, "folder": 30}
+DEFAULTS: dict[str, Any] = {
+    "batch_size": 64,
+    "lr": 3e-3,
+    "seed": 0,
+    "compile": False,
+    "augment": True,
+}  # fmt: skip
+
+
+@hookimpl
+def rushlight_commands() -> list[Command]:
+    """What this package adds to `rushlight`."""
+    return [
+        Command("train", "train an image classifier, or go on training it", train_arguments, train),
+        Command("predict", "say what is on an image", predict_arguments, predict),
+    ]
+
+
+# Arguments
+
+
+def train_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `rushlight train`."""
+    add_resume(parser)
+    sources = parser.add_subparsers(dest="source", metavar="SOURCE")
+    digits = sources.add_parser("digits", help="1,797 handwritten digits that come with scikit-learn")
+    idx = sources.add_parser("idx", help="IDX files, as of MNIST and Fashion-MNIST")
+    folder = sources.add_parser("folder", help="a folder of images for each class")
+    for option, what in (
+        ("images", "images [n, h, w]"),
+        ("labels", "their labels [n]"),
+        ("test-images", "images to test on; if left out, a fifth of the others"),
+        ("test-labels", "their labels"),
+    ):
+        idx.add_argument(f"--{option}", metavar="FILE", type=Path, default=SUPPRESS, help=what)
+    folder.add_argument(
+        "folder", metavar="DIR", type=Path, nargs="?", help="holds one folder of images per class"
+    )
+    folder.add_argument(
+        "--size",
+        type=positive,
+        default=SUPPRESS,
+        metavar="PIXELS",
+        help="side to which images are resized (32)",
+    )
+    for name, source in (("digits", digits), ("idx", idx), ("folder", folder)):
+        add_resume(source)
+        add_training(source, EPOCHS[name])
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """The options that also go with --resume."""
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        type=Path,
+        default=SUPPRESS,
+        help="go on with the run in this folder",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=SUPPRESS, help="print the result as JSON"
+    )
+    add_device(parser)
+
+
+def add_training(parser: argparse.ArgumentParser, epochs: int) -> None:
+    """The options of a new run; those not given are not in the namespace."""
+    add = parser.add_argument
+    add("--epochs", type=positive, default=SUPPRESS, help=f"passes over the samples ({epochs})")
+    add("--batch-size", type=positive, default=SUPPRESS, help="samples in one step (64)")
+    add("--lr", type=rate, default=SUPPRESS, help="learning rate at the beginning (0.003)")
+    add("--seed", type=natural, default=SUPPRESS, help="of weights, order and distortions (0)")
+    add(
+        "--compile",
+        action="store_true",
+        default=SUPPRESS,
+        help="trace the training step once and replay it",
+    )
+    add(
+        "--no-augment",
+        dest="augment",
+        action="store_false",
+        default=SUPPRESS,
+        help="train on the images as they are, not shifted, stretched and turned a little",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=SUPPRESS,
+        metavar="DIR",
+        help="folder of the run (runs/SOURCE, or the next number)",
+    )
+    add("--force", action="store_true", default=SUPPRESS, help="replace the run in that folder")
+
+
+def predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `rushlight predict`."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="folder that `rushlight train` wrote")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="an image file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each image")
+    add_device(parser)
+
+
+def positive(text: str) -> int:
+    """An integer from 1."""
+    return integer(text, 1)
+
+
+def natural(text: str) -> int:
+    """An integer from 0."""
+    return integer(text, 0)
+
+
+def integer(text: str, lowest: int) -> int:
+    """An integer from lowest.  Raises: ArgumentTypeError."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = lowest - 1
+    if value < lowest:
+        raise argparse.ArgumentTypeError(f"{text!r}; give an integer from {lowest}")
+    return value
+
+
+def rate(text: str) -> float:
+    """A finite number greater than 0.  Raises: ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; give a number greater than 0")
+    return value
+
+
+# rushlight train
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """`rushlight train`."""
+    given = {name: value for name, value in vars(arguments).items() if name != "command"}
+    machine = given.pop("json", False)
+    job = resumed_job(given) if "resume" in given else new_job(given)
+    if job.done:
+        report(job, machine, "is finished already")
+        return 0
+    if job.run():
+        report(job, machine, "is finished")
+        return 0
+    path = shlex.quote(str(job.folder.path))
+    tell(
+        f"interrupted in epoch {len(job.trainer.records) + 1} of {job.trainer.epochs} "
+        f"after batch {job.trainer.batch} of {len(job.trainer.train)}; "
+        f"go on with: rushlight train --resume {path}"
+    )
+    return INTERRUPTED
+
+
+def new_job(given: dict[str, Any]) -> Job:
+    """The job that these arguments ask for.  Raises: RushlightError if it cannot begin."""
+    from .train.job import Job, Options, read_source
+    from .train.run import RunFolder, unused
+
+    name = given.pop("source", None)
+    if name is None:
+        raise ContractError("train: nothing to train on; name digits, idx or folder, or --resume RUN")
+    device = chosen_device(given.pop("device", None))
+    folder = RunFolder(given.pop("out", None) or unused(Path("runs"), name))
+    folder.prepare(force=given.pop("force", False))
+    stated = {"epochs": EPOCHS[name], **DEFAULTS, "device": device.name}
+    chosen = {option: given.pop(option, value) for option, value in stated.items()}
+    check_source(name, given)
+    return Job(folder, read_source(name, given), Options(**chosen), device)
+
+
+def check_source(name: str, given: dict[str, Any]) -> None:
+    """Raises: ContractError if the arguments of a source are not complete."""
+    if name == "folder" and given["folder"] is None:
+        raise ContractError("train folder: no folder; give the one that holds a folder per class")
+    if name == "idx":
+        for one, other in (("images", "labels"), ("test_images", "test_labels")):
+            if (one in given) != (other in given) or (one == "images" and one not in given):
+                options = f"--{one} and --{other}".replace("_", "-")
+                raise ContractError(f"train idx: {options} belong together; give both")
+
+
+def resumed_job(given: dict[str, Any]) -> Job:
+    """The job of the run folder given.  Raises: RushlightError if it cannot go on."""
+    from .train.job import Job
+    from .train.run import RunFolder
+
+    folder = RunFolder(given.pop("resume"))
+    config = folder.config()
+    device = chosen_device(given.pop("device", None) or config.get("device"))
+    name = given.pop("source", None)
+    extra = [option for option, value in given.items() if value is not None]
+    if extra:
+        options = ", ".join(f"--{option}".replace("_", "-") for option in extra)
+        raise ContractError(f"train: --resume with {options}; leave it out, the run has its own")
+    job = Job.resumed(folder, device)
+    if name not in {None, job.source.name}:
+        raise ContractError(
+            f"train: --resume {folder.path} was trained on {job.source.name}, not on {name}; "
+            f"leave {name} out"
+        )
+    return job
+
+
+def report(job: Job, machine: bool, state: str) -> None:
+    """Print what came out of a run that is done."""
+    last, path = job.trainer.records[-1], str(job.folder.path)
+    test = len(job.source.test)
+    wrong = test - round(last.test_accuracy * test)
+    seconds = sum(record.seconds for record in job.trainer.records)
+    if machine:
+        print(json.dumps({"run": path, **last._asdict(), "seconds": round(seconds, 3)}))
+        return
+    print(
+        f"{path} {state}: {last.epoch} epochs in {seconds:.1f} s; accuracy {last.test_accuracy:.2%} "
+        f"on {test} held-out images ({wrong} wrong), loss {last.test_loss:.4f}"
+    )
+
+
+# rushlight predict
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """`rushlight predict`."""
+    from .train.prediction import Predictor
+    from .train.run import RunFolder
+
+    device = chosen_device(getattr(arguments, "device", None))
+    predictor = Predictor(RunFolder(arguments.run), device)
+    prepared = [predictor.prepare(path) for path in arguments.images]
+    found = predictor.probabilities(prepared).tolist()
+    for path, probabilities in zip(arguments.images, found, strict=True):
+        rows = list(zip(predictor.classes, probabilities, strict=True))
+        if arguments.json:
+            guess, probability = max(rows, key=lambda row: row[1])
+            told = {"image": str(path), "guess": guess, "probability": probability}
+            print(json.dumps({**told, "probabilities": dict(rows)}))
+        else:
+            show(str(path), sorted(rows, key=lambda row: -row[1]))
+    return 0
+
+
+def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
+    """Print a table of classes and their probabilities; coloured if rich and a terminal are there."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ModuleNotFoundError:
+        plain(title, rows)
+        return
+    if not sys.stdout.isatty():
+        plain(title, rows)
+        return
+    table = Table("class", title=title, title_justify="left", title_style="bold")
+    table.add_column("probability", justify="right")
+    table.add_column("")
+    for i, (name, probability) in enumerate(rows):
+        table.add_row(name, f"{probability:.2%}", bar(probability), style="green" if not i else None)
+    Console().print(table)
+
+
+def plain(title: str, rows: Sequence[tuple[str, float]]) -> None:
+    """Print a table of classes and their probabilities, in letters alone."""
+    width = max(len("class"), *(len(name) for name, _ in rows))
+    print(title)
+    print(f"{'class':<{width}}  probability")
+    for name, probability in rows:
+        print(f"{name:<{width}}  {probability:>11.2%}")
+
+
+def bar(probability: float) -> str:
+    """A probability as a bar of at most 24 cells."""
+    return "█" * round(24 * probability)

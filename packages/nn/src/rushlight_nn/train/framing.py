@@ -1,0 +1,158 @@
+"""Framing: how the training images show their subject, so that any picture can be shown the same way.
+
+Digits of MNIST are light on black, scaled to 20 of 28 pixels and centred; those of scikit-learn fill
+their 8 rows.  A photograph of one is nothing like that, and a network that learnt the one is blind to
+the other.  So the framing is measured on the training images, and a picture is brought to it; what the
+training images leave free (the side of the subject, its size, its place) is left as the picture has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .image import Floats, grey, resized
+
+Stack = npt.NDArray[np.float32]
+
+COMMON = 0.9  # of the images must agree before something counts as their framing
+SPREAD = 0.1  # of the side: places and extents that vary by more are the images' own
+PLAIN = 0.15  # of the contrast: ground is what differs less from the border
+WORKING_SIDE = 256  # pixels; larger pictures are reduced first, which also averages specks away
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What the training images have in common.
+
+    ground: the grey value, 0 or 1, behind every subject; None if they have no plain ground.
+    extent: the longer side of the subject as a fraction of the image's; None if it varies.
+    centre: where its mass lies, as fractions of height and width.
+    """
+
+    ground: int | None
+    extent: float | None
+    centre: tuple[float, float]
+
+    @classmethod
+    def measure(cls, images: Stack) -> Framing:
+        """The framing of training images.  [n, h, w], 0..1."""
+        free = cls(None, None, (0.5, 0.5))
+        grounds = np.median(border(images), axis=1)
+        ground = int(np.median(grounds) > 0.5)
+        if np.mean(np.abs(grounds - ground) < PLAIN) < COMMON:
+            return free
+        inks = np.abs(images - ground)
+        kept = inks[inks.max((1, 2)) > PLAIN]
+        if not len(kept):
+            return free
+        height, width = images.shape[1:]
+        extents = np.empty(len(kept))
+        centres = np.empty((len(kept), 2))
+        for i, ink in enumerate(kept):
+            top, bottom, left, right = box(ink)
+            extents[i] = max((bottom - top) / height, (right - left) / width)
+            centres[i] = centre_of_mass(ink) / (height, width)
+        if extents.std() > SPREAD or centres.std(axis=0).max() > SPREAD:
+            return cls(ground, None, (0.5, 0.5))
+        y, x = centres.mean(axis=0).tolist()
+        return cls(ground, float(np.median(extents)), (y, x))
+
+    def apply(self, colour: Floats, size: tuple[int, int]) -> Floats:
+        """A picture of any size as the training images are.  [h, w, 3] -> size, 0..1.
+
+        Ink is what differs from the colour of the border, so it may be darker, lighter or of another
+        hue.  A picture that is one plain colour comes out as plain ground.
+        """
+        if self.ground is None:
+            return resized(grey(colour), size)
+        ink = contrast(reduced(colour))
+        if ink is None:
+            return np.full(size, self.ground, np.float32)
+        framed = resized(ink, size) if self.extent is None else self.placed(ink, size)
+        framed /= framed.max()
+        return np.abs(self.ground - framed)
+
+    def placed(self, ink: Floats, size: tuple[int, int]) -> Floats:
+        """The ink scaled to the extent, aspect kept, its mass at the centre.  [h, w] -> size."""
+        assert self.extent is not None
+        height, width = size
+        top, bottom, left, right = box(ink)
+        # Source pixels that become one pixel of the result.
+        step = max((bottom - top) / height, (right - left) / width) / self.extent
+        y, x = centre_of_mass(ink)
+        y0 = window(y - self.centre[0] * height * step, height * step, top, bottom)
+        x0 = window(x - self.centre[1] * width * step, width * step, left, right)
+        return cut(ink, y0, x0, step, size)
+
+
+def window(start: float, length: float, low: float, high: float) -> float:
+    """The start of a window of this length, moved so that low..high lies within, if it can."""
+    return min(max(start, high - length), low)
+
+
+def border(images: Stack) -> Stack:
+    """The outermost pixels.  [n, h, w] -> [n, 2h + 2w]."""
+    edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
+    return np.concatenate(edges, axis=1)
+
+
+def reduced(colour: Floats) -> Floats:
+    """A picture of at most WORKING_SIDE, aspect kept.  [h, w, 3] -> [h', w', 3]."""
+    height, width = colour.shape[:2]
+    scale = WORKING_SIDE / max(height, width)
+    if scale >= 1:
+        return colour
+    size = max(round(height * scale), 1), max(round(width * scale), 1)
+    return np.stack([resized(colour[..., c], size) for c in range(3)], axis=2)
+
+
+def contrast(colour: Floats) -> Floats | None:
+    """How far each pixel is from the colour of the border, 0..1.  [h, w, 3] -> [h, w].
+
+    None if nothing stands out of the border's own noise.
+    """
+    edges = border(colour.transpose(2, 0, 1))  # [3, 2h + 2w]
+    ground = np.median(edges, axis=1)
+    distance = np.linalg.norm(colour - ground, axis=2).astype(np.float32)
+    noise = float(np.median(np.linalg.norm(edges.T - ground, axis=1)))
+    top = float(np.quantile(distance, 0.999))
+    floor = 3 * noise
+    if top - floor < 1 / 32:
+        return None
+    return np.clip((distance - floor) / (top - floor), 0, 1)
+
+
+def box(ink: Floats) -> tuple[int, int, int, int]:
+    """The rows top..bottom and columns left..right that hold all ink, ends excluded."""
+    there = ink > PLAIN * ink.max()
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def centre_of_mass(ink: Floats) -> npt.NDArray[np.float64]:
+    """Row and column of the ink's mass, in pixels from the upper left corner.  [h, w] -> [2]."""
+    total = ink.sum(dtype=np.float64)
+    y = ink.sum(axis=1, dtype=np.float64) @ (np.arange(ink.shape[0]) + 0.5)
+    x = ink.sum(axis=0, dtype=np.float64) @ (np.arange(ink.shape[1]) + 0.5)
+    return np.array((y, x)) / total
+
+
+def cut(ink: Floats, y0: float, x0: float, step: float, size: tuple[int, int]) -> Floats:
+    """The window from (y0, x0), of size times step, as size; 0 beyond the ink's own frame."""
+    from PIL import Image
+
+    height, width = size
+    pad = (
+        (max(0, int(np.ceil(-y0))), max(0, int(np.ceil(y0 + height * step - ink.shape[0])))),
+        (max(0, int(np.ceil(-x0))), max(0, int(np.ceil(x0 + width * step - ink.shape[1])))),
+    )
+    padded = np.pad(ink, pad)
+    upper, left = y0 + pad[0][0], x0 + pad[1][0]
+    lower = min(upper + height * step, padded.shape[0])
+    right = min(left + width * step, padded.shape[1])
+    how = Image.Resampling.BOX if step >= 1 else Image.Resampling.BILINEAR
+    image = Image.fromarray(padded).resize((width, height), how, box=(left, upper, right, lower))
+    return np.asarray(image, np.float32).copy()

@@ -1,0 +1,99 @@
+"""Image files of any mode as colour or grey values from 0 to 1.  Knows no classes and no training."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rushlight.errors import FileRefused
+
+from .extra import apps
+
+Floats = npt.NDArray[np.float32]
+
+DEEP_TOP = 65535.0  # of 16 bits
+
+
+def read_colour(path: Path) -> Floats:
+    """The pixels of an image file, upright.  [h, w, 3], 0 black to 1 white.
+
+    Palettes are looked up, 16 bits keep their depth, and transparency shows the ground that
+    contrasts with what is painted: white behind dark, black behind light.
+    Raises: FileRefused if the file is no image, or not a whole one.
+    """
+    with apps("reading an image"):
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                opened.load()
+                upright = ImageOps.exif_transpose(opened)
+    except UnidentifiedImageError as unknown:
+        raise FileRefused(
+            f"{path}: no image by what stands at offset 0 ({signature(path)}); "
+            "expected a PNG, JPEG or another format that Pillow reads"
+        ) from unknown
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as bomb:
+        raise FileRefused(
+            f"{path}: the header announces too many pixels ({bomb}); expected a smaller image"
+        ) from bomb
+    # Pillow's decoders raise these, by format, on damaged content.
+    except (OSError, SyntaxError, ValueError, IndexError, EOFError) as broken:
+        if isinstance(broken, OSError) and broken.strerror:
+            raise FileRefused(f"{path}: {broken.strerror}; expected an image") from broken
+        raise FileRefused(
+            f"{path}: damaged within its {path.stat().st_size} bytes ({broken}); "
+            "expected a whole image"
+        ) from broken
+    if not upright.width or not upright.height:
+        raise FileRefused(f"{path}: an image without pixels; expected at least one")
+    if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
+        return deep(np.asarray(upright, np.float32))
+    transparent = "A" in upright.getbands() or "transparency" in upright.info
+    if not transparent:
+        return np.asarray(upright.convert("RGB"), np.float32) / 255
+    pixels = np.asarray(upright.convert("RGBA"), np.float32) / 255
+    return composed(pixels[..., :3], pixels[..., 3:])
+
+
+def signature(path: Path) -> str:
+    """The first bytes of a file, as people read them."""
+    with path.open("rb") as file:
+        return file.read(4).hex(" ") or "nothing"
+
+
+def deep(values: Floats) -> Floats:
+    """Grey values of 16 bits, or of floats that reach 1, 255 or 65535.  [h, w] -> [h, w, 3], 0..1."""
+    highest = float(values.max())
+    top = 1.0 if highest <= 1 else 255.0 if highest <= 255 else DEEP_TOP
+    grey = np.clip(values / np.float32(top), 0, 1)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def composed(colour: Floats, alpha: Floats) -> Floats:
+    """What is painted, on a ground that it contrasts with.  [h, w, 3], [h, w, 1] -> [h, w, 3]."""
+    if alpha.min() == 1:
+        return colour
+    painted = float((grey(colour) * alpha[..., 0]).sum()) / max(float(alpha.sum()), 1e-6)
+    ground = np.float32(painted < 0.5)
+    return colour * alpha + ground * (1 - alpha)
+
+
+def grey(colour: Floats) -> Floats:
+    """Luminance.  [h, w, 3] -> [h, w].  Source: ITU-R BT.601, 2.5.1."""
+    return colour @ np.array((0.299, 0.587, 0.114), np.float32)
+
+
+def resized(values: Floats, size: tuple[int, int]) -> Floats:
+    """Grey values at another height and width, each the mean of what it covers.  [h, w] -> size."""
+    with apps("resizing an image"):
+        from PIL import Image
+    height, width = size
+    image = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    shrinks = values.shape[0] >= height and values.shape[1] >= width
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return np.asarray(image.resize((width, height), how), np.float32)

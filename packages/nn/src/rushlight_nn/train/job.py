@@ -1,0 +1,196 @@
+"""A job: one run of `rushlight train`, begun or gone on with, from its source to its pictures."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+import rushlight as rl
+from rushlight.errors import FileRefused
+
+from ..optim import AdamW
+from ..optim.lr_scheduler import CosineAnnealingLR
+from . import picture
+from .batch import Numbers, loader
+from .digits import read_digits
+from .folder import SIZE, read_folder
+from .framing import Framing
+from .idx import read_idx_source
+from .loop import Callback, Trainer
+from .network import ConvNet
+from .progress import Progress
+from .record import Record
+from .run import CHECKPOINT, CONFIG, PICTURES, RunFolder
+from .samples import Source
+
+WEIGHT_DECAY = 1e-2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides a training, beside its samples.
+
+    lr: at the beginning; it falls to 0 along a cosine.
+    augment: whether training images are shifted, stretched and turned a little, anew in every epoch.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    seed: int
+    device: str
+    compile: bool
+    augment: bool
+
+
+def read_source(name: str, options: Mapping[str, Any]) -> Source:
+    """The samples of a source, by its name in config.json.
+
+    Raises: FileRefused, and ValueError or KeyError for a source or an option that is unknown.
+    """
+    if name == "digits":
+        return read_digits()
+    if name == "idx":
+        paths = {key: Path(options[key]) for key in ("images", "labels")}
+        tests = {key: Path(options[key]) for key in ("test_images", "test_labels") if key in options}
+        return read_idx_source(**paths, **tests)
+    if name == "folder":
+        return read_folder(Path(options["folder"]), int(options.get("size", SIZE)))
+    raise ValueError(f"source {name!r} is none of digits, idx, folder")
+
+
+class Job(Callback):
+    """One run.
+
+    summary: of the last epoch, for people and machines.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        source: Source,
+        options: Options,
+        device: rl.device,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        """config: of the run that is gone on with; None for a new one."""
+        self.folder, self.source, self.options, self.device = folder, source, options, device
+        images = source.train.images / np.float32(source.train.top)
+        framing = Framing.measure(images)
+        self.config = config or {
+            "rushlight": 1,
+            "source": {
+                "name": source.name,
+                "options": source.options,
+                "fingerprint": source.fingerprint(),
+                "train": len(source.train),
+                "test": len(source.test),
+            },
+            "classes": list(source.train.classes),
+            "size": list(source.train.size),
+            "framing": asdict(framing),
+            **asdict(options),
+        }
+        rl.manual_seed(options.seed)
+        mean, std = float(images.mean(dtype=np.float64)), float(images.std(dtype=np.float64))
+        with device:
+            model = ConvNet(len(source.train.classes), source.train.size, mean, max(std, 1e-3))
+        optimizer = AdamW(model.parameters(), lr=options.lr, weight_decay=WEIGHT_DECAY)
+        distortions = options.seed if options.augment else None
+        train = Numbers(source.train, device, distortions, framing.ground)
+        self.trainer = Trainer(
+            model,
+            optimizer,
+            CosineAnnealingLR(optimizer, options.epochs),
+            loader(train, options.batch_size, options.seed),
+            loader(Numbers(source.test, device), options.batch_size),
+            options.epochs,
+            compile=options.compile,
+            callbacks=[self],
+        )
+
+    @classmethod
+    def resumed(cls, folder: RunFolder, device: rl.device) -> Job:
+        """The job of a run folder, as far as it got.
+
+        Raises: FileRefused if the folder holds no run or a damaged one, or its samples have changed.
+        """
+        config = folder.config()
+        with folder.fitting(CONFIG):
+            given = {name: config[name] for name in Options.__dataclass_fields__}
+            options = Options(**{**given, "device": device.name})
+            stated = config["source"]
+            source = read_source(stated["name"], stated["options"])
+            if source.fingerprint() != stated["fingerprint"]:
+                raise FileRefused(
+                    f"{folder.path}: the {stated['name']} images or labels have changed since this "
+                    f"run began; expected {stated['train']} + {stated['test']} samples of "
+                    f"SHA-256 {stated['fingerprint']}, bring them back or begin a new run"
+                )
+            job = cls(folder, source, options, device, config)
+        state = folder.state(device)
+        with folder.fitting(CHECKPOINT):
+            job.trainer.load_state_dict(state)
+        return job
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        drawn = all((self.folder.path / name).exists() for name in PICTURES)
+        return self.trainer.finished and drawn
+
+    def run(self) -> bool:
+        """Train, save and draw; returns whether it was finished, and not interrupted."""
+        picture.figure(1, 1)  # a missing package is missed now, and not after the training
+        with self._interruptible(), Progress(self.trainer, len(self.source.train)) as progress:
+            self.trainer.callbacks = [progress, self]
+            finished = self.trainer.fit()
+        if finished:
+            self.draw()
+        return finished
+
+    def save(self) -> None:
+        """Write all but the pictures."""
+        self.folder.save(self.config, self.trainer.state_dict(), self.trainer.records)
+
+    def epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self.save()
+
+    def stopped(self, trainer: Trainer) -> None:
+        self.save()
+
+    def draw(self) -> None:
+        """Write the pictures."""
+        test = self.source.test
+        probabilities = self.trainer.probabilities().numpy()
+        guess = probabilities.argmax(axis=1)
+        curves, confusion, mistakes = PICTURES
+        with self.folder.writing():
+            self.folder.write(curves, picture.curves(self.trainer.records))
+            self.folder.write(confusion, picture.confusion(test.labels, guess, test.classes))
+            self.folder.write(mistakes, picture.mistakes(test, probabilities))
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C ends the training after the batch it is at; a second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, before)
+            self.trainer.stop()
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

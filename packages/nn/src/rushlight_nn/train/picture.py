@@ -1,0 +1,147 @@
+"""The pictures of a run: its curves, its confusion matrix, its mistakes.  Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .extra import apps
+from .record import Record
+from .samples import Samples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+DPI = 120
+TRAIN, TEST, WRONG = "#1f6f8b", "#d1495b", "#d1495b"
+MISTAKES_SHOWN, MISTAKES_ABREAST = 40, 8
+NUMBERED_CLASSES = 30  # more would not fit their cells
+NAME_LENGTH = 14  # of a class, in titles and along axes
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, which needs no display.
+
+    Raises: MissingExtra without matplotlib.
+    """
+    with apps("drawing pictures"):
+        from matplotlib.figure import Figure
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def png(drawn: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    file = BytesIO()
+    drawn.savefig(file, format="png")
+    return file.getvalue()
+
+
+def short(name: str) -> str:
+    """A class name that fits beside its neighbours, and means itself to matplotlib."""
+    cut = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+    return cut.replace("$", r"\$")
+
+
+def curves(records: Sequence[Record]) -> bytes:
+    """Loss and accuracy after every epoch, in training and on the held-out samples, as PNG."""
+    drawn = figure(10, 4.2)
+    loss, accuracy = drawn.subplots(1, 2)
+    epochs = [record.epoch for record in records]
+    train_loss, test_loss = [r.train_loss for r in records], [r.test_loss for r in records]
+    train_right = [100 * r.train_accuracy for r in records]
+    test_right = [100 * r.test_accuracy for r in records]
+    plot(loss, epochs, train_loss, test_loss)
+    loss.set(title="Loss", ylabel="cross-entropy, nats per image", yscale="log")
+    plot(accuracy, epochs, train_right, test_right)
+    accuracy.set(title="Accuracy", ylabel="images classified right, %")
+    # The last few percent are what there is to see: begin below the worst but the first epoch.
+    lowest = min(train_right[1:] + test_right[1:], default=0)
+    accuracy.set_ylim(max(0, lowest - 3), 100.5)
+    last = records[-1]
+    drawn.suptitle(
+        f"After {last.epoch} epochs: loss {last.test_loss:.4f}, "
+        f"accuracy {last.test_accuracy:.2%} on held-out images"
+    )
+    return png(drawn)
+
+
+def plot(axes: Axes, epochs: Sequence[int], train: Sequence[float], test: Sequence[float]) -> None:
+    """The two lines of one panel; told apart without colours too."""
+    from matplotlib.ticker import MaxNLocator
+
+    mark = "o" if len(epochs) < 40 else None
+    axes.plot(epochs, train, color=TRAIN, marker=mark, markersize=3, label="training (distorted, dropout)")
+    axes.plot(epochs, test, "--", color=TEST, marker=mark, markersize=3, label="held out")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def confusion(truth: Ints, guess: Ints, classes: Sequence[str]) -> bytes:
+    """How often each class [n] was taken for each: rows truth, columns guess, as PNG."""
+    from matplotlib.colors import PowerNorm
+
+    count = len(classes)
+    table = np.zeros((count, count), np.int64)
+    np.add.at(table, (truth, guess), 1)
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    side = min(max(5.0, 0.45 * count + 2.5), 16.0)
+    drawn = figure(side + 1, side)
+    axes = drawn.subplots()
+    # A square root, since a single mistake among a hundred must be seen.
+    shown = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    names = [short(name) for name in classes]
+    upright = max(map(len, names)) <= 3
+    axes.set_xticks(range(count), names, rotation=0 if upright else 90)
+    axes.set_yticks(range(count), names)
+    right = int(np.trace(table))
+    axes.set(xlabel="guess", ylabel="truth")
+    axes.set_title(f"{right} of {len(truth)} held-out images right ({right / len(truth):.2%})")
+    if count <= NUMBERED_CLASSES:
+        for row, column in zip(*np.nonzero(table), strict=True):
+            colour = "white" if share[row, column] > 0.4 else "black" if row == column else WRONG
+            weight = "normal" if row == column else "bold"
+            text = str(table[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=colour, weight=weight)
+    drawn.colorbar(shown, ax=axes, label="share of the true class", shrink=0.85)
+    return png(drawn)
+
+
+def mistakes(test: Samples, probabilities: Floats) -> bytes:
+    """The held-out images [n] that are classified wrong, the surest first, as PNG.
+
+    probabilities: of each class, [n, classes].
+    """
+    guess = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(guess != test.labels)
+    if not len(wrong):
+        drawn = figure(6, 1.6)
+        drawn.text(
+            0.5, 0.5, f"No mistakes: all {len(test)} held-out images are classified right.",
+            ha="center", va="center", fontsize=12,
+        )  # fmt: skip
+        return png(drawn)
+    surest = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")][:MISTAKES_SHOWN]
+    across = min(len(surest), MISTAKES_ABREAST)
+    down = -(-len(surest) // across)
+    drawn = figure(max(1.35 * across, 5), 1.75 * down + 0.7)
+    grid = drawn.subplots(down, across, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, i in zip(grid.flat, surest, strict=False):
+        axes.imshow(test.images[i], cmap="gray", vmin=0, vmax=test.top, interpolation="nearest")
+        sure = probabilities[i, guess[i]]
+        truth, guessed = short(test.classes[test.labels[i]]), short(test.classes[guess[i]])
+        axes.set_title(f"truth {truth}\nguess {guessed} ({sure:.0%})", fontsize=9)
+    some = f", the surest {len(surest)} shown" if len(surest) < len(wrong) else ""
+    drawn.suptitle(f"{len(wrong)} of {len(test)} held-out images wrong{some}")
+    return png(drawn)

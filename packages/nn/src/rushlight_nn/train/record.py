@@ -1,0 +1,42 @@
+"""Record: what one epoch measured; Tally: the sums it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """One line of metrics.jsonl.  Losses are means per sample in nats, accuracies fractions of 1."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+
+
+@dataclass
+class Tally:
+    """Sums over the samples seen so far."""
+
+    loss: float = 0.0
+    right: int = 0
+    seen: int = 0
+
+    def add(self, mean_loss: float, right: int, seen: int) -> None:
+        """Count one batch in."""
+        self.loss += mean_loss * seen
+        self.right += right
+        self.seen += seen
+
+    @property
+    def mean_loss(self) -> float:
+        """Loss per sample; 0 before the first."""
+        return self.loss / max(self.seen, 1)
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of samples classified right; 0 before the first."""
+        return self.right / max(self.seen, 1)
