@@ -125,6 +125,11 @@ class Eager(Meaning):
             raise
         except IndexError as error:
             raise IndexOutOfRange(f"{op.name}: {error}; indices of {shown(inputs)}") from error
+        except OverflowError as error:
+            raise ContractError(
+                f"{op.name}: a number does not fit the element type in {shown(inputs)}; "
+                f"convert the tensor to a wider type with .to()"
+            ) from error
         except Exception as error:  # whatever a plug-in's kernel raises becomes one kind of error
             self.explain(op, inputs, params)
             raise KernelFailed(
