@@ -133,7 +133,8 @@ class Tracing(Meaning):
 
 def infer(op: Operation, device: Device, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
     """The Spec of the result (a tuple for several): a primitive's contract, or what a body comes to."""
-    specs = tuple([x.kind(1) if isinstance(x, Number) else x for x in specs])
+    # A half: with 1 - beta and its like, neither 0 nor 1 can stand for every number.
+    specs = tuple([x.kind(0.5) or x.kind(1) if isinstance(x, Number) else x for x in specs])
     if not op.has_body:
         return op.contract(specs, params)
     try:
