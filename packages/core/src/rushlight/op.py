@@ -95,7 +95,7 @@ class Operation:
         self.variadic = code.co_varnames[code.co_argcount + len(self.params)] if code.co_flags & 4 else ""
         self.given = statement.__kwdefaults__ or {}
         self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
-        self.rules: dict[int, tuple[Rule, Any]] = {}
+        self.pulls: list[tuple[Rule | None, Any]] = [(None, None)] * len(self.inputs)
         self.reads: dict[int, frozenset[str]] = {}  # what the rule of each input reads; -1: a joint rule
         self.forward: Operation | None = None
         self.backward: Operation | None = None
@@ -155,9 +155,10 @@ class Operation:
     @property
     def environment(self) -> dict[str, int]:
         """Where in a rule's environment each name that it may read stands."""
-        names = ["g", "", "z", "asked", "specs", *self.params, *self.inputs]
+        names = ["g", "", "z", *self.params, *self.inputs]
         names += [self.variadic] if self.variadic else []
-        return {name: i for i, name in enumerate([*names, *self.residuals])}
+        names += [*self.residuals, "asked", "specs"]
+        return {name: i for i, name in enumerate(names)}
 
     def gradients(self, **rules: Rule | None) -> None:
         """State one rule per input, run only if that input asks.
@@ -170,7 +171,8 @@ class Operation:
             i = self.inputs.index(name)
             self.reads[i] = frozenset(names_of(rule)) if rule else frozenset()
             if rule:
-                self.rules[i] = (rule, self.picker(names_of(rule), {f"{name}_shape": 1}))
+                names = names_of(rule)
+                self.pulls[i] = (rule, None if names == ("g",) else self.picker(names, {f"{name}_shape": 1}))
         self.settle()
 
     def vjp(self, rule: F) -> F:
@@ -221,49 +223,56 @@ class Operation:
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
         """One cotangent per edge of the node, by the stated rules."""
-        environment = self.recall(node, g)
-        if self.backward is not None:
-            values = self.backward_reads(environment)
-            n = len(self.backward.inputs)
-            return straight.current().apply(self.backward, values[:n], values[n:])  # type: ignore[no-any-return]
-        out: list[Any] = []
-        for i, edge in enumerate(node.edges):
-            if edge is None or i not in self.rules:
-                out.append(None)
-            else:
-                rule, pick = self.rules[i]
-                environment[1] = edge.shape
-                out.append(rule(*pick(environment)))
-        return out
-
-    def recall(self, node: Node, g: Any) -> list[Any]:
-        """The environment of the rules, as the node kept it."""
-        if not self.has_rule:
-            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
         inputs = node.inputs
-        mode = straight.current()
-        for x, used in zip(inputs, node.used, strict=True):
-            if used is not x and mode.read(x) is not used:
+        for i, used in enumerate(node.used):
+            x = inputs[i]
+            # the first two comparisons settle nearly every case without asking the interpreter
+            if x is not used and x._data is not used and straight.current().read(x) is not used:
                 raise StaleValue(
-                    f"backward: {self.name} reads a {Spec(x.shape, x.dtype)} that was assigned in place since; "
+                    f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
                     f"call backward() first, or use the tensor's clone()"
                 )
         z = None
         if self.keeps_result:
             z = straight.Tensor()
-            z._data, z.device, z._node = node.result, g.device, node if mode.recording else None
-        if self.backward is None:
-            return [g, None, z, None, None, *node.params, *inputs]
+            z._data, z.device = node.result, g.device
+            z._node = node if straight.current().recording else None
+        if self.backward is not None:
+            return self.jointly(node, g, z)
+        if not self.has_rule:
+            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
+        environment = [g, None, z, *node.params, *inputs]
+        out: list[Any] = []
+        i = 0
+        for rule, pick in self.pulls:
+            edge = node.edges[i]
+            i += 1
+            if edge is None or rule is None:
+                out.append(None)
+            elif pick is None:
+                out.append(rule(g))
+            else:
+                environment[1] = edge.shape
+                out.append(rule(*pick(environment)))
+        return out
+
+    def jointly(self, node: Node, g: Any, z: Any) -> Any:
+        """The cotangents by the joint rule, which is itself called as an operation."""
+        assert self.backward is not None
+        mode, inputs = straight.current(), node.inputs
         residuals: tuple[Any, ...] = ()
         if self.forward is not None:
             residuals = node.residuals
             if mode.recording:  # they depend on the inputs, and so must their derivative
                 residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
         asked = tuple([edge is not None for edge in node.edges])
+        specs = node.specs if self.keeps_specs else ()
         if self.variadic:
             fixed = len(self.inputs)
             inputs = (*inputs[:fixed], inputs[fixed:])
-        return [g, None, z, asked, node.specs if self.keeps_specs else (), *node.params, *inputs, *residuals]
+        values = self.backward_reads([g, None, z, *node.params, *inputs, *residuals, asked, specs])
+        n = len(self.backward.inputs)
+        return mode.apply(self.backward, values[:n], values[n:])
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """The result, and the residuals as constants: (result, *residuals)."""

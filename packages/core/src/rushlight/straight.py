@@ -39,7 +39,7 @@ def path(op: Operation) -> Call:
     if op.variadic or not op.inputs or op.takes_numbers:
         return general(op)
     form = FORMS.get((len(op.inputs), len(op.params)))
-    if form is None:
+    if form is None or "." in op.name:  # a forward or backward pass has several results
         return several(op)
     call: FunctionType = form(op)  # type: ignore[assignment]
     code = call.__code__
@@ -59,13 +59,12 @@ def one(op: Operation) -> Call:
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), ())
         device, x_, x_node = x.device, x._data, x._node
-        kernel = device.kernels.get(name)
         asked = x_node is not None and mode.recording and not constant
-        if kernel is None or (floating and x_.dtype not in FLOATING) or (asked and opens):
+        if (floating and x_.dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, (x,), ())
         try:
-            data = kernel(x_)
-        except Exception:  # apply runs it again and says what is wrong
+            data = device.kernels[name](x_)
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -109,13 +108,12 @@ def two(op: Operation) -> Call:
             alike = (dtype, type(x)) in absorbs
         else:
             return mode.apply(op, (x, y), ())
-        kernel = device.kernels.get(name)
         asked = (x_node is not None or y_node is not None) and mode.recording and not constant
-        if not alike or kernel is None or (floating and dtype not in FLOATING) or (asked and opens):
+        if not alike or (floating and dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, (x, y), ())
         try:
-            data = kernel(x_, y_)
-        except Exception:  # apply runs it again and says what is wrong
+            data = device.kernels[name](x_, y_)
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, (x, y), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -149,13 +147,12 @@ def one_with_one(op: Operation) -> Call:
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), (p,))
         device, x_, x_node = x.device, x._data, x._node
-        kernel = device.kernels.get(name)
         asked = x_node is not None and mode.recording and not constant
-        if kernel is None or (floating and x_.dtype not in FLOATING) or (asked and opens):
+        if (floating and x_.dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, (x,), (p,))
         try:
-            data = kernel(x_, p)
-        except Exception:  # apply runs it again and says what is wrong
+            data = device.kernels[name](x_, p)
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -184,13 +181,12 @@ def one_with_two(op: Operation) -> Call:
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), (p, q))
         device, x_, x_node = x.device, x._data, x._node
-        kernel = device.kernels.get(name)
         asked = x_node is not None and mode.recording and not constant
-        if kernel is None or (floating and x_.dtype not in FLOATING) or (asked and opens):
+        if (floating and x_.dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, (x,), (p, q))
         try:
-            data = kernel(x_, p, q)
-        except Exception:  # apply runs it again and says what is wrong
+            data = device.kernels[name](x_, p, q)
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), (p, q))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -242,13 +238,14 @@ def several(op: Operation) -> Call:
             else:
                 return mode.apply(op, inputs, params)
         asked = asked and mode.recording and not constant
-        kernel = device.kernels.get(name) if device is not None else None
-        if kernel is None or (floating and dtype not in FLOATING) or (asked and opens):
+        if (floating and dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, inputs, params)
         try:
-            result = kernel(*data, *params)
-        except Exception:  # apply runs it again and says what is wrong
+            result = device.kernels[name](*data, *params)  # type: ignore[union-attr]
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, inputs, params)
+        if isinstance(result, tuple):
+            return tuple([None if part is None else bare(part, device) for part in result])
         z = Tensor()
         z._data = result if type(result) is device.array else device.lift(result)
         z.device = device
@@ -257,6 +254,13 @@ def several(op: Operation) -> Call:
 
     call.__name__ = call.__qualname__ = op.name
     return call
+
+
+def bare(part: Any, device: Any) -> Any:
+    """A tensor of one of several results, of which no gradient is asked."""
+    z = Tensor()
+    z._data, z.device, z._node = device.lift(part), device, None
+    return z
 
 
 def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any) -> Node:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T", bound="Tensor")
+differentiate: Callable[..., None]  # autograd's backward, which that room puts here
 
 
 class Tensor:
@@ -146,9 +147,11 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None and (not isinstance(value, Tensor) or value.spec != self.spec):
-            given = value.spec if isinstance(value, Tensor) else type(value).__name__
-            raise ContractError(f"grad: {given} for a tensor {self.spec}; give a tensor of the same shape and dtype")
+        if value is not None:
+            x = value._data if isinstance(value, Tensor) else None
+            if x is None or x.dtype is not self._data.dtype or x.shape != self._data.shape:
+                given = type(value).__name__ if x is None else value.spec
+                raise ContractError(f"grad: {given} for a tensor {self.spec}; give a tensor of the same shape and dtype")
         mode: Any = straight.current()
         if mode.eager:
             self._grad = value
@@ -164,9 +167,7 @@ class Tensor:
         retain_graph: keep the tape for another backward pass.  create_graph: make the gradients differentiable.
         Raises: NoGradient if self asks for none, or the tape was used up.
         """
-        from .autograd import backward
-
-        backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+        differentiate(self, gradient, retain_graph, create_graph)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
         """Call hook(g) with the gradient of this leaf in each backward pass; what it returns replaces g."""

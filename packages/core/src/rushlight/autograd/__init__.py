@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import ops, straight
+from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, NoGradient
-from ..node import Leaf, Node
+from ..node import Node
+from ..spec import size
 from ..tensor import Tensor
 from .check import gradcheck
-from .custom import Function, Parts
+from .custom import Function
 from .tape import walk
 
 __all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "no_grad", "set_grad_enabled"]
@@ -19,14 +20,13 @@ __all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "no_grad"
 
 def mend(g: Any, node: Node) -> Any:
     """g summed over the axes along which the node's result was stretched, in its element type."""
-    if isinstance(g, Parts):
-        return g
-    shape = g._data.shape
-    if shape != node.shape:
-        lead = len(shape) - len(node.shape)
-        g = ops.sum(g, tuple(range(lead)), False) if lead else g
-        stretched = tuple([i for i, n in enumerate(node.shape) if n != g.shape[i]])
-        g = ops.sum(g, stretched, True) if stretched else g
+    x = g._data
+    if x.shape == node.shape:
+        return g if x.dtype is node.dtype else ops.cast(g, node.dtype)
+    lead = len(x.shape) - len(node.shape)
+    g = ops.sum(g, tuple(range(lead)), False) if lead else g
+    stretched = tuple([i for i, n in enumerate(node.shape) if n != g.shape[i]])
+    g = ops.sum(g, stretched, True) if stretched else g
     return g if g._data.dtype is node.dtype else ops.cast(g, node.dtype)
 
 
@@ -41,7 +41,7 @@ def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -
                 f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is computed from"
             )
         if g is None:
-            if x.numel() != 1:
+            if size(x._data.shape) != 1:
                 raise NoGradient(f"{op}: {x.spec} is not one number; sum it, or give its cotangent")
             g = one(x)
         elif g.shape != x.shape:
@@ -52,13 +52,13 @@ def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -
 
 def one(x: Tensor) -> Tensor:
     """The cotangent 1 of one number.  In eager the same tensor every time: nobody writes it."""
-    key = (x.device, x.dtype, x.shape)
-    if key not in _ones or not straight.current().eager:
-        g: Tensor = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
-        if not straight.current().eager:
-            return g
-        _ones[key] = g
-    return _ones[key]
+    if not straight.current().eager:
+        return ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)  # type: ignore[no-any-return]
+    key = (x.device, x._data.dtype, x._data.shape)
+    g = _ones.get(key)
+    if g is None:
+        g = _ones[key] = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+    return g
 
 
 _ones: dict[Any, Tensor] = {}
@@ -81,7 +81,7 @@ def backward(
     try:
         roots = rooted("backward", outputs, given)
         for node, g in walk(roots, mend, keep=keep).items():
-            leaf = node.tensor() if isinstance(node, Leaf) else None
+            leaf = node.tensor()  # type: ignore[attr-defined]  # without targets a walk ends at leaves
             if leaf is not None:
                 accumulate(leaf, g)
     finally:
@@ -90,9 +90,10 @@ def backward(
 
 def accumulate(leaf: Tensor, g: Tensor) -> None:
     """Add g to the leaf's .grad, after its hooks."""
-    for hook in tuple(getattr(leaf, "_hooks", {}).values()):
-        shown = hook(g)
-        g = g if shown is None else shown
+    if hasattr(leaf, "_hooks"):
+        for hook in tuple(leaf._hooks.values()):
+            shown = hook(g)
+            g = g if shown is None else shown
     before = leaf.grad
     leaf.grad = g if before is None else before + g
 
@@ -132,7 +133,12 @@ def grad(
 
 def paired(tensors: Any, given: Any) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
     """Tensors and their cotangents as two sequences."""
+    if isinstance(tensors, Tensor) and given is None:
+        return (tensors,), (None,)
     outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if given is None:
         return outputs, [None] * len(outputs)
     return outputs, [given] if isinstance(given, Tensor) else list(given)
+
+
+tensor.differentiate = backward

@@ -113,10 +113,19 @@ class Applied:
 
 
 class Parts:
-    """Cotangents of several results of one application, some of them perhaps absent."""
+    """Cotangents of several results of one application, some of them perhaps absent.
+
+    To the walk it is a cotangent that fits the application's node, which has no shape.
+    """
+
+    shape = dtype = None
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
+
+    @property
+    def _data(self) -> Parts:
+        return self
 
     def __add__(self, other: Parts) -> Parts:
         pairs = zip(self.parts, other.parts, strict=True)
@@ -140,10 +149,11 @@ def remember(
     """Put the application on the tape: one node, or for several results one node behind one for each."""
     whole = Node()
     whole.op, whole.edges = Applied(cls, ctx), edges
-    whole.shape, whole.dtype = outputs[0].shape, outputs[0].dtype
     if len(outputs) == 1:
+        whole.shape, whole.dtype = outputs[0].shape, outputs[0].dtype
         outputs[0]._node = None if constant[0] else whole
         return
+    whole.shape = whole.dtype = None
     for i, z in enumerate(outputs):
         if isinstance(z, Tensor) and z.is_floating_point() and not constant[i]:
             z._node = node = Node()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..errors import NoGradient
-from ..node import SPENT, Leaf, Node
+from ..node import SPENT, Node
 
 
 def walk(
@@ -29,40 +29,49 @@ def walk(
     No recursion, so the length of a chain is bounded by memory only.  Each node is visited once, when all
     that it feeds has been; with keep=False it is emptied there, so memory falls as the walk goes on.
     """
-    uses = count_uses([root for root, _ in roots])
-    wanted = leading_to(uses, targets) if prune else uses
-    cotangents: dict[Node, Any] = {}
+    states = count_uses([root for root, _ in roots])
+    wanted = leading_to(states, targets) if prune else ()
     ends: dict[Node, Any] = {}
     for root, g in roots:
-        cotangents[root] = cotangents[root] + g if root in cotangents else g
-    ready = [root for root in cotangents if uses[root] == 0]
+        state = states[root]
+        state[1] = g if state[1] is None else state[1] + g
+    ready = [root for root in dict(roots) if not states[root][0]]
     while ready:
         node = ready.pop()
-        g = cotangents.pop(node, None)
-        if g is not None and (isinstance(node, Leaf) or node in targets):
-            ends[node] = g
+        state = states[node]
+        g, state[1] = state[1], None
         edges = node.edges
-        if g is not None and edges and node in wanted:
-            for edge, gx in zip(edges, node.op.cotangents(node, g), strict=True):
-                if edge is not None and gx is not None:
-                    gx = mend(gx, edge)
-                    before = cotangents.get(edge)
-                    cotangents[edge] = gx if before is None else before + gx
-            gx = None  # nothing here holds a cotangent longer than the walk needs it
+        if g is not None:
+            if not edges or node in targets:
+                ends[node] = g
+            if edges and (not prune or node in wanted):
+                i = 0
+                for gx in node.op.cotangents(node, g):
+                    edge = edges[i]
+                    i += 1
+                    if gx is not None and edge is not None:
+                        gx = mend(gx, edge)
+                        state = states[edge]
+                        state[1] = gx if state[1] is None else state[1] + gx
         for edge in edges:
             if edge is not None:
-                left = uses[edge] = uses[edge] - 1
-                if left == 0:
+                state = states[edge]
+                state[0] -= 1
+                if not state[0]:
                     ready.append(edge)
-        if not keep and edges:
+        if edges and not keep:
             node.spend()
+        g = gx = state = None  # nothing here holds a cotangent longer than the walk needs it
     return ends
 
 
-def count_uses(roots: list[Node]) -> dict[Node, int]:
-    """How many edges lead to each node that can be reached.  Raises: NoGradient where the tape was used up."""
-    uses = dict.fromkeys(roots, 0)
-    found = list(uses)
+def count_uses(roots: list[Node]) -> dict[Node, list[Any]]:
+    """For each node that can be reached, how many edges lead to it, and room for its cotangent.
+
+    Raises: NoGradient where the tape was used up.
+    """
+    states: dict[Node, list[Any]] = {root: [0, None] for root in roots}
+    found = list(states)
     for node in found:  # grows as it goes
         if node.op is SPENT:
             raise NoGradient(
@@ -70,16 +79,16 @@ def count_uses(roots: list[Node]) -> dict[Node, int]:
             )
         for edge in node.edges:
             if edge is not None:
-                count = uses.get(edge)
-                if count is None:
-                    uses[edge] = 1
+                state = states.get(edge)
+                if state is None:
+                    states[edge] = [1, None]
                     found.append(edge)
                 else:
-                    uses[edge] = count + 1
-    return uses
+                    state[0] += 1
+    return states
 
 
-def leading_to(nodes: dict[Node, int], targets: Collection[Node]) -> set[Node]:
+def leading_to(nodes: Collection[Node], targets: Collection[Node]) -> set[Node]:
     """The nodes from which a target can be reached."""
     found = set(targets)
     consumers: dict[Node, list[Node]] = {}

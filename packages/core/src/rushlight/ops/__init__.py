@@ -18,6 +18,7 @@ from .elementwise import (
     exp,
     floor,
     floordiv,
+    gate,
     gelu,
     gelu_tanh,
     greater,

@@ -403,7 +403,14 @@ def relu(x: Any) -> Any:
     return maximum(x, 0)
 
 
-relu.gradients(x=lambda g, z: where(greater(z, 0), g, 0.0))
+@composite
+def gate(x: Any, open: Any) -> Any:
+    """x where open is positive, 0 elsewhere.  [*s], [*s] -> [*s]."""
+    return where(greater(open, 0), x, 0.0)
+
+
+gate.gradients(x=lambda g, open: gate(g, open), open=None)
+relu.gradients(x=lambda g, z: gate(g, z))
 
 
 @composite(promotes=floated, floating=True)

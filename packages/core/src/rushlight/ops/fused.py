@@ -22,7 +22,10 @@ def softmax(x: Any, *, axis: int) -> Any:
     return e / sum(e, axes=(axis,), keepdim=True)
 
 
-softmax.gradients(x=lambda g, z, axis: (g - sum(g * z, axes=(axis,), keepdim=True)) * z)
+@softmax.vjp
+def softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
+    """(g - sum(g z)) z."""
+    return ((g - sum(g * z, axes=(axis,), keepdim=True)) * z,)
 
 
 @composite(promotes=floated, floating=True)
@@ -32,7 +35,10 @@ def log_softmax(x: Any, *, axis: int) -> Any:
     return x - log(sum(exp(x), axes=(axis,), keepdim=True))
 
 
-log_softmax.gradients(x=lambda g, z, axis: g - exp(z) * sum(g, axes=(axis,), keepdim=True))
+@log_softmax.vjp
+def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
+    """g - softmax(x) sum(g)."""
+    return (g - exp(z) * sum(g, axes=(axis,), keepdim=True),)
 
 
 # -- norms ----------------------------------------------------------------------------------------

@@ -1,0 +1,248 @@
+"""What an operation costs beside its arithmetic: the numpy device against PyTorch eager, one thread each.
+
+    python bench/overhead.py [rounds]
+
+One framework per process, processes alternated; a case is the median over rounds of the best of five
+repeats in a process, in microseconds.  `bare` is what the numpy calls of a kernel cost by themselves.
+Needs torch in the environment; `nox -s bench -- overhead` has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from statistics import median
+from timeit import Timer
+
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+BOUNDS = {  # ours / torch, except *: ours / bare
+    "a + b": 0.75,
+    "a + b, grad": 0.6,
+    "a * 2.0": 0.6,
+    "reshape(3, 2)": 0.9,
+    "permute(1, 0)": 0.9,
+    "x.sum()": 1.0,
+    "2x2 @ 2x2": 1.0,
+    "ten operations, forward + backward": 0.6,
+    "ten of many kinds, forward + backward": 1.0,
+    "2-16-16-1 step, Adam": 0.5,
+    "linear 50x16x16": 1.2,
+    "linear 128x256x256": 1.2,
+    "softmax 64x128 *": 1.3,
+    "softmax 64x128, forward + backward *": 1.3,
+    "layer_norm 64x128 *": 1.3,
+    "layer_norm 64x128, forward + backward *": 1.3,
+    "cross_entropy 64x128 *": 1.3,
+    "cross_entropy 64x128, forward + backward *": 1.3,
+}
+
+
+def best_us(run: Callable[[], object]) -> float:
+    """The best of five repeats of about 40 ms each, per call."""
+    timer = Timer(run)
+    number, seconds = timer.autorange()
+    number = max(1, int(number * 0.04 / seconds))
+    return min(timer.repeat(5, number)) / number * 1e6
+
+
+def cases(t) -> dict[str, Callable[[], object]]:
+    """The cases, written once for both frameworks: t is torch or rushlight."""
+    if t.__name__ == "torch":
+        import torch.nn.functional as F
+        from torch import nn
+
+        t.set_num_threads(1)
+        more = {"fused": True}
+    else:
+        import rushlight_nn as nn
+
+        F, more = nn.functional, {}
+    t.manual_seed(0)
+    a, b = t.ones(1), t.ones(1)
+    ag, bg = t.ones(1, requires_grad=True), t.ones(1, requires_grad=True)
+    x, m = t.ones(2, 3), t.ones(2, 2)
+
+    def chain():
+        z = ag
+        for _ in range(5):
+            z = z * b
+            z = z + a
+        z.backward()
+        ag.grad = None
+
+    def mixed():
+        z = ag * bg
+        z = (z + ag).relu()
+        z = z * z - bg
+        z = (z * 0.5 + 1.0).tanh()
+        z = z.exp() / 2.0
+        ag.grad = bg.grad = None
+        z.backward()
+
+    net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
+    adam = (t.optim if t.__name__ == "torch" else nn.optim).Adam(net.parameters(), lr=1e-3, **more)
+    points, truth = t.randn(50, 2), t.randn(50, 1)
+
+    def step():
+        adam.zero_grad()
+        loss = F.mse_loss(net(points), truth)
+        loss.backward()
+        adam.step()
+
+    def linear(n, k):
+        x, w, b = t.randn(n, k), t.randn(k, k), t.randn(k)
+        return lambda: F.linear(x, w, b)
+
+    made = {
+        "a + b": lambda: a + b,
+        "a + b, grad": lambda: ag + bg,
+        "a * 2.0": lambda: a * 2.0,
+        "reshape(3, 2)": lambda: x.reshape(3, 2),
+        "permute(1, 0)": lambda: x.permute(1, 0),
+        "x.sum()": lambda: x.sum(),
+        "2x2 @ 2x2": lambda: m @ m,
+        "ten operations, forward + backward": chain,
+        "ten of many kinds, forward + backward": mixed,
+        "2-16-16-1 step, Adam": step,
+        "linear 50x16x16": linear(50, 16),
+        "linear 128x256x256": linear(128, 256),
+    }
+    n, c = 64, 128
+    rows, g = t.randn(n, c), t.randn(n, c)
+    asking = t.randn(n, c).requires_grad_()
+    weight, bias = t.ones(c, requires_grad=True), t.zeros(c, requires_grad=True)
+    classes = t.randint(0, c, (n,))
+
+    def both(make):
+        def run():
+            asking.grad = weight.grad = bias.grad = None
+            z = make()
+            z.backward(g if z.shape else None)
+
+        return run
+
+    made["softmax 64x128 *"] = lambda: F.softmax(rows, 1)
+    made["softmax 64x128, forward + backward *"] = both(lambda: F.softmax(asking, 1))
+    made["layer_norm 64x128 *"] = lambda: F.layer_norm(rows, (c,), weight.detach(), bias.detach())
+    made["layer_norm 64x128, forward + backward *"] = both(lambda: F.layer_norm(asking, (c,), weight, bias))
+    made["cross_entropy 64x128 *"] = lambda: F.cross_entropy(rows, classes)
+    made["cross_entropy 64x128, forward + backward *"] = both(lambda: F.cross_entropy(asking, classes))
+    return made
+
+
+def bare() -> dict[str, Callable[[], object]]:
+    """The numpy calls that the kernels of a case make, without anything around them."""
+    import numpy as np
+
+    n, c = 64, 128
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((n, c)).astype(np.float32) for _ in range(2))
+    weight, bias = np.ones(c, np.float32), np.zeros(c, np.float32)
+    target = rng.integers(0, c, n)
+    lines = np.arange(n)
+
+    def softmax():
+        z = x - np.maximum.reduce(x, 1, None, None, True)
+        np.exp(z, z)
+        z /= np.add.reduce(z, 1, None, None, True)
+        return z
+
+    def softmax_both():
+        z = softmax()
+        gx = g * z
+        gx -= z * np.add.reduce(gx, 1, None, None, True)
+        return gx
+
+    def normalised():
+        away = x - np.add.reduce(x, 1, None, None, True) / np.float32(c)
+        var = np.add.reduce(away * away, 1, None, None, True) / np.float32(c)
+        rstd = 1 / np.sqrt(var + np.float32(1e-5))
+        away *= rstd
+        return away, rstd
+
+    def layer_norm():
+        z, _ = normalised()
+        return z * weight + bias
+
+    def layer_norm_both():
+        y, rstd = normalised()
+        z = y * weight + bias
+        h, gy = g * weight, g * y
+        hy = h * y
+        gx = h - np.add.reduce(h, 1, None, None, True) / np.float32(c)
+        hy = y * (np.add.reduce(hy, 1, None, None, True) / np.float32(c))
+        gx -= hy
+        gx *= rstd
+        return z, gx, np.add.reduce(gy, 0), np.add.reduce(g, 0)
+
+    def logs():
+        z = x - np.maximum.reduce(x, 1, None, None, True)
+        z -= np.log(np.add.reduce(np.exp(z), 1, None, None, True))
+        return z
+
+    def cross_entropy():
+        picked = logs()[lines, target]
+        return -np.add.reduce(picked) / np.float32(n)
+
+    def cross_entropy_both():
+        z = logs()
+        loss = -np.add.reduce(z[lines, target]) / np.float32(n)
+        gx = np.exp(z)
+        gx[lines, target] -= 1
+        gx *= np.float32(1 / n)
+        return loss, gx
+
+    return {
+        "softmax 64x128 *": softmax,
+        "softmax 64x128, forward + backward *": softmax_both,
+        "layer_norm 64x128 *": layer_norm,
+        "layer_norm 64x128, forward + backward *": layer_norm_both,
+        "cross_entropy 64x128 *": cross_entropy,
+        "cross_entropy 64x128, forward + backward *": cross_entropy_both,
+    }
+
+
+def child(which: str) -> None:
+    """Time every case of one framework, and print it as JSON."""
+    if which == "torch":
+        import torch as t
+    elif which == "rushlight":
+        import rushlight as t
+    made = bare() if which == "bare" else cases(t)
+    only = os.environ.get("ONLY", "")
+    print(json.dumps({name: best_us(run) for name, run in made.items() if only in name}))
+
+
+def main(rounds: int) -> int:
+    """Alternate processes, print the table; the exit status counts the bounds that are missed."""
+    times: dict[str, dict[str, list[float]]] = {}
+    for _ in range(rounds):
+        for which in ("rushlight", "torch", "bare"):
+            command = [sys.executable, __file__, "--child", which]
+            done = subprocess.run(
+                command, env=os.environ | ONE_THREAD, capture_output=True, text=True, check=True
+            )
+            for name, us in json.loads(done.stdout).items():
+                times.setdefault(name, {}).setdefault(which, []).append(us)
+    print(f"| case (us, medians of {rounds} processes) | rushlight | torch | bare | ratio | bound |")
+    print("|---|---|---|---|---|---|")
+    missed = 0
+    for name, found in times.items():
+        ours, torch = median(found["rushlight"]), median(found["torch"])
+        numpy = median(found["bare"]) if "bare" in found else None
+        ratio = ours / (numpy if numpy is not None else torch)
+        missed += ratio > BOUNDS[name]
+        shown = f"{numpy:.2f}" if numpy is not None else ""
+        mark = "" if ratio <= BOUNDS[name] else " missed"
+        print(f"| {name} | {ours:.2f} | {torch:.2f} | {shown} | {ratio:.2f} | {BOUNDS[name]}{mark} |")
+    return missed
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2])
+    else:
+        sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 5))
