@@ -126,6 +126,8 @@ def sub(x: Any, y: Any) -> Any:
     for v in (x, y):
         if number_type(v) is None and v.dtype is dtypes.bool_:
             raise ContractError("sub: bool has no minus; use ^ for a difference, or convert with .to()")
+    if number_type(y) is not None and x.dtype.kind == "u":
+        return -(-x + y)  # -y is no number of x's type
     return x + -y
 
 
@@ -153,7 +155,8 @@ floordiv.gradients(x=None, y=None)
 @composite(promotes=promoted)
 def remainder(x: Any, y: Any) -> Any:
     """x - floor(x / y) * y, with the sign of y.  [*s], [*s] -> [*s]."""
-    return x - floordiv(x, y) * y
+    q = floordiv(x, y)
+    return x - where(equal(q, 0), 0, q * y)  # 0 times an infinite y is nan, and x is left
 
 
 remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
