@@ -122,7 +122,8 @@ class Operation:
         self.has_rule = bool(self.reads)  # a gradient is stated, rather than left to the body
         self.keeps_result = any("z" in names for names in self.reads.values())
         self.keeps_specs = "specs" in self.reads.get(-1, ())
-        self.kept = [self.keeps(asked) for asked in range(1 << len(self.inputs))] if len(self.inputs) < 5 else []
+        few = len(self.inputs) < 5 and not self.variadic
+        self.kept = [self.keeps(asked) for asked in range(1 << len(self.inputs))] if few else []
         made = straight.path(self)
         if self.call is None:
             self.call = made
@@ -263,7 +264,8 @@ class Operation:
         residuals: tuple[Any, ...] = ()
         if self.forward is not None:
             residuals = node.residuals
-            if mode.recording:  # they depend on the inputs, and so must their derivative
+            if mode.recording and any(r.is_floating_point() for r in residuals):
+                # they depend on the inputs, and so must their derivative
                 residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
         asked = tuple([edge is not None for edge in node.edges])
         specs = node.specs if self.keeps_specs else ()
