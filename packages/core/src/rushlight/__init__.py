@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import autograd, dtypes, errors, function, ops, random, scalar
+from . import autograd, dtypes, errors, function, ops, random
 from .cell import Cell
 from .creation import (
     arange,
@@ -39,7 +39,6 @@ from .function import *  # noqa: F403  every public function of tensors
 from .ops import (
     abs,
     cos,
-    equal,
     erf,
     exp,
     floor,

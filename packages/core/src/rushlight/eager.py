@@ -56,6 +56,7 @@ class Meaning:
 
         aside: return the stated residuals too, held constant: (result, *residuals).
         """
+        inputs = tuple([plain(x) for x in inputs])
         device = place(self, op, inputs, params)
         if op.promotes is not None:
             inputs = op.promotes(*inputs)
@@ -172,6 +173,11 @@ def shown(inputs: Inputs) -> str:
     return ", ".join(str(spec_of(x)) for x in inputs)
 
 
+def plain(x: Any) -> Any:
+    """x, or one of numpy's scalars as the Python number that it stands for."""
+    return x if isinstance(x, Tensor) or getattr(x, "shape", None) != () else x.item()
+
+
 def wrap(data: Any, device: Device) -> Tensor:
     """A tensor of this data, asking for no gradient."""
     z = Tensor()
@@ -193,7 +199,7 @@ def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Devic
         elif isinstance(x, Number):
             if mode.eager:
                 raise TracingError(f"{op.name}: a number of a finished trace; return it as a tensor instead")
-        elif x is not None and not isinstance(x, (bool, int, float)):
+        elif not isinstance(x, (bool, int, float)) and (x is not None or op.promotes):
             raise ContractError(
                 f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
             )

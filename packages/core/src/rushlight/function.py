@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 
 Dim = int | Sequence[int] | None
 
+# What Rushlight's users see; the other functions here are for these.
+__all__ = """
+    adaptive_avg_pool2d add all amax amin any argmax argmin avg_pool2d batch_norm binary_cross_entropy
+    binary_cross_entropy_with_logits bitwise_and bitwise_not bitwise_or bitwise_xor bmm broadcast_to cat chunk
+    clamp clip clone conv2d cross_entropy detach div elu embedding eq equal expand flatten flip gather ge gelu gt
+    index_select isfinite isinf isnan l1_loss layer_norm le leaky_relu linear log_softmax logical_and logical_not
+    logical_or logsumexp lt masked_fill matmul max max_pool2d mean min mm mse_loss narrow ne nll_loss norm numel
+    one_hot permute prod reciprocal reshape scatter_add softmax softplus split square squeeze stack std sub sum
+    t transpose unflatten unsqueeze var where
+""".split()
+
+eq, ne, lt, le, gt, ge = ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal
+bitwise_not, bitwise_and = ops.bitwise_not, ops.bitwise_and
+bitwise_or, bitwise_xor = ops.bitwise_or, ops.bitwise_xor
+
 # -- elementwise ----------------------------------------------------------------------------------
 
 
@@ -35,6 +50,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if max is not None:
         z = ops.where(ops.greater(z, max), max, z)
     return z  # type: ignore[no-any-return]
+
+
+clip = clamp
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -142,16 +160,26 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType 
     return ops.mean(input, axes=normal_axes("mean", dim, input.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-def var(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
-    """sum((input - mean)^2) / (n - correction) over dim, or over all.  [.., n, ..] -> [.., ..]."""
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """sum((input - mean)^2) / (n - correction) over dim, or over all.  [.., n, ..] -> [.., ..].
+
+    unbiased: False for correction 0; also in place of dim, as in PyTorch.
+    """
     floating("var", input)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    correction = float(unbiased) if correction is None else correction
     axes = normal_axes("var", dim, input.ndim)
     return ops.var(input, axes=axes, correction=correction, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-def std(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     """The square root of var.  [.., n, ..] -> [.., ..]."""
-    return ops.sqrt(var(input, dim, correction=correction, keepdim=keepdim))  # type: ignore[no-any-return]
+    return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))  # type: ignore[no-any-return]
 
 
 def floating(op: str, x: Tensor) -> None:
@@ -260,13 +288,13 @@ def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) 
 
 def lengths(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """The lengths of f(2, 3), f((2, 3)) or f([2, 3]), as one tuple."""
-    return given if len(given) != 1 or isinstance(given[0], int) else tuple(given[0])
+    return tuple(given[0]) if len(given) == 1 and hasattr(given[0], "__iter__") else given
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in the same order, folded to shape; one length may be -1.  [*s] -> [*shape]."""
     if len(shape) == 1 and type(shape[0]) is not int:
-        shape = tuple(shape[0])
+        shape = lengths(shape)
     if -1 in shape:
         shape = resolve_shape("reshape", shape, size(input.shape))
     return ops.reshape(input, shape)  # type: ignore[no-any-return]
@@ -275,7 +303,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """Dims in a new order.  [*s] -> [s[dims[0]], s[dims[1]], ..]."""
     if len(dims) == 1 and type(dims[0]) is not int:
-        dims = tuple(dims[0])
+        dims = lengths(dims)
     try:
         least = builtins.min(dims)
     except ValueError:
@@ -429,6 +457,29 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     z = ops.matmul(x, y)
     shape = z.shape[:-2] + (() if m == 1 else z.shape[-2:-1]) + (() if n == 1 else z.shape[-1:])
     return ops.reshape(z, shape)  # type: ignore[no-any-return]
+
+
+mm = bmm = matmul
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and elements, as a Python bool; elementwise it is eq.  [*s], [*t] -> bool."""
+    return input.shape == other.shape and bool(all(ops.equal(input, other)))
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return size(input.shape)
+
+
+def clone(input: Tensor) -> Tensor:
+    """The same values as a tensor of its own; gradients flow through.  [*s] -> [*s]."""
+    return ops.cast(input, input.dtype)  # type: ignore[no-any-return]
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same values, of which no gradient is asked.  [*s] -> [*s]."""
+    return input.detach()
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
 from . import dtypes, function, ops, straight
@@ -18,7 +17,7 @@ from .spec import Shape, Spec, size
 if TYPE_CHECKING:
     import numpy as np
 
-T = TypeVar("T", bound="Tensor")
+Kind = TypeVar("Kind", bound="Tensor")
 differentiate: Callable[..., None]  # autograd's backward, which that room puts here
 
 
@@ -72,10 +71,6 @@ class Tensor:
         """The number of dims."""
         return self.ndim
 
-    def numel(self) -> int:
-        """The number of elements."""
-        return size(self.shape)
-
     def element_size(self) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize
@@ -110,9 +105,14 @@ class Tensor:
     def requires_grad(self, wanted: bool) -> None:
         self.requires_grad_(wanted)
 
-    def requires_grad_(self: T, requires_grad: bool = True) -> T:
-        """Ask, or not, for the gradient of this leaf.  Raises: ContractError for what is computed or not floating."""
-        if not self.is_leaf:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask, or not, for the gradient of this leaf.
+
+        Raises: ContractError for what is not floating, and if the gradient of what was computed is declined.
+        """
+        if self._node is not None and not isinstance(self._node, Leaf):
+            if requires_grad:
+                return self
             raise ContractError("requires_grad: this tensor was computed; only leaves can be told, use detach()")
         if not requires_grad:
             self._node = None
@@ -146,7 +146,7 @@ class Tensor:
             return None
 
     @grad.setter
-    def grad(self, value: Tensor | None) -> None:
+    def grad(self, value: Any) -> None:
         if value is not None:
             x = value._data if isinstance(value, Tensor) else None
             if x is None or x.dtype is not self._data.dtype or x.shape != self._data.shape:
@@ -186,10 +186,13 @@ class Tensor:
         z._base = (self, keep)
         return z
 
-    data = property(detach, doc="The values, apart from the tape; `x.data.copy_(v)` assigns to x.")
+    @property
+    def data(self) -> Tensor:
+        """The values, apart from the tape; `x.data.copy_(v)` assigns to x."""
+        return self.detach()
 
     @data.setter
-    def data(self, value: Tensor) -> None:
+    def data(self, value: Any) -> None:
         mode: Any = straight.current()
         if not isinstance(value, Tensor):
             raise ContractError(f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()")
@@ -199,7 +202,7 @@ class Tensor:
         if isinstance(self._node, Leaf):
             self._node.shape, self._node.dtype = self.shape, self.dtype
 
-    def as_subclass(self, cls: type[T]) -> T:
+    def as_subclass(self, cls: type[Kind]) -> Kind:
         """The same values and node as a tensor of this class."""
         z = object.__new__(cls)
         z._data, z.device, z._node = straight.current().read(self), self.device, self._node
@@ -232,6 +235,9 @@ class Tensor:
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
         return ops.not_equal(self, other) if comparable(other) else NotImplemented  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Tensor:
+        return self
 
     def __rsub__(self, other: Any) -> Tensor:
         return ops.sub(other, self)  # type: ignore[no-any-return]
@@ -283,7 +289,8 @@ class Tensor:
     broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
     split, chunk, gather = function.split, function.chunk, function.gather
     scatter_add, index_select = function.scatter_add, function.index_select
-    matmul, mm, bmm = function.matmul, function.matmul, function.matmul
+    matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
+    numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
 
     @property
@@ -304,10 +311,6 @@ class Tensor:
         """self folded to the shape of other."""
         return ops.reshape(self, other.shape)  # type: ignore[no-any-return]
 
-    def clone(self) -> Tensor:
-        """The same values as a tensor of its own; gradients flow through."""
-        return ops.cast(self, self.dtype)  # type: ignore[no-any-return]
-
     def contiguous(self) -> Tensor:
         """self: how its elements lie in memory is the backend's affair."""
         return self
@@ -324,6 +327,9 @@ class Tensor:
 
         write(self, index, value)
 
+    def __contains__(self, value: Any) -> Any:
+        return bool((self == value).any())
+
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise TypeError("iter: a 0-d tensor has no rows; use .item()")
@@ -332,9 +338,13 @@ class Tensor:
     # -- to other types and places
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """self in another place or of another element type: .to(device), .to(dtype), .to(device, dtype), .to(other)."""
+        """self in another place or of another element type: .to(device), .to(dtype), .to(device, dtype), .to(other).
+
+        copy: a tensor of its own even if self is as asked.
+        """
         device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-        kwargs.pop("non_blocking", None), kwargs.pop("copy", None)
+        copy = kwargs.pop("copy", False)
+        kwargs.pop("non_blocking", None)
         if kwargs:
             raise TypeError(f"to() has no argument {next(iter(kwargs))!r}; it takes device and dtype")
         for given in args:
@@ -350,7 +360,9 @@ class Tensor:
             z.device.accept("to", target)
             z = ops.cast(z, target)
         place = z.device if device is None else resolve(device)
-        return z if place is z.device else moved(z, place)
+        if place is not z.device:
+            return moved(z, place)
+        return z.clone() if copy and z is self else z
 
     def type(self, dtype: Any) -> Tensor:
         """self as another element type."""
@@ -398,7 +410,7 @@ class Tensor:
         """
         if self._node is not None and not force:
             raise ContractError("numpy: this tensor requires a gradient; use .detach().numpy()")
-        z = self.values("numpy").view()
+        z: np.ndarray[Any, Any] = self.values("numpy").view()
         z.flags.writeable = False
         return z
 
@@ -426,18 +438,18 @@ class Tensor:
             raise ContractError(
                 f"bool: the truth of {self.spec} with {self.numel()} elements is ambiguous; use .any() or .all()"
             )
-        return builtins.bool(self.values("bool").item())
+        return bool(self.values("bool").item())
 
     def __float__(self) -> Any:
-        return builtins.float(one_value(self, "float"))
+        return float(one_value(self, "float"))
 
     def __int__(self) -> Any:
-        return builtins.int(one_value(self, "int"))
+        return int(one_value(self, "int"))
 
     def __index__(self) -> Any:
         if self.dtype in dtypes.FLOATING:
             raise TypeError(f"index: {self.spec} is no integer; convert it with int()")
-        return builtins.int(one_value(self, "index"))
+        return int(one_value(self, "index"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         z = self.numpy()
@@ -455,10 +467,10 @@ class Tensor:
 
     # -- copies of the object
 
-    def __deepcopy__(self: T, memo: dict[Any, Any]) -> T:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
         if not self.is_leaf:
             raise ContractError("deepcopy: this tensor was computed with gradients; use .detach().clone()")
-        z = self.as_subclass(builtins.type(self))  # arrays are never written, so they may be shared
+        z = self.as_subclass(type(self))  # arrays are never written, so they may be shared
         z._node = None
         z.requires_grad_(self.requires_grad)
         memo[id(self)] = z
@@ -472,11 +484,11 @@ class Tensor:
         bits = self.values("pickle")
         name = self.dtype.name
         raw = bits.view("uint16") if name == "bfloat16" else bits
-        return rebuilt, (builtins.type(self), raw, name, str(self.device), self.requires_grad)
+        return rebuilt, (type(self), raw, name, str(self.device), self.requires_grad)
 
     # -- in place: rebinding the data, never writing the array
 
-    def assign_(self: T, value: Tensor) -> T:
+    def assign_(self, value: Tensor) -> Self:
         """Become value: the one way in which a tensor changes.  [*s] -> [*s].
 
         What was taken from this tensor before (a view) keeps the value that it had.
@@ -484,9 +496,12 @@ class Tensor:
         outside of no_grad(); DeviceError unless it is on this device.
         """
         mode: Any = straight.current()
-        if self._node is not None and mode.recording and isinstance(self._node, Leaf):
-            raise ContractError("assign_: a leaf that requires a gradient is changed in place; do it under rl.no_grad()")
-        if value.shape != self.shape or value.dtype is not self.dtype:
+        if mode.recording and isinstance(self._node, Leaf):
+            raise ContractError(
+                "assign_: a leaf that requires a gradient is changed in place; do it under rl.no_grad()"
+            )
+        before, after = self._data, value._data
+        if after.dtype is not before.dtype or after.shape != before.shape:
             raise ContractError(f"assign_: {self.spec} cannot become {value.spec}; reshape or convert it first")
         if self.device is not value.device:
             raise DeviceError(f"assign_: {self.device} cannot take from {value.device}; move it with .to()")
@@ -496,50 +511,50 @@ class Tensor:
         mode.assign(self, value)
         return self
 
-    def copy_(self: T, src: Any) -> T:
+    def copy_(self, src: Any) -> Self:
         """Become src, converted, moved and stretched to what self is."""
         z = src if isinstance(src, Tensor) else ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
         z = z.to(self.device, self.dtype)
         return self.assign_(z if z.shape == self.shape else ops.expand(z, self.shape))
 
-    def fill_(self: T, value: Any) -> T:
+    def fill_(self, value: Any) -> Self:
         """Become value everywhere."""
         return self.copy_(value)
 
-    def zero_(self: T) -> T:
+    def zero_(self) -> Self:
         """Become 0 everywhere."""
         return self.copy_(0)
 
-    def add_(self: T, other: Any, *, alpha: Any = 1) -> T:
+    def add_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self + alpha other."""
         return in_place(self, function.add(self, other, alpha=alpha))
 
-    def sub_(self: T, other: Any, *, alpha: Any = 1) -> T:
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self - alpha other."""
         return in_place(self, function.sub(self, other, alpha=alpha))
 
-    def mul_(self: T, other: Any) -> T:
+    def mul_(self, other: Any) -> Self:
         """Become self * other."""
         return in_place(self, ops.mul(self, other))
 
-    def div_(self: T, other: Any) -> T:
+    def div_(self, other: Any) -> Self:
         """Become self / other."""
         return in_place(self, ops.div(self, other))
 
-    def clamp_(self: T, min: Any = None, max: Any = None) -> T:
+    def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """Become self.clamp(min, max)."""
         return in_place(self, function.clamp(self, min, max))
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 
-    def uniform_(self: T, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> T:
+    def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:
         """Become uniform in [a, b)."""
         from .random import rand
 
         z = rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
         return self.assign_(z * (b - a) + a)
 
-    def normal_(self: T, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> T:
+    def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Self:
         """Become normal with this mean and standard deviation."""
         from .random import randn
 
@@ -593,7 +608,7 @@ def keep(value: Tensor) -> Tensor:
     return value
 
 
-def in_place(x: T, value: Tensor) -> T:
+def in_place(x: Kind, value: Tensor) -> Kind:
     """Become value, if the operation did not change shape or kind."""
     if value.dtype is not x.dtype:
         if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
@@ -612,7 +627,7 @@ def one_value(x: Tensor, what: str) -> Any:
     return x.values(what).item()
 
 
-def rebuilt(cls: type[T], values: Any, name: str, device: str, requires_grad: bool) -> T:
+def rebuilt(cls: type[Kind], values: Any, name: str, device: str, requires_grad: bool) -> Kind:
     """The tensor that was pickled."""
     values = values.view(dtypes.bfloat16()) if name == "bfloat16" else values
     z = object.__new__(cls)
