@@ -9,7 +9,7 @@ from ..errors import ContractError
 from ..op import composite
 from ..spec import Shape, Spec
 from .creation import iota
-from .elementwise import cast, equal, exp, floated, log, not_equal, rsqrt, where
+from .elementwise import cast, equal, exp, floated, log, maximum, not_equal, rsqrt, where
 from .indexing import gather
 from .movement import reshape
 from .reduction import max, mean, sum
@@ -140,6 +140,25 @@ def batch_norm_vjp(
 
 
 # -- losses ---------------------------------------------------------------------------------------
+
+
+@composite(promotes=floated, floating=True)
+def binary_cross_entropy(x: Any, y: Any) -> Any:
+    """-(y log(x) + (1 - y) log(1 - x)), logarithms at least -100.  [*s], [*s] -> [*s]."""
+    yes, no = (maximum(log(p), -100.0) for p in (x, 1.0 - x))
+    return -(y * yes + (1.0 - y) * no)
+
+
+def probability_slope(g: Any, x: Any, y: Any) -> Any:
+    """g (x - y) / (x (1 - x)), the divisor at least 1e-12: finite where x is 0 or 1, as PyTorch's."""
+    least = 1e-7 if x.dtype is dtypes.float16 else 1e-12  # in float16 1e-12 is 0
+    return g * (x - y) / maximum((1.0 - x) * x, least)
+
+
+binary_cross_entropy.gradients(
+    x=probability_slope,
+    y=lambda g, x: g * (maximum(log(1.0 - x), -100.0) - maximum(log(x), -100.0)),
+)
 
 
 @composite
