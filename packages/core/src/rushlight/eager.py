@@ -125,6 +125,7 @@ class Eager(Meaning):
         except RushlightError:
             raise
         except IndexError as error:
+            self.explain(op, inputs, params)
             raise IndexOutOfRange(f"{op.name}: {error}; indices of {shown(inputs)}") from error
         except OverflowError as error:
             raise ContractError(

@@ -73,6 +73,12 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
     return (tuple(axes) or EVERY[ndim]) if ndim else ()
 
 
+def has_axis(op: str, x: Spec, axis: int) -> None:
+    """Raises: ContractError unless axis is one of x's, counted from 0."""
+    if not 0 <= axis < x.ndim:
+        raise ContractError(f"{op}: axis {axis} of {x}, which has {x.ndim}; count them from 0")
+
+
 def reduced(shape: Shape, axes: Shape, keepdim: bool) -> Shape:
     """The shape after reducing the axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdim or i not in axes)

@@ -7,9 +7,9 @@ from typing import Any
 from ..dtypes import INTEGER
 from ..errors import ContractError
 from ..op import composite, primitive
-from ..spec import Shape, Spec
+from ..spec import Shape, Spec, has_axis
 from .creation import full
-from .movement import expand, reshape
+from .movement import expand, pad, reshape
 
 
 def indices(op: str, index: Spec) -> None:
@@ -30,6 +30,7 @@ def take(x: Spec, index: Spec, *, axis: int) -> Spec:
     Raises: IndexOutOfRange for an index below 0 or from n on.
     """
     indices("take", index)
+    has_axis("take", x, axis)
     return Spec((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
 
 
@@ -69,6 +70,7 @@ gather.gradients(
 
 def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
     """Raises: ContractError if index is longer than x along another axis."""
+    has_axis(op, x, axis)
     others = (i for i in range(x.ndim) if i != axis)
     if index.ndim != x.ndim or any(index.shape[i] > x.shape[i] for i in others):
         raise ContractError(
@@ -93,11 +95,17 @@ def scatter_add(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
     """
     indices("scatter_add", index)
     fits("scatter_add", x, index, axis)
-    if any(i > n for i, n in zip(index.shape, source.shape, strict=True)) or source.dtype is not x.dtype:
+    short = source.ndim != x.ndim or any(i > n for i, n in zip(index.shape, source.shape, strict=True))
+    if short or source.dtype is not x.dtype:
         raise ContractError(f"scatter_add: source {source} for index {index} into {x}; give it x's type and index's shape")
     return x
 
 
-scatter_add.gradients(
-    x=lambda g: g, index=None, source=lambda g, index, axis: gather(g, index, axis=axis)
-)  # fmt: skip
+def scatter_add_gsource(g: Any, source_shape: Shape, index: Any, axis: int) -> Any:
+    """What index picks of g, and 0 for the part of source that it does not reach."""
+    g = gather(g, index, axis=axis)
+    rest = tuple((0, n - m) for n, m in zip(source_shape, g.shape, strict=True))
+    return pad(g, widths=rest, value=0) if any(map(any, rest)) else g
+
+
+scatter_add.gradients(x=lambda g: g, index=None, source=scatter_add_gsource)

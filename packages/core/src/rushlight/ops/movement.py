@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ContractError
 from ..op import composite, primitive
-from ..spec import Shape, Spec, broadcast, size
+from ..spec import Shape, Spec, broadcast, has_axis, size
 
 Bounds = tuple[tuple[int, int, int], ...]  # start, length and step of each axis
 Widths = tuple[tuple[int, int], ...]  # how much is added before and after each axis
@@ -123,6 +123,7 @@ pad.gradients(
 def concat(*xs: Spec, axis: int) -> Spec:
     """Joined along an axis.  [.., n_i, ..], .. -> [.., sum n_i, ..]."""
     first = xs[0]
+    has_axis("concat", first, axis)
     for x in xs:
         if x.dtype is not first.dtype or x.shape[:axis] + x.shape[axis + 1 :] != (
             first.shape[:axis] + first.shape[axis + 1 :]
@@ -152,6 +153,7 @@ def windows(x: Spec, *, axes: Shape, sizes: Shape, strides: Shape, dilations: Sh
     """
     shape = list(x.shape)
     for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
+        has_axis("windows", x, i)
         span = d * (k - 1) + 1
         if k < 1 or s < 1 or d < 1 or span > x.shape[i]:
             raise ContractError(

@@ -68,8 +68,9 @@ def max(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
 
     Raises: ContractError if there is nothing to choose from.
     """
+    made = kept("max", x, axes, keepdim)
     nonempty("max", x, axes)
-    return kept("max", x, axes, keepdim)
+    return made
 
 
 @max.vjp
@@ -92,26 +93,28 @@ def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
 @primitive(constant=True)
 def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
     """Where the first largest stands along one axis; the first nan if any.  [.., n, ..] -> int64[.., ..]."""
+    made = kept("argmax", x, (axis,), keepdim)
     nonempty("argmax", x, (axis,))
-    return kept("argmax", x, (axis,), keepdim)._replace(dtype=dtypes.int64)
+    return made._replace(dtype=dtypes.int64)
 
 
 @composite
 def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    total = sum(x, axes=axes, keepdim=keepdim)
     n = 1
     for i in axes:
         n *= x.shape[i]
-    return sum(x, axes=axes, keepdim=keepdim) / n
+    return total / n
 
 
 @composite
 def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     """sum((x - mean)^2) / (n - correction) over axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    away = x - mean(x, axes=axes, keepdim=True)
     n = 1
     for i in axes:
         n *= x.shape[i]
-    away = x - mean(x, axes=axes, keepdim=True)
     total = sum(away * away, axes=axes, keepdim=keepdim)
     return total / (n - correction if n > correction else 0)
 
