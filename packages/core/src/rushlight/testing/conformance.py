@@ -19,12 +19,16 @@ import pytest
 from .. import reference
 from ..backend import EVERY_DTYPE, Backend
 from ..compiler import compile
+from ..compiler.graph import Value
+from ..compiler.trace import Trace, Tracing
 from ..creation import held
 from ..device import Device, _furnish
 from ..dtypes import FLOATING, DType, as_dtype
+from ..eager import interpreting, wrap
 from ..errors import BackendUnavailable, DeviceError
 from ..op import Operation, operations
 from ..plugins import required_kernels
+from ..spec import Spec
 from ..tensor import Tensor
 from .cases import CASES, FLOATS, REFUSALS, Case, Refusal, Values
 from .close import assert_close, assert_same_bits
@@ -133,6 +137,13 @@ def on(device: Device, case: Case, dtype: str, wide: str = "") -> Run:
             arrays[i] = x.astype(as_dtype(wide)) if wide and not given.dtype else x
     params = case.named(as_dtype(wide or dtype), device)
     return Run(operations[case.op], inputs, params, arrays, device)
+
+
+def stated(run: Run) -> list[Spec]:
+    """What the contracts say of the results: those of primitives, of which all else is made."""
+    stand_ins = [wrap(Value(Spec(x.shape, x.dtype)), run.device) for x in run.arrays.values()]
+    with interpreting(Tracing(Trace(), recording=False, whole=False)):
+        return [z.spec for z in results_of(run(*stand_ins))]
 
 
 def truth(case: Case, dtype: str, arrays: dict[int, HostArray] | None = None) -> list[HostArray]:
@@ -276,7 +287,11 @@ def differentiable() -> Iterator[Row]:
 
 def differentiable_once() -> Iterator[Row]:
     """The cases with a gradient, once."""
-    return (((case,), case.id("float64")) for case in CASES if smooth(case) and set(case.types) & set(FLOATS))
+    return (
+        ((case,), case.id("float64"))
+        for case in CASES
+        if smooth(case) and set(case.types) & set(FLOATS) and not case.narrows
+    )
 
 
 def several_tensors() -> Iterator[Row]:
@@ -297,9 +312,8 @@ def test_forward(case: Case, dtype: str, device: Device) -> None:
     skip_outside(device, case.needs(dtype))
     run = on(device, case, dtype)
     made = results_of(run(*run.tensors()))
-    stated = on(definition(), case, dtype)
-    for z, promised in zip(made, results_of(stated(*stated.tensors())), strict=True):
-        assert z.spec == promised.spec, f"{case.label}: made {z.spec}, its contract says {promised.spec}"
+    for z, promised in zip(made, stated(run), strict=True):
+        assert z.spec == promised, f"{case.label}: made {z.spec}, its contract says {promised}"
         assert z.dtype is promised.dtype
         assert z.device is device
         assert isinstance(z._data, device.array), f"{case.label}: made a {type(z._data).__name__}"
@@ -346,12 +360,12 @@ def test_views(case: Case, dtype: str, device: Device) -> None:
     skip_outside(device, case.needs(dtype))
     run = on(device, case, dtype)
     for how, lay in (("backward", backward), ("transposed", transposed), ("stretched", stretched)):
-        tensors = [lay(x, device) for x in run.arrays.values()]
+        tensors = [lay(x, device, case) for x in run.arrays.values()]
         arrays = {i: x.numpy() for i, x in zip(run.arrays, tensors, strict=True)}
         assert_true(case, f"{case.label}, inputs {how}", values(run(*tensors)), truth(case, dtype, arrays))
 
 
-def backward(x: HostArray, device: Device) -> Tensor:
+def backward(x: HostArray, device: Device, case: Case) -> Tensor:
     """x as every second element, in reverse, of what else holds nan or the lowest value."""
     around = np.full([2 * n for n in x.shape], worst(x.dtype), x.dtype)
     around[(np.s_[::-2],) * x.ndim] = x
@@ -359,15 +373,16 @@ def backward(x: HostArray, device: Device) -> Tensor:
     return operations["slice"].call(held(around, device), bounds)  # type: ignore[no-any-return]
 
 
-def transposed(x: HostArray, device: Device) -> Tensor:
+def transposed(x: HostArray, device: Device, case: Case) -> Tensor:
     """x with its last axis first in memory."""
     order = tuple(range(x.ndim))[::-1]
     return operations["permute"].call(held(x.transpose(order).copy(), device), order)  # type: ignore[no-any-return]
 
 
-def stretched(x: HostArray, device: Device) -> Tensor:
-    """The first row of x in every row, in the memory of one."""
-    first = x[:1] if x.ndim else x
+def stretched(x: HostArray, device: Device, case: Case) -> Tensor:
+    """The first of x along an axis in place of all others, in the memory of one."""
+    axis = min(case.free_axis, max(x.ndim - 1, 0))
+    first = x[(np.s_[:],) * axis + (np.s_[:1],)] if x.ndim else x
     return operations["expand"].call(held(first.copy(), device), x.shape)  # type: ignore[no-any-return]
 
 
@@ -455,7 +470,7 @@ def test_put_and_get(dtype: str, device: Device) -> None:
         grid = (odd if kind in FLOATING else np.arange(6)).astype(kind).reshape(2, 3)
     read_only = grid.copy()
     read_only.flags.writeable = False
-    given = [grid, read_only, grid[::-1, ::2], grid.T, grid[:0], grid[0, 0].reshape(()), np.broadcast_to(grid[:1], (4, 3))]
+    given = [grid, read_only, grid[::-1, ::2], grid.T, grid[:0], np.asarray(grid[0, 0]), np.broadcast_to(grid[:1], (4, 3))]
     for index in range(device.backend.count()):
         place = Device(device, index)
         for x in given:
