@@ -35,8 +35,11 @@ BY_NAME: dict[str, DType] = {d.name: d for d in (bool_, *INTEGER, *FLOATING)}
 ABSORBS: set[tuple[DType, type]] = set()  # the (type, number) pairs that keep the tensor's type
 
 
+FOREIGN: set[DType] = set()  # numpy knows them as another library's: its numbers would widen them
+
+
 def register(dtype: DType) -> DType:
-    """Let tensors hold this type; for bfloat16, which is known only once ml_dtypes is imported."""
+    """Let the straight path take numbers beside tensors of this type."""
     for number in NUMBERS:
         if promote_number(dtype, number) is dtype:
             ABSORBS.add((dtype, number))
@@ -52,7 +55,7 @@ def bfloat16() -> DType:
         found = np.dtype(ml_dtypes.bfloat16)
         BY_NAME["bfloat16"] = found
         FLOATING.add(found)
-        register(found)
+        FOREIGN.add(found)
     return found
 
 

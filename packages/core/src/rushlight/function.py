@@ -774,8 +774,7 @@ def binary_cross_entropy(
     input: probabilities from 0 to 1.  weight: factors of the losses.
     """
     alike("binary_cross_entropy", input, target)
-    yes, no = (clamp(ops.log(p), min=-100.0) for p in (input, 1.0 - input))
-    losses = -(target * yes + (1.0 - target) * no)
+    losses = ops.binary_cross_entropy(input, target)
     return reduce("binary_cross_entropy", losses if weight is None else losses * weight, reduction)
 
 

@@ -105,7 +105,8 @@ class Operation:
         self.kept: list[int] = []  # `keeps` of every combination of asking inputs
         self.has_rule = self.keeps_result = self.keeps_specs = False
         operations[self.name] = self
-        self.call: Any = None
+        self.call: Any = None  # the function that users hold
+        self.run: Callable[[Any, Any], Any]  # the same, from inputs and parameters in order
         self.settle()
 
     def __repr__(self) -> str:
@@ -124,6 +125,7 @@ class Operation:
         self.keeps_specs = "specs" in self.reads.get(-1, ())
         few = len(self.inputs) < 5 and not self.variadic
         self.kept = [self.keeps(asked) for asked in range(1 << len(self.inputs))] if few else []
+        self.run = straight.looped(self)
         made = straight.path(self)
         if self.call is None:
             self.call = made
@@ -274,7 +276,7 @@ class Operation:
             inputs = (*inputs[:fixed], inputs[fixed:])
         values = self.backward_reads([g, None, z, *node.params, *inputs, *residuals, asked, specs])
         n = len(self.backward.inputs)
-        return mode.apply(self.backward, values[:n], values[n:])
+        return self.backward.run(values[:n], values[n:])
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """The result, and the residuals as constants: (result, *residuals)."""

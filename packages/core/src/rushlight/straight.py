@@ -207,13 +207,26 @@ def one_with_two(op: Operation) -> Call:
 
 def several(op: Operation) -> Call:
     """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for the condition of `where`."""
-    name, floating, constant, opens, _ = op.traits
-    inputs_count, params_count, free = len(op.inputs), len(op.params), op.free
+    run, count = op.run, len(op.inputs)
 
     def call(*inputs: Any, **named: Any) -> Any:
-        mode = current()
         params = tuple(named.values()) if tuple(named) == op.params else op.ordered(named)
-        if not mode.eager or len(inputs) != inputs_count:
+        if len(inputs) != count:
+            raise TypeError(f"{op.name}() takes the inputs {', '.join(op.inputs)}, got {len(inputs)}")
+        return run(inputs, params)
+
+    call.__name__ = call.__qualname__ = op.name
+    return call
+
+
+def looped(op: Operation) -> Callable[[Any, Any], Any]:
+    """The straight path from inputs and parameters in order, for any number of them."""
+    name, floating, constant, opens, _ = op.traits
+    free, numbers = op.free, op.takes_numbers
+
+    def run(inputs: Any, params: Any) -> Any:
+        mode = current()
+        if not mode.eager:
             return mode.apply(op, inputs, params)
         device = dtype = None
         asked = False
@@ -233,7 +246,7 @@ def several(op: Operation) -> Call:
                 if x._node is not None:
                     asked = True
                 data.append(x_)
-            elif x is None or (dtype is not None and (dtype, type(x)) in ABSORBS):
+            elif x is None or numbers or (dtype is not None and (dtype, type(x)) in ABSORBS):
                 data.append(x)
             else:
                 return mode.apply(op, inputs, params)
@@ -252,8 +265,7 @@ def several(op: Operation) -> Call:
         z._node = record(op, inputs, data, params, z._data) if asked else None
         return z
 
-    call.__name__ = call.__qualname__ = op.name
-    return call
+    return run
 
 
 def bare(part: Any, device: Any) -> Any:

@@ -507,7 +507,14 @@ class Tensor:
             raise DeviceError(f"assign_: {self.device} cannot take from {value.device}; move it with .to()")
         base = getattr(self, "_base", None)
         if base is not None:
-            base[0].assign_(base[1](value))
+            whole, put = base
+            if self._node is None and whole._node is not None:  # what is detached changes values alone
+                from .eager import interpreting
+
+                with interpreting(mode.quiet(False)):
+                    whole.assign_(put(value))
+            else:
+                whole.assign_(put(value))
         mode.assign(self, value)
         return self
 
@@ -629,7 +636,7 @@ def one_value(x: Tensor, what: str) -> Any:
 
 def rebuilt(cls: type[Kind], values: Any, name: str, device: str, requires_grad: bool) -> Kind:
     """The tensor that was pickled."""
-    values = values.view(dtypes.bfloat16()) if name == "bfloat16" else values
+    values = values.view(dtypes.as_dtype(name))  # unpickled, numpy's dtype object is another one
     z = object.__new__(cls)
     z.device = resolve(device)
     z._data, z._node = z.device.put(values), None

@@ -11,6 +11,7 @@ from ..dtypes import DType
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Spec, broadcast
+from .creation import full
 
 # -- element types: how inputs meet ---------------------------------------------------------------
 
@@ -49,17 +50,25 @@ def convert(x: Any, dtype: DType) -> Any:
     return x if number_type(x) is not None or x.dtype is dtype else cast(x, dtype=dtype)
 
 
+def converted(inputs: tuple[Any, ...], dtype: DType) -> tuple[Any, ...]:
+    """The inputs in one type.  Numbers stay numbers, unless this type is foreign to the host library."""
+    if dtype in dtypes.FOREIGN:
+        device = next(x.device for x in inputs if number_type(x) is None)
+        inputs = tuple(
+            [x if number_type(x) is None else full(x, shape=(), dtype=dtype, device=device) for x in inputs]
+        )
+    return tuple([convert(x, dtype) for x in inputs])
+
+
 def promoted(*inputs: Any) -> tuple[Any, ...]:
     """The inputs in the type in which they meet."""
-    dtype = common(inputs)
-    return tuple([convert(x, dtype) for x in inputs])
+    return converted(inputs, common(inputs))
 
 
 def floated(*inputs: Any) -> tuple[Any, ...]:
     """The same, in floating point."""
     dtype = common(inputs)
-    dtype = dtype if dtype in dtypes.FLOATING else dtypes.default_float
-    return tuple([convert(x, dtype) for x in inputs])
+    return converted(inputs, dtype if dtype in dtypes.FLOATING else dtypes.default_float)
 
 
 def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:

@@ -170,27 +170,30 @@ def cross_entropy(x: Any, target: Any, *, ignore: int) -> Any:
     return cross_entropy_fwd(x, target, ignore=ignore)[0]
 
 
-@cross_entropy.residuals("logs", "rows")
-def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, Any]:
-    """cross_entropy, with log_softmax(x) and the number of rows that count."""
+@cross_entropy.residuals("top", "rest", "rows")
+def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, Any, Any]:
+    """cross_entropy; log(sum(exp(x))) of each row as its largest and the rest, [n, 1]; how many rows count."""
     if len(x.shape) != 2 or tuple(target.shape) != tuple(x.shape[:1]):
         raise ContractError(
             f"cross_entropy: logits {Spec(x.shape, x.dtype)} with targets {Spec(target.shape, target.dtype)}; "
             f"give [n, classes] and int [n]"
         )
-    logs = log_softmax(x, axis=1)
-    valid = not_equal(target, ignore)
-    safe = reshape(where(valid, target, 0), shape=(x.shape[0], 1))
-    losses = where(valid, reshape(gather(logs, safe, axis=1), shape=(x.shape[0],)), 0.0)
-    rows = sum(cast(valid, dtype=x.dtype), axes=(0,), keepdim=False)
-    return -sum(losses, axes=(0,), keepdim=False) / rows, logs, rows
+    top = max(x, axes=(1,), keepdim=True)
+    rest = log(sum(exp(x - top), axes=(1,), keepdim=True))
+    valid = reshape(not_equal(target, ignore), shape=(x.shape[0], 1))
+    safe = where(valid, reshape(target, shape=(x.shape[0], 1)), 0)
+    losses = where(valid, rest - (gather(x, safe, axis=1) - top), 0.0)
+    rows = sum(cast(valid, dtype=x.dtype), axes=(0, 1), keepdim=False)
+    return sum(losses, axes=(0, 1), keepdim=False) / rows, top, rest, rows
 
 
 @cross_entropy.vjp
-def cross_entropy_vjp(g: Any, target: Any, logs: Any, rows: Any, *, ignore: int) -> tuple[Any, None]:
+def cross_entropy_vjp(
+    g: Any, x: Any, target: Any, top: Any, rest: Any, rows: Any, *, ignore: int
+) -> tuple[Any, None]:
     """(softmax(x) - one_hot(target)) g / n in the rows that count."""
-    n, c = logs.shape
+    n, c = x.shape
     column = reshape(target, shape=(n, 1))
     classes = iota(length=c, dtype=target.dtype, device=target.device)
-    away = exp(logs) - cast(equal(column, classes), dtype=logs.dtype)
+    away = exp(x - top - rest) - cast(equal(column, classes), dtype=x.dtype)
     return where(not_equal(column, ignore), away * (g / rows), 0.0), None

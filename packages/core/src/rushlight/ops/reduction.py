@@ -108,6 +108,17 @@ def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     return total / n
 
 
+def mean_gx(g: Any, x_shape: Shape, axes: Shape, keepdim: bool) -> Any:
+    """g / n, for every element of the mean."""
+    n = 1
+    for i in axes:
+        n *= x_shape[i]
+    return expand(unreduced(g / n, x_shape, axes, keepdim), shape=x_shape)
+
+
+mean.gradients(x=mean_gx)
+
+
 @composite
 def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     """sum((x - mean)^2) / (n - correction) over axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
