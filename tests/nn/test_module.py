@@ -149,8 +149,8 @@ class TestRegistration:
         monkeypatch.setattr(rl.compiler, "retrace", lambda: calls.append(1))
         for change in (
             lambda: setattr(net, "first", nn.ReLU()),
-            lambda: net.eval(),
-            lambda: net.train(),
+            net.eval,
+            net.train,
             lambda: delattr(net, "scale"),
             lambda: net.register_forward_hook(print),
         ):

@@ -114,7 +114,7 @@ def random_split(
     Raises: ContractError if the lengths do not add up.
     """
     count = len(dataset)
-    if isclose(sum(lengths), 1) and sum(lengths) <= 1 + 1e-9 and any(x != int(x) for x in lengths):
+    if isclose(sum(lengths), 1):
         sizes = [floor(count * fraction) for fraction in lengths]
         for i in range(count - sum(sizes)):
             sizes[i % len(sizes)] += 1

@@ -1,0 +1,370 @@
+"""Checkpoints: what is saved comes back; damaged files are refused; writing is all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import stat
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import rushlight as rl
+import rushlight_nn as nn
+from rushlight.errors import FileRefused
+from rushlight_nn import checkpoint
+
+DTYPES = [
+    rl.float64, rl.float32, rl.float16, rl.bfloat16, rl.int64, rl.int32, rl.int16, rl.int8,
+    rl.uint32, rl.uint8, rl.bool,
+]  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.safetensors"
+
+
+def round_trip(state, path):
+    checkpoint.save(state, path)
+    return checkpoint.load(path)
+
+
+class TestRoundTrip:
+    def test_nested_state(self, path):
+        state = {
+            "model": {"layer.weight": rl.ones(2, 3), "count": rl.tensor(3)},
+            "optimizer": {"state": {0: {"step": 1.0}, 1: {}}, "betas": (0.9, 0.999)},
+            "rng": {"seed": 2**64 - 1, "counter": 0},
+            "list": [1, 2.5, None, True, "text", [], {}, ()],
+            "name": "ünïcode \n \ud800",
+        }
+        found = round_trip(state, path)
+        assert found["model"]["layer.weight"].tolist() == [[1.0] * 3] * 2
+        assert found["model"]["count"].item() == 3
+        for key in ("optimizer", "rng", "list", "name"):
+            assert found[key] == state[key]
+        assert type(found["list"][3]) is bool
+        assert type(found["rng"]["seed"]) is int
+
+    def test_numbers_that_json_has_not(self, path):
+        found = round_trip([math.inf, -math.inf, math.nan, 0.1, -0.0, 1e-320], path)
+        assert found[:2] == [math.inf, -math.inf]
+        assert math.isnan(found[2])
+        assert found[3:] == [0.1, -0.0, 1e-320]
+        assert math.copysign(1, found[4]) == -1
+
+    def test_keys_that_are_no_strings(self, path):
+        state = {1: "int", 2.5: "float", None: "none", "s": "string", math.inf: "inf"}
+        assert round_trip(state, path) == state
+        assert round_trip({True: 1}, path) == {True: 1}
+
+    def test_numpy(self, path):
+        found = round_trip({"a": np.arange(3), "n": np.float64(2.5), "i": np.int64(3)}, path)
+        assert isinstance(found["a"], np.ndarray)
+        assert found["a"].flags.writeable
+        assert found["a"].tolist() == [0, 1, 2]
+        assert found["n"] == 2.5
+        assert type(found["i"]) is int
+
+    def test_mappings_become_dicts(self, path):
+        group = nn.optim.SGD([rl.zeros(1)], lr=0.5).state_dict()["param_groups"][0]
+        found = round_trip({"ordered": OrderedDict(a=1), "group": group}, path)
+        assert type(found["ordered"]) is dict
+        assert found["group"]["lr"] == 0.5
+
+    @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+    @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (1,), (3, 5)], ids=str)
+    def test_every_element_type(self, dtype, shape, path):
+        values = np.arange(math.prod(shape)).reshape(shape)
+        x = rl.tensor(values.astype(np.float32), dtype=dtype)
+        found = round_trip({"x": x}, path)["x"]
+        assert found.dtype is dtype
+        assert found.shape == shape
+        np.testing.assert_array_equal(found.numpy(), x.numpy())
+
+    def test_every_layout(self, path):
+        # safetensors 0.8.0 writes these in the wrong order
+        x = rl.arange(24.0).reshape(2, 3, 4)
+        state = {
+            "transposed": x.permute(2, 0, 1),
+            "strided": x[:, ::2, 1::2],
+            "reversed": x.flip(0),
+            "broadcast": rl.tensor([1.0, 2.0]).reshape(2, 1).expand(2, 3),
+            "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            "big": np.arange(3, dtype=">i4"),
+        }
+        found = round_trip(state, path)
+        for key, value in state.items():
+            expected = value if isinstance(value, np.ndarray) else value.numpy()
+            given = found[key] if isinstance(value, np.ndarray) else found[key].numpy()
+            np.testing.assert_array_equal(given, expected)
+
+    def test_safetensors_itself_still_needs_the_copy(self, path):
+        fortran = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+        save_file({"x": fortran}, path)
+        if np.array_equal(load_file(path)["x"], fortran):  # pragma: no cover
+            pytest.fail("safetensors now writes every layout: write() may leave the copy out")
+
+    def test_tensors_alone(self, path):
+        assert round_trip(rl.tensor([1.0]), path).tolist() == [1.0]
+        assert round_trip([rl.tensor([1.0]), 3], path)[0].tolist() == [1.0]
+
+    def test_names_that_meet(self, path):
+        state = {"a": {"b": rl.zeros(1)}, "a.b": rl.ones(1), "__metadata__": rl.full((1,), 2.0)}
+        found = round_trip(state, path)
+        assert found["a"]["b"].item() == 0
+        assert found["a.b"].item() == 1
+        assert found["__metadata__"].item() == 2
+
+    def test_gradients_are_not_saved(self, path):
+        p = nn.Parameter(rl.ones(2))
+        found = round_trip({"p": p, "computed": p * 2}, path)
+        assert type(found["p"]) is rl.Tensor
+        assert not found["p"].requires_grad
+        assert found["computed"].tolist() == [2.0, 2.0]
+
+    def test_a_run(self, path):
+        def make():
+            rl.manual_seed(5)
+            net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 1))
+            opt = nn.optim.Adam(net.parameters(), lr=0.1)
+            return net, opt, nn.optim.lr_scheduler.StepLR(opt, 3)
+
+        def train(net, opt, schedule, steps):
+            for _ in range(steps):
+                opt.zero_grad()
+                net(rl.randn(8, 2)).pow(2).mean().backward()
+                opt.step()
+                schedule.step()
+
+        net, opt, schedule = make()
+        train(net, opt, schedule, 10)
+        other, other_opt, other_schedule = make()
+        train(other, other_opt, other_schedule, 4)
+        checkpoint.save(
+            {
+                "model": other.state_dict(),
+                "optimizer": other_opt.state_dict(),
+                "schedule": other_schedule.state_dict(),
+                "rng": rl.get_rng_state(),
+            },
+            path,
+        )
+        resumed, resumed_opt, resumed_schedule = make()
+        state = checkpoint.load(path)
+        resumed.load_state_dict(state["model"])
+        resumed_opt.load_state_dict(state["optimizer"])
+        resumed_schedule.load_state_dict(state["schedule"])
+        rl.set_rng_state(state["rng"])
+        train(resumed, resumed_opt, resumed_schedule, 6)
+        for key, value in net.state_dict().items():
+            np.testing.assert_array_equal(resumed.state_dict()[key].numpy(), value.numpy(), key)
+
+
+class TestExchange:
+    def test_a_flat_state_keeps_its_names(self, path):
+        net = nn.Linear(2, 1)
+        checkpoint.save(net.state_dict(), path)
+        theirs = torch.nn.Linear(2, 1)
+        theirs.load_state_dict(safetensors.torch.load_file(path))
+        np.testing.assert_array_equal(theirs.weight.detach().numpy(), net.weight.detach().numpy())
+
+    def test_paths_name_the_tensors_of_a_nested_one(self, path):
+        checkpoint.save({"model": nn.Linear(2, 1).state_dict(), "epoch": 3}, path)
+        assert sorted(load_file(path)) == ["model.bias", "model.weight"]
+        assert sorted(checkpoint.load_state(path)) == ["model.bias", "model.weight"]
+
+    def test_bfloat16_from_pytorch(self, path):
+        safetensors.torch.save_file({"x": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, path)
+        found = checkpoint.load_state(path)["x"]
+        assert found.dtype is rl.bfloat16
+        assert found.tolist() == [1.5, -2.0]
+
+    def test_a_file_of_tensors_alone_is_no_checkpoint(self, path):
+        safetensors.torch.save_file({"x": torch.ones(1)}, path)
+        with pytest.raises(FileRefused) as caught:
+            checkpoint.load(path)
+        assert str(caught.value) == (
+            f"{path}: has no 'rushlight' in its metadata; expected a checkpoint written by save(), "
+            "read a file of tensors alone with load_state()"
+        )
+
+    def test_device(self, path):
+        checkpoint.save({"x": rl.ones(1)}, path)
+        assert str(checkpoint.load(path, device="numpy")["x"].device) == "numpy"
+        with pytest.raises((rl.BackendUnavailable, rl.DeviceError)):
+            checkpoint.load(path, device="nowhere")
+
+
+class TestWriting:
+    def test_what_cannot_be_saved(self, path):
+        for state, message in (
+            (
+                {"a": [1, {2}]},
+                "save: state['a'][1] is a set; give tensors, arrays, numbers, strings",
+            ),
+            ({"a": {(1, 2): 3}}, "save: state['a'] has the key (1, 2); give keys that are strings"),
+            ({"a": np.zeros(1, np.uint16)}, "save: state['a'] has elements of uint16; convert it"),
+            ({"a": np.array(["x"])}, "save: state['a'] has elements of <U1; convert it"),
+            (object(), "save: state is a object; give"),
+        ):
+            with pytest.raises(rl.ContractError) as caught:
+                checkpoint.save(state, path)
+            assert str(caught.value).startswith(message)
+        assert not list(path.parent.iterdir())
+
+    def test_nothing_else_is_left(self, path):
+        checkpoint.save({"x": rl.ones(1)}, path)
+        checkpoint.save({"x": rl.zeros(1)}, path)
+        assert list(path.parent.iterdir()) == [path]
+        assert checkpoint.load(path)["x"].item() == 0
+
+    @pytest.mark.parametrize("broken", ["fsync", "replace"])
+    def test_the_old_file_survives_a_failure(self, path, broken, monkeypatch):
+        checkpoint.save({"x": rl.ones(1)}, path)
+        before = path.read_bytes()
+
+        def fail(*args):
+            raise OSError("the disk is full")
+
+        monkeypatch.setattr(os, broken, fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            checkpoint.save({"x": rl.zeros(1)}, path)
+        assert path.read_bytes() == before
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_the_file_is_on_the_disk_before_it_has_its_name(self, path, monkeypatch):
+        order = []
+        fsync, replace = os.fsync, os.replace
+        monkeypatch.setattr(
+            os, "fsync", lambda fd: (order.append(stat.S_ISDIR(os.fstat(fd).st_mode)), fsync(fd))
+        )
+        monkeypatch.setattr(os, "replace", lambda *a: (order.append("replace"), replace(*a)))
+        checkpoint.save({"x": rl.ones(1)}, path)
+        assert order == [False, "replace", True]
+
+    def test_permissions_are_those_of_any_new_file(self, path):
+        checkpoint.save({"x": rl.ones(1)}, path)
+        other = path.with_name("other")
+        other.touch()
+        assert path.stat().st_mode == other.stat().st_mode
+
+    def test_no_such_folder(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            checkpoint.save({"x": rl.ones(1)}, tmp_path / "none" / "x")
+
+
+def container(tree, tensors=b"", header=None):
+    """The bytes of a checkpoint with this text under our key."""
+    header = {"__metadata__": {"rushlight": tree}, **(header or {})}
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + tensors
+
+
+class TestReading:
+    def test_a_missing_file(self, path):
+        with pytest.raises(FileNotFoundError):
+            checkpoint.load(path)
+        with pytest.raises(IsADirectoryError):
+            checkpoint.load(path.parent)
+
+    @pytest.mark.parametrize("content", [b"", b"x", b"\0" * 100, b"\xff" * 100, b"PK\3\4" * 30])
+    def test_no_safetensors_file(self, path, content):
+        path.write_bytes(content)
+        for read in (checkpoint.load, checkpoint.load_state):
+            with pytest.raises(FileRefused) as caught:
+                read(path)
+            assert str(caught.value).startswith(f"{path}: ")
+            assert "expected a safetensors file" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "tree",
+        [
+            "",
+            "[]",
+            "{}",
+            "null",
+            '{"version": 1}',
+            '{"version": 2, "state": 1}',
+            '{"version": 1, "state": {}}',
+            '{"version": 1, "state": {"a": 1, "b": 2}}',
+            '{"version": 1, "state": {"tensor": "gone"}}',
+            '{"version": 1, "state": {"tensor": ["x"]}}',
+            '{"version": 1, "state": {"array": 3}}',
+            '{"version": 1, "state": {"dict": 3}}',
+            '{"version": 1, "state": {"dict": []}}',
+            '{"version": 1, "state": {"items": [[1, 2, 3]]}}',
+            '{"version": 1, "state": {"items": [[{"dict": {}}, 2]]}}',
+            '{"version": 1, "state": {"tuple": 3}}',
+            '{"version": 1, "state": {"float": "text"}}',
+            '{"version": 1, "state": {"pickle": "gASV"}}',
+            '{"version": 1, "state": ' + "[" * 100_000 + "]" * 100_000 + "}",
+            '{"version": 1, "state": ' + '{"tuple": [' * 5000 + "]}" * 5000 + "}",
+        ],
+    )
+    def test_damaged_metadata(self, path, tree):
+        path.write_bytes(container(tree))
+        with pytest.raises(FileRefused) as caught:
+            checkpoint.load(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "expected" in str(caught.value)
+
+    def test_an_unknown_element_type(self, path):
+        spec = {"dtype": "U16", "shape": [2], "data_offsets": [0, 4]}
+        path.write_bytes(container("", b"\0" * 4, {"x": spec}))
+        with pytest.raises(FileRefused) as caught:
+            checkpoint.load_state(path)
+        assert str(caught.value) == (
+            f"{path}: tensor 'x' has elements of U16; "
+            "expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U32, U8, BOOL"
+        )
+
+    def test_every_length(self, path):
+        checkpoint.save({"x": rl.arange(4), "y": [1, 2.0, "three"]}, path)
+        whole = path.read_bytes()
+        for length in range(len(whole)):
+            path.write_bytes(whole[:length])
+            with pytest.raises(FileRefused):
+                checkpoint.load(path)
+
+    @settings(
+        max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        changes=st.lists(
+            st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4
+        )
+    )
+    def test_changed_bytes(self, path, changes):
+        if not path.exists():
+            checkpoint.save({"x": rl.arange(4), "d": {1: (rl.ones(2), math.inf)}}, path)
+            path.with_name("whole").write_bytes(path.read_bytes())
+        content = bytearray(path.with_name("whole").read_bytes())
+        for place, value in changes:
+            content[place % len(content)] = value
+        broken = path.with_name("broken")
+        broken.write_bytes(content)
+        for read in (checkpoint.load, checkpoint.load_state):
+            with contextlib.suppress(FileRefused):  # or the change did no harm
+                read(broken)
+
+
+def test_it_is_not_imported_before_it_is_needed():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, rushlight_nn; "
+        "sys.exit(any(m in sys.modules for m in ('safetensors', 'tqdm', 'ml_dtypes', 'pluggy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
