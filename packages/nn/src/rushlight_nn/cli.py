@@ -20,7 +20,7 @@ from rushlight.errors import ContractError
 from rushlight.extend import hookimpl
 
 if TYPE_CHECKING:
-    from .train.job import Job, Options
+    from .train.job import Job
 
 SUPPRESS = argparse.SUPPRESS
 EPOCHS = {"digits": 30, "idx": 5, "folder": 30}
@@ -49,7 +49,9 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `rushlight train`."""
     add_resume(parser)
     sources = parser.add_subparsers(dest="source", metavar="SOURCE")
-    digits = sources.add_parser("digits", help="1,797 handwritten digits that come with scikit-learn")
+    digits = sources.add_parser(
+        "digits", help="1,797 handwritten digits that come with scikit-learn"
+    )
     idx = sources.add_parser("idx", help="IDX files, as of MNIST and Fashion-MNIST")
     folder = sources.add_parser("folder", help="a folder of images for each class")
     for option, what in (
@@ -170,16 +172,19 @@ def train(arguments: argparse.Namespace) -> int:
     if job.done:
         report(job, machine, "is finished already")
         return 0
-    if job.run():
-        report(job, machine, "is finished")
-        return 0
-    path = shlex.quote(str(job.folder.path))
-    tell(
-        f"interrupted in epoch {len(job.trainer.records) + 1} of {job.trainer.epochs} "
-        f"after batch {job.trainer.batch} of {len(job.trainer.train)}; "
-        f"go on with: rushlight train --resume {path}"
-    )
-    return INTERRUPTED
+    try:
+        finished = job.run()
+    except KeyboardInterrupt:  # a second Ctrl-C, or one while pictures are drawn
+        if not job.saved:
+            raise
+        finished = False
+    if not finished:
+        tell(
+            f"interrupted; go on with: rushlight train --resume {shlex.quote(str(job.folder.path))}"
+        )
+        return INTERRUPTED
+    report(job, machine, "is finished")
+    return 0
 
 
 def new_job(given: dict[str, Any]) -> Job:
@@ -189,7 +194,9 @@ def new_job(given: dict[str, Any]) -> Job:
 
     name = given.pop("source", None)
     if name is None:
-        raise ContractError("train: nothing to train on; name digits, idx or folder, or --resume RUN")
+        raise ContractError(
+            "train: nothing to train on; name digits, idx or folder, or --resume RUN"
+        )
     device = chosen_device(given.pop("device", None))
     folder = RunFolder(given.pop("out", None) or unused(Path("runs"), name))
     folder.prepare(force=given.pop("force", False))
@@ -242,8 +249,9 @@ def report(job: Job, machine: bool, state: str) -> None:
         print(json.dumps({"run": path, **last._asdict(), "seconds": round(seconds, 3)}))
         return
     print(
-        f"{path} {state}: {last.epoch} epochs in {seconds:.1f} s; accuracy {last.test_accuracy:.2%} "
-        f"on {test} held-out images ({wrong} wrong), loss {last.test_loss:.4f}"
+        f"{path} {state}: {last.epoch} epochs in {seconds:.1f} s; "
+        f"accuracy {last.test_accuracy:.2%} on {test} held-out images ({wrong} wrong), "
+        f"loss {last.test_loss:.4f}"
     )
 
 
@@ -271,7 +279,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
-    """Print a table of classes and their probabilities; coloured if rich and a terminal are there."""
+    """Print a table of classes and probabilities; coloured if rich and a terminal are there."""
     try:
         from rich.console import Console
         from rich.table import Table
@@ -285,7 +293,9 @@ def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
     table.add_column("probability", justify="right")
     table.add_column("")
     for i, (name, probability) in enumerate(rows):
-        table.add_row(name, f"{probability:.2%}", bar(probability), style="green" if not i else None)
+        table.add_row(
+            name, f"{probability:.2%}", bar(probability), style="green" if not i else None
+        )
     Console().print(table)
 
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 Stack = npt.NDArray[np.float32]
 
-# Measured on scikit-learn's digits, two seeds, 30 epochs: 99.2 % and 98.9 % of the held-out images right
-# without, 99.4 % and 99.2 % with these; of the same enlarged to 200 x 150, 97 % without and 99 % with.
+# Measured on scikit-learn's digits, two seeds, 30 epochs: of the held-out images 99.2 % and 98.9 %
+# right without, 99.4 % and 99.2 % with these; of those stretched by 4/3 97 % without, 99 % with.
 SHIFT = 1 / 16  # of the side, either way
 STRETCH = 0.3  # exponent of the width, either way; a third of it for the height
 TURN = 0.1  # radians, either way
@@ -51,5 +51,8 @@ def bilinear(images: Stack, y: Stack, x: Stack, ground: float | None) -> Stack:
     down, right = y - upper, x - left
     which = np.arange(n).reshape(-1, *[1] * (y.ndim - 1))
     above = padded[which, upper, left] * (1 - right) + padded[which, upper, left + 1] * right
-    below = padded[which, upper + 1, left] * (1 - right) + padded[which, upper + 1, left + 1] * right
-    return (above * (1 - down) + below * down).astype(np.float32)
+    below = (
+        padded[which, upper + 1, left] * (1 - right) + padded[which, upper + 1, left + 1] * right
+    )
+    mixed: Stack = above * (1 - down) + below * down
+    return mixed.astype(np.float32, copy=False)

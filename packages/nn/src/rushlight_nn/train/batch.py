@@ -44,7 +44,7 @@ class Numbers(Dataset[int]):
     def collate(self, numbers: Sequence[int]) -> tuple[rl.Tensor, rl.Tensor]:
         """The images [b, 1, h, w] of values 0..1 and the labels [b] of these samples."""
         index = np.asarray(numbers)
-        images = self.samples.images[index] / np.float32(self.samples.top)
+        images = self.samples.values(index)
         if self.seed is not None:
             images = distorted(images, self.amounts[index], self.ground)
         labels = self.samples.labels[index]

@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries: 1,797 scanned forms, 8 x 8, grey values 0 to 16.
+"""The handwritten digits of scikit-learn: 1,797 from scanned forms, 8 x 8, grey values 0 to 16.
 
 Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998.
 """

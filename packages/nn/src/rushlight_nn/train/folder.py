@@ -46,7 +46,9 @@ def read_folder(folder: Path, size: int = SIZE) -> Source:
             raise FileRefused(f"{members}: is empty; expected the images of one class")
         for path in paths:
             if path.is_dir():
-                raise FileRefused(f"{path}: is a folder; expected an image of class {members.name!r}")
+                raise FileRefused(
+                    f"{path}: is a folder; expected an image of class {members.name!r}"
+                )
             values = resized(grey(read_colour(path)), (size, size))
             images.append(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
             labels.append(label)

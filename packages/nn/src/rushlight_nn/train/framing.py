@@ -1,9 +1,9 @@
-"""Framing: how the training images show their subject, so that any picture can be shown the same way.
+"""Framing: how the training images show their subject, so that a picture can be shown alike.
 
-Digits of MNIST are light on black, scaled to 20 of 28 pixels and centred; those of scikit-learn fill
-their 8 rows.  A photograph of one is nothing like that, and a network that learnt the one is blind to
-the other.  So the framing is measured on the training images, and a picture is brought to it; what the
-training images leave free (the side of the subject, its size, its place) is left as the picture has it.
+Digits of MNIST are light on black, scaled to 20 of 28 pixels and centred; those of scikit-learn
+fill their 8 rows.  A photograph of one is nothing like that, and a network that learnt from the one
+is blind to the other.  So the framing is measured on the training images, and a picture is brought
+to it; what they leave free (the ground, the size of the subject, its place) stays the picture's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ Stack = npt.NDArray[np.float32]
 
 COMMON = 0.9  # of the images must agree before something counts as their framing
 SPREAD = 0.1  # of the side: places and extents that vary by more are the images' own
+ASPECT = 1.5  # a picture less distorted than this, and framed alike, is taken as it is
 PLAIN = 0.15  # of the contrast: ground is what differs less from the border
 WORKING_SIDE = 256  # pixels; larger pictures are reduced first, which also averages specks away
 
@@ -48,13 +49,9 @@ class Framing:
         kept = inks[inks.max((1, 2)) > PLAIN]
         if not len(kept):
             return free
-        height, width = images.shape[1:]
-        extents = np.empty(len(kept))
-        centres = np.empty((len(kept), 2))
-        for i, ink in enumerate(kept):
-            top, bottom, left, right = box(ink)
-            extents[i] = max((bottom - top) / height, (right - left) / width)
-            centres[i] = centre_of_mass(ink) / (height, width)
+        found = [placement(ink) for ink in kept]
+        extents = np.array([extent for extent, _ in found])
+        centres = np.array([centre for _, centre in found])
         if extents.std() > SPREAD or centres.std(axis=0).max() > SPREAD:
             return cls(ground, None, (0.5, 0.5))
         y, x = centres.mean(axis=0).tolist()
@@ -63,17 +60,29 @@ class Framing:
     def apply(self, colour: Floats, size: tuple[int, int]) -> Floats:
         """A picture of any size as the training images are.  [h, w, 3] -> size, 0..1.
 
-        Ink is what differs from the colour of the border, so it may be darker, lighter or of another
-        hue.  A picture that is one plain colour comes out as plain ground.
+        Ink is what differs from the colour of the border: it may be darker, lighter or of another
+        hue.  A picture of one plain colour becomes plain ground.
         """
         if self.ground is None:
             return resized(grey(colour), size)
         ink = contrast(reduced(colour))
         if ink is None:
             return np.full(size, self.ground, np.float32)
-        framed = resized(ink, size) if self.extent is None else self.placed(ink, size)
-        framed /= framed.max()
-        return np.abs(self.ground - framed)
+        framed = resized(ink, size) if self.holds(ink, size) else self.placed(ink, size)
+        framed = framed / framed.max()
+        result: Floats = np.abs(np.float32(self.ground) - framed)
+        return result
+
+    def holds(self, ink: Floats, size: tuple[int, int]) -> bool:
+        """Whether a picture is framed this way as it is, a small change of its aspect included."""
+        if self.extent is None:
+            return True
+        height, width = ink.shape
+        if not 1 / ASPECT <= height / width / (size[0] / size[1]) <= ASPECT:
+            return False
+        extent, centre = placement(ink)
+        away = np.abs(centre - self.centre).max()
+        return abs(extent - self.extent) <= SPREAD and bool(away <= SPREAD)
 
     def placed(self, ink: Floats, size: tuple[int, int]) -> Floats:
         """The ink scaled to the extent, aspect kept, its mass at the centre.  [h, w] -> size."""
@@ -86,6 +95,14 @@ class Framing:
         y0 = window(y - self.centre[0] * height * step, height * step, top, bottom)
         x0 = window(x - self.centre[1] * width * step, width * step, left, right)
         return cut(ink, y0, x0, step, size)
+
+
+def placement(ink: Floats) -> tuple[float, npt.NDArray[np.float64]]:
+    """The longer side of the ink, and its centre of mass [2], as fractions of the frame."""
+    top, bottom, left, right = box(ink)
+    height, width = ink.shape
+    extent = max((bottom - top) / height, (right - left) / width)
+    return extent, centre_of_mass(ink) / (height, width)
 
 
 def window(start: float, length: float, low: float, high: float) -> float:
@@ -122,7 +139,8 @@ def contrast(colour: Floats) -> Floats | None:
     floor = 3 * noise
     if top - floor < 1 / 32:
         return None
-    return np.clip((distance - floor) / (top - floor), 0, 1)
+    ink: Floats = np.clip((distance - floor) / (top - floor), 0, 1)
+    return ink
 
 
 def box(ink: Floats) -> tuple[int, int, int, int]:
@@ -137,22 +155,19 @@ def centre_of_mass(ink: Floats) -> npt.NDArray[np.float64]:
     total = ink.sum(dtype=np.float64)
     y = ink.sum(axis=1, dtype=np.float64) @ (np.arange(ink.shape[0]) + 0.5)
     x = ink.sum(axis=0, dtype=np.float64) @ (np.arange(ink.shape[1]) + 0.5)
-    return np.array((y, x)) / total
+    centre: npt.NDArray[np.float64] = np.array((y, x)) / total
+    return centre
 
 
 def cut(ink: Floats, y0: float, x0: float, step: float, size: tuple[int, int]) -> Floats:
     """The window from (y0, x0), of size times step, as size; 0 beyond the ink's own frame."""
-    from PIL import Image
-
     height, width = size
     pad = (
         (max(0, int(np.ceil(-y0))), max(0, int(np.ceil(y0 + height * step - ink.shape[0])))),
         (max(0, int(np.ceil(-x0))), max(0, int(np.ceil(x0 + width * step - ink.shape[1])))),
     )
-    padded = np.pad(ink, pad)
     upper, left = y0 + pad[0][0], x0 + pad[1][0]
-    lower = min(upper + height * step, padded.shape[0])
+    padded = np.pad(ink, pad)
+    lower = min(upper + height * step, padded.shape[0])  # rounding must not lead out of the frame
     right = min(left + width * step, padded.shape[1])
-    how = Image.Resampling.BOX if step >= 1 else Image.Resampling.BILINEAR
-    image = Image.fromarray(padded).resize((width, height), how, box=(left, upper, right, lower))
-    return np.asarray(image, np.float32).copy()
+    return resized(padded, size, (left, upper, right, lower))

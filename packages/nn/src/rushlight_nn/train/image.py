@@ -1,4 +1,4 @@
-"""Image files of any mode as colour or grey values from 0 to 1.  Knows no classes and no training."""
+"""Image files of any mode as colour or grey values, 0 to 1.  Knows no classes and no training."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def read_colour(path: Path) -> Floats:
         return deep(np.asarray(upright, np.float32))
     transparent = "A" in upright.getbands() or "transparency" in upright.info
     if not transparent:
-        return np.asarray(upright.convert("RGB"), np.float32) / 255
-    pixels = np.asarray(upright.convert("RGBA"), np.float32) / 255
+        return np.asarray(upright.convert("RGB"), np.float32) / np.float32(255)
+    pixels = np.asarray(upright.convert("RGBA"), np.float32) / np.float32(255)
     return composed(pixels[..., :3], pixels[..., 3:])
 
 
@@ -67,7 +67,7 @@ def signature(path: Path) -> str:
 
 
 def deep(values: Floats) -> Floats:
-    """Grey values of 16 bits, or of floats that reach 1, 255 or 65535.  [h, w] -> [h, w, 3], 0..1."""
+    """Grey values of 16 bits, or of floats up to 1, 255 or 65535.  [h, w] -> [h, w, 3], 0..1."""
     highest = float(values.max())
     top = 1.0 if highest <= 1 else 255.0 if highest <= 255 else DEEP_TOP
     grey = np.clip(values / np.float32(top), 0, 1)
@@ -88,12 +88,20 @@ def grey(colour: Floats) -> Floats:
     return colour @ np.array((0.299, 0.587, 0.114), np.float32)
 
 
-def resized(values: Floats, size: tuple[int, int]) -> Floats:
-    """Grey values at another height and width, each the mean of what it covers.  [h, w] -> size."""
+def resized(
+    values: Floats,
+    size: tuple[int, int],
+    window: tuple[float, float, float, float] | None = None,
+) -> Floats:
+    """Grey values at another height and width, each the mean of what it covers.  [h, w] -> size.
+
+    window: the part to look at: its left, upper, right and lower end in pixels; None for all.
+    """
     with apps("resizing an image"):
         from PIL import Image
     height, width = size
-    image = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    shrinks = values.shape[0] >= height and values.shape[1] >= width
+    left, upper, right, lower = window or (0, 0, values.shape[1], values.shape[0])
+    shrinks = lower - upper >= height and right - left >= width
     how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    return np.asarray(image.resize((width, height), how), np.float32)
+    image = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(image.resize((width, height), how, (left, upper, right, lower)), np.float32)

@@ -39,7 +39,7 @@ class Options:
     """What decides a training, beside its samples.
 
     lr: at the beginning; it falls to 0 along a cosine.
-    augment: whether training images are shifted, stretched and turned a little, anew in every epoch.
+    augment: whether training images are shifted, stretched and turned a little, anew every epoch.
     """
 
     epochs: int
@@ -60,7 +60,9 @@ def read_source(name: str, options: Mapping[str, Any]) -> Source:
         return read_digits()
     if name == "idx":
         paths = {key: Path(options[key]) for key in ("images", "labels")}
-        tests = {key: Path(options[key]) for key in ("test_images", "test_labels") if key in options}
+        tests = {
+            key: Path(options[key]) for key in ("test_images", "test_labels") if key in options
+        }
         return read_idx_source(**paths, **tests)
     if name == "folder":
         return read_folder(Path(options["folder"]), int(options.get("size", SIZE)))
@@ -83,7 +85,7 @@ class Job(Callback):
     ) -> None:
         """config: of the run that is gone on with; None for a new one."""
         self.folder, self.source, self.options, self.device = folder, source, options, device
-        images = source.train.images / np.float32(source.train.top)
+        images = source.train.values()
         framing = Framing.measure(images)
         self.config = config or {
             "rushlight": 1,
@@ -121,7 +123,7 @@ class Job(Callback):
     def resumed(cls, folder: RunFolder, device: rl.device) -> Job:
         """The job of a run folder, as far as it got.
 
-        Raises: FileRefused if the folder holds no run or a damaged one, or its samples have changed.
+        Raises: FileRefused if the folder holds no run, or a damaged one, or the samples changed.
         """
         config = folder.config()
         with folder.fitting(CONFIG):
@@ -146,6 +148,11 @@ class Job(Callback):
         """Whether there is nothing left to do."""
         drawn = all((self.folder.path / name).exists() for name in PICTURES)
         return self.trainer.finished and drawn
+
+    @property
+    def saved(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.folder.path / CHECKPOINT).exists() and not self.folder.replaces
 
     def run(self) -> bool:
         """Train, save and draw; returns whether it was finished, and not interrupted."""
@@ -185,11 +192,12 @@ class Job(Callback):
             yield
             return
 
-        def stop(number: int, frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             signal.signal(signal.SIGINT, before)
             self.trainer.stop()
 
-        before = signal.signal(signal.SIGINT, stop)
+        before = signal.getsignal(signal.SIGINT) or signal.SIG_DFL  # None where C code set it
+        signal.signal(signal.SIGINT, stop)
         try:
             yield
         finally:

@@ -166,7 +166,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where that state was taken.
 
-        Raises: KeyError, TypeError, ValueError or ContractError if the state is of another training.
+        Raises: KeyError, TypeError, ValueError or ContractError if it is of another training.
         """
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

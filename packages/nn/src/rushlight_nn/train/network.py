@@ -1,4 +1,4 @@
-"""The network of `rushlight train`: convolutions until the picture is small, then one linear layer."""
+"""The network of `rushlight train`: convolutions until the image is small, then a linear layer."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class ConvNet(Module):
     size: height and width; 8 x 8 passes 2 convolutions, 28 x 28 passes 3.
     mean, std: of the training images; subtracted and divided by, and kept with the weights.
     """
+
+    mean: rl.Tensor
+    std: rl.Tensor
 
     def __init__(
         self, classes: int, size: tuple[int, int], mean: float = 0.0, std: float = 1.0

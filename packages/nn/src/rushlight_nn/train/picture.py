@@ -78,7 +78,7 @@ def plot(axes: Axes, epochs: Sequence[int], train: Sequence[float], test: Sequen
     from matplotlib.ticker import MaxNLocator
 
     mark = "o" if len(epochs) < 40 else None
-    axes.plot(epochs, train, color=TRAIN, marker=mark, markersize=3, label="training (distorted, dropout)")
+    axes.plot(epochs, train, color=TRAIN, marker=mark, markersize=3, label="training")
     axes.plot(epochs, test, "--", color=TEST, marker=mark, markersize=3, label="held out")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import Self
 
 from tqdm import tqdm
 
@@ -49,7 +50,7 @@ class Progress(Callback):
         self.tested = f", held out {record.test_accuracy:.1%}"
         self.bar.set_description_str(self.title(trainer), refresh=False)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

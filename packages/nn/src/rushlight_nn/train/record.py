@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Record(NamedTuple):
-    """One line of metrics.jsonl.  Losses are means per sample in nats, accuracies fractions of 1."""
+    """One line of metrics.jsonl.  Losses are in nats per sample, accuracies fractions of 1."""
 
     epoch: int
     train_loss: float

@@ -54,7 +54,9 @@ class RunFolder:
                 "give another --out, or replace it with --force"
             )
         self.replaces = bool(there)
-        ancestor = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        ancestor = next(
+            path for path in (self.path, *self.path.absolute().parents) if path.exists()
+        )
         if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
             raise FileRefused(
                 f"{self.path}: nothing can be written in {ancestor}; give another --out"
@@ -144,7 +146,7 @@ class RunFolder:
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:
-        """Raises: FileRefused where the block finds that a file says something else than expected."""
+        """Raises: FileRefused where the block finds that a file says something strange."""
         try:
             yield
         except (FileRefused, DeviceError):

@@ -37,7 +37,12 @@ class Samples:
         """Height and width of every image."""
         return self.images.shape[1], self.images.shape[2]
 
-    def take(self, index: npt.NDArray[np.int64]) -> Samples:
+    def values(self, index: Labels | None = None) -> npt.NDArray[np.float32]:
+        """The images at these places, or all, with values 0..1.  -> [n, h, w]."""
+        chosen = self.images if index is None else self.images[index]
+        return np.divide(chosen, np.float32(self.top), dtype=np.float32)
+
+    def take(self, index: Labels) -> Samples:
         """The samples at these places, in this order."""
         return Samples(self.images[index], self.labels[index], self.classes, self.top)
 
@@ -56,8 +61,8 @@ class Source:
         digest = hashlib.sha256()
         for samples in (self.train, self.test):
             digest.update(repr((samples.images.shape, samples.classes, samples.top)).encode())
-            digest.update(np.ascontiguousarray(samples.images))
-            digest.update(np.ascontiguousarray(samples.labels))
+            digest.update(samples.images.tobytes())
+            digest.update(samples.labels.tobytes())
         return digest.hexdigest()
 
 
