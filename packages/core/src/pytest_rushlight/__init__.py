@@ -15,10 +15,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """State the options."""
     group = parser.getgroup("rushlight", "devices of rushlight")
     group.addoption(
-        "--device", default="numpy", metavar="NAME", help="run conformance on this device (default: numpy)"
+        "--device",
+        default="numpy",
+        metavar="NAME",
+        help="run conformance on this device (default: numpy)",
     )
     group.addoption(
-        "--device-required", action="store_true", help="fail if that device is unavailable, instead of skipping"
+        "--device-required",
+        action="store_true",
+        help="fail if that device is unavailable, instead of skipping",
     )
 
 

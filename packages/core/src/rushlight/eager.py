@@ -81,9 +81,8 @@ class Meaning:
         z = wrap(data, device)
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
-            z._node = straight.record(op, inputs, held, params, data)
-            if op.forward is not None:
-                z._node.residuals = residuals
+            edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+            z._node = straight.record(op, inputs, held, params, data, edges, residuals)
         return (z, *residuals) if aside else z
 
 

@@ -66,7 +66,7 @@ class Operation:
     constant: its result never asks for a gradient.
     required: every backend has a kernel; else core computes it on the reference backend.
     numbers: some inputs are Python numbers by nature (a seed, a learning rate).
-    free: so many inputs in front need not have the element type of the others.
+    free: inputs that need not have the element type of the others: an index, a condition.
     """
 
     has_body = False  # whether the statement is made of operations
@@ -81,13 +81,13 @@ class Operation:
         constant: bool = False,
         required: bool = True,
         numbers: bool = False,
-        free: int = 0,
+        free: Iterable[str] = (),
     ) -> None:
         self.name = name or statement.__name__
         self.statement = statement
         self.promotes, self.floating, self.constant = promotes, floating, constant
         self.required = required
-        self.free = int(free)
+        self.free = frozenset(free)
         self.takes_numbers = numbers
         code = statement.__code__
         self.inputs = code.co_varnames[: code.co_argcount]
@@ -102,7 +102,8 @@ class Operation:
         self.backward_reads: Callable[[Any], Any] = tuple
         self.residuals: tuple[str, ...] = ()
         self.contracts: dict[Any, Any] = {}
-        self.kept: list[int] = []  # `keeps` of every combination of asking inputs
+        self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
+        self.kept_jointly: tuple[bool, ...] | None = None  # what is kept, whichever inputs ask
         self.has_rule = self.keeps_result = self.keeps_specs = False
         operations[self.name] = self
         self.call: Any = None  # the function that users hold
@@ -123,8 +124,10 @@ class Operation:
         self.has_rule = bool(self.reads)  # a gradient is stated, rather than left to the body
         self.keeps_result = any("z" in names for names in self.reads.values())
         self.keeps_specs = "specs" in self.reads.get(-1, ())
-        few = len(self.inputs) < 5 and not self.variadic
-        self.kept = [self.keeps(asked) for asked in range(1 << len(self.inputs))] if few else []
+        self.kept.clear()
+        self.kept_jointly = None
+        if self.backward is not None and not self.variadic:
+            self.kept_jointly = self.kept_by([False] * len(self.inputs))
         self.run = straight.looped(self)
         made = straight.path(self)
         if self.call is None:
@@ -186,7 +189,7 @@ class Operation:
         cotangent, and `specs`, those of all inputs.  It returns one cotangent per input, or None.
         """
         self.reads[-1] = frozenset(names_of(rule))
-        self.backward = Composite(rule, name=f"{self.name}.vjp")
+        self.backward = Composite(rule, name=f"{self.name}.vjp", free=self.free)
         names = [*self.backward.inputs, *self.backward.params]
         self.backward_reads = self.picker(names, {})
         self.settle()
@@ -197,7 +200,7 @@ class Operation:
 
         def state(statement: F) -> F:
             self.residuals = names
-            self.forward = Composite(statement, name=f"{self.name}.fwd")
+            self.forward = Composite(statement, name=f"{self.name}.fwd", free=self.free)
             self.settle()
             return statement
 
@@ -216,13 +219,15 @@ class Operation:
 
     # -- what the tape keeps, and gives back
 
-    def keeps(self, asked: int) -> int:
-        """Which inputs (bits) the rules read when these inputs (bits) ask for a gradient."""
-        read = frozenset().union(
-            *(names for i, names in self.reads.items() if i < 0 or asked & (1 << i)), ()
-        )
-        names = (*self.inputs, self.variadic) if self.variadic else self.inputs
-        return sum(1 << i for i, name in enumerate(names) if name in read)
+    def kept_by(self, asked: Sequence[bool]) -> tuple[bool, ...]:
+        """Which inputs the rules read when these inputs ask for a gradient."""
+        key = tuple(asked)
+        found = self.kept.get(key)
+        if found is None:
+            read = frozenset().union(*(names for i, names in self.reads.items() if i < 0 or asked[i]))
+            fixed = [name in read for name in self.inputs]
+            found = self.kept[key] = (*fixed, *[self.variadic in read] * (len(asked) - len(fixed)))
+        return found
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
         """One cotangent per edge of the node, by the stated rules."""

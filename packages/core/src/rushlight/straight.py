@@ -52,7 +52,7 @@ def path(op: Operation) -> Call:
 def one(op: Operation) -> Call:
     """f(x)."""
     name, floating, constant, opens, keeps_result = op.traits
-    keeps = op.keeps(1)
+    (keeps,) = op.kept_by([True])
 
     def call(x):  # type: ignore[no-untyped-def]
         mode = current()
@@ -86,7 +86,7 @@ def one(op: Operation) -> Call:
 def two(op: Operation) -> Call:
     """f(x, y), a number allowed on either side if the operation promotes."""
     name, floating, constant, opens, keeps_result = op.traits
-    keeps = [op.keeps(asked) for asked in range(4)]
+    keeps = [op.kept_by([bool(asked & 1), bool(asked & 2)]) for asked in range(4)]
     absorbs = ABSORBS if op.promotes else frozenset()
 
     def call(x, y):  # type: ignore[no-untyped-def]
@@ -122,10 +122,10 @@ def two(op: Operation) -> Call:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node, y_node), ()
             node.shape, node.dtype = data.shape, data.dtype
-            keep = keeps[(x_node is not None) + 2 * (y_node is not None)]
-            if keep:
-                node.inputs = (x if keep & 1 else None, y if keep & 2 else None)
-                node.used = (x_ if keep & 1 else None, y_ if keep & 2 else None)
+            keep_x, keep_y = keeps[(x_node is not None) + 2 * (y_node is not None)]
+            if keep_x or keep_y:
+                node.inputs = (x if keep_x else None, y if keep_y else None)
+                node.used = (x_ if keep_x else None, y_ if keep_y else None)
             else:
                 node.inputs = node.used = ()
             if keeps_result:
@@ -140,7 +140,7 @@ def two(op: Operation) -> Call:
 def one_with_one(op: Operation) -> Call:
     """f(x, p)."""
     name, floating, constant, opens, keeps_result = op.traits
-    keeps = op.keeps(1)
+    (keeps,) = op.kept_by([True])
 
     def call(x, p):  # type: ignore[no-untyped-def]
         mode = current()
@@ -174,7 +174,7 @@ def one_with_one(op: Operation) -> Call:
 def one_with_two(op: Operation) -> Call:
     """f(x, p, q)."""
     name, floating, constant, opens, keeps_result = op.traits
-    keeps = op.keeps(1)
+    (keeps,) = op.kept_by([True])
 
     def call(x, p, q):  # type: ignore[no-untyped-def]
         mode = current()
@@ -222,7 +222,9 @@ def several(op: Operation) -> Call:
 def looped(op: Operation) -> Callable[[Any, Any], Any]:
     """The straight path from inputs and parameters in order, for any number of them."""
     name, floating, constant, opens, _ = op.traits
-    free, numbers = op.free, op.takes_numbers
+    forward = op.forward.name if op.forward else ""
+    numbers, bound = op.takes_numbers, tuple([name not in op.free for name in op.inputs])
+    opens = opens and not forward
 
     def run(inputs: Any, params: Any) -> Any:
         mode = current()
@@ -230,66 +232,79 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
             return mode.apply(op, inputs, params)
         device = dtype = None
         asked = False
-        data = []
-        for i, x in enumerate(inputs):
+        data: list[Any] = []
+        edges: list[Any] = []
+        for x, alike in zip(inputs, bound):  # noqa: B905  strict costs a tenth
             if isinstance(x, Tensor):
                 x_ = x._data
+                data.append(x_)
                 if device is None:
                     device = x.device
                 elif x.device is not device:
                     return mode.apply(op, inputs, params)
-                if i >= free:
+                if alike:
                     if dtype is None:
                         dtype = x_.dtype
                     elif x_.dtype is not dtype:
                         return mode.apply(op, inputs, params)
-                if x._node is not None:
+                edge = x._node
+                edges.append(edge)
+                if edge is not None:
                     asked = True
-                data.append(x_)
             elif x is None or numbers or (dtype is not None and (dtype, type(x)) in ABSORBS):
                 data.append(x)
+                edges.append(None)
             else:
                 return mode.apply(op, inputs, params)
         asked = asked and mode.recording and not constant
         if (floating and dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, inputs, params)
         try:
-            result = device.kernels[name](*data, *params)  # type: ignore[union-attr]
+            kernel = device.kernels[forward if forward and asked else name]  # type: ignore[union-attr]
+            result = kernel(*data, *params)
         except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, inputs, params)
+        residuals: Any = ()
         if isinstance(result, tuple):
-            return tuple([None if part is None else bare(part, device) for part in result])
-        z = Tensor()
-        z._data = result if type(result) is device.array else device.lift(result)
-        z.device = device
-        z._node = record(op, inputs, data, params, z._data) if asked else None
+            parts = [None if part is None else bare(part, device) for part in result]
+            if not asked:
+                return tuple(parts)
+            z, *residuals = parts
+        else:
+            z = bare(result, device)
+        if asked:
+            z._node = record(op, inputs, data, params, z._data, tuple(edges), residuals)
         return z
 
     return run
 
 
-def bare(part: Any, device: Any) -> Any:
-    """A tensor of one of several results, of which no gradient is asked."""
+def bare(data: Any, device: Any) -> Any:
+    """A tensor of this data, of which no gradient is asked."""
     z = Tensor()
-    z._data, z.device, z._node = device.lift(part), device, None
+    z._data = data if type(data) is device.array else device.lift(data)
+    z.device, z._node = device, None
     return z
 
 
-def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any) -> Node:
-    """The node of a step, given its inputs, what they hold, its parameters and what its result holds."""
+def record(
+    op: Operation, inputs: Any, data: Any, params: Any, result: Any, edges: Any, residuals: Any
+) -> Node:
+    """The node of a step: its inputs, what they hold, its parameters, what its result holds, and more."""
     node = Node()
-    node.op, node.params = op, params
-    node.edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+    node.op, node.params, node.edges = op, params, edges
     node.shape, node.dtype = result.shape, result.dtype
-    asked = sum([1 << i for i, edge in enumerate(node.edges) if edge is not None])
-    keep = op.kept[asked] if op.kept else op.keeps(asked)
-    last = len(op.inputs)  # the bit of all variadic inputs
-    node.inputs = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(inputs)])
-    node.used = tuple([x if keep >> min(i, last) & 1 else None for i, x in enumerate(data)])
+    kept = op.kept_jointly
+    if kept is None:
+        kept = op.kept_by([edge is not None for edge in edges])
+    node.inputs = tuple([x if keep else None for x, keep in zip(inputs, kept)])  # noqa: B905
+    node.used = tuple([x if keep else None for x, keep in zip(data, kept)])  # noqa: B905
     if op.keeps_specs:
         node.specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
     if op.keeps_result:
         node.result = result
+    if op.forward is not None:
+        node.residuals = tuple(residuals)
     return node
 
 

@@ -95,7 +95,7 @@ def check(x: Any, weight: Any, bias: Any, groups: int) -> None:
         raise ContractError(f"conv: bias {list(bias.shape)} for weight {filters}; give one value per output channel")
 
 
-@composite
+@composite(free=("place",))
 def max_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape) -> Any:
     """The largest in each window; nan if any is.  [b, c, *s] -> [b, c, *t].
 

@@ -288,7 +288,7 @@ def bitwise_xor(x: Any, y: Any) -> Spec:
     return integral("bitwise_xor", x, y)
 
 
-@primitive(promotes=masked, free=1)
+@primitive(promotes=masked, free=("cond",))
 def where(cond: Spec, x: Any, y: Any) -> Spec:
     """x where cond holds, y elsewhere.  bool[*s], [*s], [*s] -> [*s]."""
     if cond.dtype is not dtypes.bool_:

@@ -161,7 +161,7 @@ binary_cross_entropy.gradients(
 )
 
 
-@composite
+@composite(free=("target",))
 def cross_entropy(x: Any, target: Any, *, ignore: int) -> Any:
     """The mean of -log_softmax(x)[target] over rows whose target is not `ignore`; nan of none.  [n, c], int[n] -> [].
 

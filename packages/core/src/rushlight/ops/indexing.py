@@ -23,7 +23,7 @@ def zeros(shape: Shape, like: Any) -> Any:
     return full(0, shape=shape, dtype=like.dtype, device=like.device)
 
 
-@primitive
+@primitive(free=("index",))
 def take(x: Spec, index: Spec, *, axis: int) -> Spec:
     """Rows of x along an axis.  [*a, n, *b], int[*i] -> [*a, *i, *b].
 
@@ -37,7 +37,7 @@ def take(x: Spec, index: Spec, *, axis: int) -> Spec:
 take.gradients(x=lambda g, x_shape, index, axis: untake(g, index, shape=x_shape, axis=axis), index=None)
 
 
-@composite
+@composite(free=("index",))
 def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Rows summed to where take found them: the adjoint of take.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
     before, after = shape[:axis], shape[axis + 1 :]
@@ -52,7 +52,7 @@ def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
 untake.gradients(x=lambda g, index, axis: take(g, index, axis=axis), index=None)
 
 
-@primitive
+@primitive(free=("index",))
 def gather(x: Spec, index: Spec, *, axis: int) -> Spec:
     """x[.., index[.., j, ..], ..]: one element of x for each of index.  [.., n, ..], int[.., m, ..] -> [.., m, ..].
 
@@ -78,7 +78,7 @@ def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
         )
 
 
-@composite
+@composite(free=("index",))
 def ungather(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Elements summed to where gather found them: the adjoint of gather.  [.., m, ..] -> [.., n, ..]."""
     return scatter_add(zeros(shape, x), index, x, axis=axis)
@@ -87,7 +87,7 @@ def ungather(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
 ungather.gradients(x=lambda g, index, axis: gather(g, index, axis=axis), index=None)
 
 
-@primitive
+@primitive(free=("index",))
 def scatter_add(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
     """x with source[.., j, ..] added at [.., index[.., j, ..], ..].  [.., n, ..], int[.., m, ..], [.., m, ..] -> x's.
 

@@ -63,7 +63,12 @@ class Values(NamedTuple):
                 return (steps < 0.6).reshape(self.shape)
             least, most = ceil(3 * self.low), floor(3 * self.high)
             least = max(least, 0) if dtype.kind == "u" else least
-            return (least + (most + 1 - least) * steps).astype(np.int64).reshape(self.shape).astype(dtype)
+            return (
+                (least + (most + 1 - least) * steps)
+                .astype(np.int64)
+                .reshape(self.shape)
+                .astype(dtype)
+            )
 
 
 class Case(NamedTuple):
@@ -204,14 +209,18 @@ EXACT = frozenset(
 # -- elementwise ----------------------------------------------------------------------------------
 
 
-def unary(op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = FLOATS) -> Iterator[Case]:
+def unary(
+    op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = FLOATS
+) -> Iterator[Case]:
     yield Case(op, [x(3, 5, low=low, high=high)], types=types)
     for shape in [(), (63,), (0, 3), (2, 1, 3)]:
         yield Case(op, [Values(shape, low, high)], types=F32)
     yield Case(op, [odd], types=FLOATS, about="odd", order=0)
 
 
-def binary(op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = NUMBERS) -> Iterator[Case]:
+def binary(
+    op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = NUMBERS
+) -> Iterator[Case]:
     """low, high: of the right operand."""
 
     def right(*shape: int) -> Values:
@@ -244,7 +253,13 @@ def elementwise() -> Iterator[Case]:
         yield Case("cast", [x(3, 5, low=0)], to, EVERYTHING, f"to-{target}")
     yield Case("cast", [x(3, 5)], {"dtype": as_dtype("int32")}, FLOATS, "negative-to-int32")
     yield Case("cast", [odd], {"dtype": as_dtype("bool")}, FLOATS, "odd-to-bool")
-    yield Case("cast", [given(-1, 127, 128, 255, dtype="int64")], {"dtype": as_dtype("int8")}, ("int64",), "wraps")
+    yield Case(
+        "cast",
+        [given(-1, 127, 128, 255, dtype="int64")],
+        {"dtype": as_dtype("int8")},
+        ("int64",),
+        "wraps",
+    )
     yield Case("cast", [x()], {"dtype": as_dtype("float32")}, about="0d")
     yield Case("cast", [x(0, 3)], {"dtype": as_dtype("float32")}, about="empty")
 
@@ -256,7 +271,12 @@ def elementwise() -> Iterator[Case]:
     yield Case("div", [x(3, 5), x(3, 5, low=-3, high=-0.3)], about="negative")
     for op in ("floordiv", "remainder"):
         yield from binary(op, low=0.35)
-        yield Case(op, [x(3, 5), x(3, 5, low=-3, high=-0.4)], types=(*FLOATS, "int64", "int8"), about="negative")
+        yield Case(
+            op,
+            [x(3, 5), x(3, 5, low=-3, high=-0.4)],
+            types=(*FLOATS, "int64", "int8"),
+            about="negative",
+        )
     yield Case("pow", [x(3, 5, low=0.2), x(3, 5)])
     yield Case("pow", [x(3, 5), x(3, 5, low=0, high=1)], types=INTS)
     yield Case("pow", [x(3, 1, low=0.2), x(0, 1, 5)], types=F32)
@@ -291,11 +311,28 @@ def elementwise() -> Iterator[Case]:
         yield from unary(op, types=NUMBERS)
     for left, right in [((3, 5), (3, 5)), ((3, 1), (5,)), ((0, 3), ())]:
         yield Case("gate", [Values(left), Values(right)])
-    for op in ("exp", "sin", "cos", "tanh", "erf", "sigmoid", "log1p_exp", "gelu", "gelu_tanh", "silu"):
+    for op in (
+        "exp",
+        "sin",
+        "cos",
+        "tanh",
+        "erf",
+        "sigmoid",
+        "log1p_exp",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+    ):
         yield from unary(op)
         yield Case(op, [x(3, 5)], types=("int64", "uint8", "bool"), about="whole")
     for op in ("sigmoid", "log1p_exp", "tanh", "silu"):
-        yield Case(op, [x(5, low=-80, high=80)], types=("float32", "float64", "bfloat16"), about="large", order=0)
+        yield Case(
+            op,
+            [x(5, low=-80, high=80)],
+            types=("float32", "float64", "bfloat16"),
+            about="large",
+            order=0,
+        )
     for op in ("log", "sqrt", "rsqrt"):
         yield from unary(op, low=0.3)
         yield Case(op, [x(3, 5, low=0.4)], types=("int64", "uint8"), about="whole")
@@ -318,10 +355,14 @@ REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
 
 
 def reductions() -> Iterator[Case]:
-    def of(op: str, shape: Shape, axes: Shape, keepdim: bool, types: tuple[str, ...], low: float) -> Case:
+    def of(
+        op: str, shape: Shape, axes: Shape, keepdim: bool, types: tuple[str, ...], low: float
+    ) -> Case:
         terms = prod(shape[i] for i in axes)
         about = f"over-{''.join(map(str, axes)) or 'none'}" + "-keepdim" * keepdim
-        return Case(op, [Values(shape, low)], {"axes": axes, "keepdim": keepdim}, types, about, terms)
+        return Case(
+            op, [Values(shape, low)], {"axes": axes, "keepdim": keepdim}, types, about, terms
+        )
 
     for op in ("sum", "max", "min", "mean", "var"):
         for shape, axes, keepdim, types in REDUCED:
@@ -330,7 +371,11 @@ def reductions() -> Iterator[Case]:
                 if 0 in shape or not axes:
                     continue
                 case = case._replace(params=case.params | {"correction": 1})
-            yield case._replace(types=types if op in {"sum", "max", "min"} else tuple(t for t in types if t in FLOATS))
+            yield case._replace(
+                types=types
+                if op in {"sum", "max", "min"}
+                else tuple(t for t in types if t in FLOATS)
+            )
     for shape, axes, keepdim, types in REDUCED:
         if prod(shape) < 100:
             yield of("prod", shape, axes, keepdim, types, 0.4)
@@ -350,26 +395,65 @@ def reductions() -> Iterator[Case]:
     yield Case("prod", [zeros], {"axes": (1,), "keepdim": False}, FLOATS, "zeros", 3, order=1)
     for correction in (0, 3, 4):  # of 3 elements: plain, and none left to divide by
         params = {"axes": (0,), "correction": correction, "keepdim": False}
-        yield Case("var", [x(3, 5)], params, FLOATS, f"correction-{correction}", 3, order=2 if correction < 3 else 0)
+        yield Case(
+            "var",
+            [x(3, 5)],
+            params,
+            FLOATS,
+            f"correction-{correction}",
+            3,
+            order=2 if correction < 3 else 0,
+        )
 
-    for shape, axis, keepdim in [((3, 5), 1, False), ((3, 5), 0, True), ((2, 3, 4), 1, False), ((63,), 0, False)]:
-        yield Case("argmax", [Values(shape)], {"axis": axis, "keepdim": keepdim}, NUMBERS, f"along-{axis}")
+    for shape, axis, keepdim in [
+        ((3, 5), 1, False),
+        ((3, 5), 0, True),
+        ((2, 3, 4), 1, False),
+        ((63,), 0, False),
+    ]:
+        yield Case(
+            "argmax", [Values(shape)], {"axis": axis, "keepdim": keepdim}, NUMBERS, f"along-{axis}"
+        )
     yield Case("argmax", [mask(3, 5)], {"axis": 1, "keepdim": False}, ("bool",))
     yield Case("argmax", [x(0, 3)], {"axis": 1, "keepdim": False}, F32)
     yield Case("argmax", [given(*rows, shape=(4, 3))], {"axis": 1, "keepdim": False}, FLOATS, "odd")
-    yield Case("argmax", [given(2, 2, 1, 1, 2, 2, shape=(2, 3))], {"axis": 1, "keepdim": False}, NUMBERS, "ties")
+    yield Case(
+        "argmax",
+        [given(2, 2, 1, 1, 2, 2, shape=(2, 3))],
+        {"axis": 1, "keepdim": False},
+        NUMBERS,
+        "ties",
+    )
 
 
 # -- movement -------------------------------------------------------------------------------------
 
 
 def movement() -> Iterator[Case]:
-    for shape, to in [((3, 4), (2, 6)), ((), (1, 1)), ((0, 3), (3, 0, 2)), ((2, 3, 4), (24,)), ((60,), (3, 4, 5))]:
+    for shape, to in [
+        ((3, 4), (2, 6)),
+        ((), (1, 1)),
+        ((0, 3), (3, 0, 2)),
+        ((2, 3, 4), (24,)),
+        ((60,), (3, 4, 5)),
+    ]:
         yield Case("reshape", [Values(shape)], {"shape": to}, EVERYTHING if to == (2, 6) else F32)
     for order in [(1, 0), (2, 0, 1), (0, 2, 1), (), (0,), (3, 1, 0, 2)]:
         about = "".join(map(str, order))
-        yield Case("permute", [Values((2, 3, 5, 4)[: len(order)])], {"order": order}, EVERYTHING if about == "10" else F32, about)
-    for shape, to in [((3, 1), (3, 5)), ((5,), (2, 3, 5)), ((), (4,)), ((1, 3), (0, 3)), ((2, 3), (2, 3))]:
+        yield Case(
+            "permute",
+            [Values((2, 3, 5, 4)[: len(order)])],
+            {"order": order},
+            EVERYTHING if about == "10" else F32,
+            about,
+        )
+    for shape, to in [
+        ((3, 1), (3, 5)),
+        ((5,), (2, 3, 5)),
+        ((), (4,)),
+        ((1, 3), (0, 3)),
+        ((2, 3), (2, 3)),
+    ]:
         yield Case("expand", [Values(shape)], {"shape": to}, EVERYTHING if to == (3, 5) else F32)
 
     sliced: list[tuple[Shape, str, tuple[tuple[int, int, int], ...]]] = [
@@ -399,7 +483,9 @@ def movement() -> Iterator[Case]:
     ]:
         params = {"widths": widths, "value": value}
         types = EVERYTHING if value == 0 else FLOATS
-        yield Case("pad", [Values(shape)], params, types, f"with-{value}", order=0 if value == -inf else 2)
+        yield Case(
+            "pad", [Values(shape)], params, types, f"with-{value}", order=0 if value == -inf else 2
+        )
 
     yield Case("concat", [x(3, 5), x(2, 5)], {"axis": 0}, EVERYTHING)
     yield Case("concat", [x(3, 2), x(3, 0), x(3, 4)], {"axis": 1})
@@ -448,7 +534,12 @@ def contractions() -> Iterator[Case]:
         ((0, 4), (4, 5)),
         ((2, 0, 3), (2, 3, 4)),
     ]:
-        yield Case("matmul", [Values(left), Values(right)], types=F32 if prod(left) else FLOATS, terms=left[-1])
+        yield Case(
+            "matmul",
+            [Values(left), Values(right)],
+            types=F32 if prod(left) else FLOATS,
+            terms=left[-1],
+        )
     odd_rows = given(nan, 1.0, 2.0, 1.0, inf, 2.0, 1.0, 2.0, 3.0, shape=(3, 3))
     yield Case("matmul", [odd_rows, x(3, 4, low=0.5)], about="odd", terms=3, order=0)
     yield Case("linear", [x(3, 4), x(5, 4), x(5)], terms=4)
@@ -462,7 +553,9 @@ def contractions() -> Iterator[Case]:
             "stride": (1,) * n, "padding": ((0, 0),) * n, "dilation": (1,) * n, "groups": 1,
         } | options  # fmt: skip
         inputs = [Values(image), Values(weight), x(weight[0]) if bias else None]
-        return Case("conv", inputs, params, FLOATS if about == "plain" else F32, about, prod(weight[1:]))
+        return Case(
+            "conv", inputs, params, FLOATS if about == "plain" else F32, about, prod(weight[1:])
+        )
 
     yield conv((2, 3, 5, 6), (4, 3, 3, 2), "plain")
     yield conv((2, 3, 5, 6), (4, 3, 3, 3), "padded", padding=((1, 1), (1, 1)))
@@ -486,7 +579,9 @@ def contractions() -> Iterator[Case]:
         params = {"sizes": sizes, "stride": stride, "padding": padding}
         types = FLOATS if about == "even" else F32
         yield Case("sum_pool", [Values(image)], params, types, about, prod(sizes))
-        yield Case("max_pool", [Values(image)], params | {"dilation": (1,) * len(sizes)}, types, about)
+        yield Case(
+            "max_pool", [Values(image)], params | {"dilation": (1,) * len(sizes)}, types, about
+        )
     params = {"sizes": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (2, 3)}
     yield Case("max_pool", [x(1, 2, 5, 6)], params, F32, "dilated")
     ties = given(1, 1, 2, 2, 2, 2, 1, nan, shape=(1, 1, 2, 4))
@@ -504,8 +599,12 @@ def indexing() -> Iterator[Case]:
     yield Case("take", [x(5, 3), index(below=5)], {"axis": 0}, F32)
     yield Case("take", [x(5, 3), index(0, below=5)], {"axis": 0}, F32)
     yield Case("take", [x(5), index(3, below=5, dtype="uint8")], {"axis": 0}, F32)
-    yield Case("untake", [x(4, 3), index(4, below=5)], {"shape": (5, 3), "axis": 0}, NUMBERS, terms=4)
-    yield Case("untake", [x(5, 2, 4), index(2, 4, below=3)], {"shape": (5, 3), "axis": 1}, F32, terms=8)
+    yield Case(
+        "untake", [x(4, 3), index(4, below=5)], {"shape": (5, 3), "axis": 0}, NUMBERS, terms=4
+    )
+    yield Case(
+        "untake", [x(5, 2, 4), index(2, 4, below=3)], {"shape": (5, 3), "axis": 1}, F32, terms=8
+    )
     yield Case("untake", [x(0, 3), index(0, below=5)], {"shape": (5, 3), "axis": 0}, F32)
 
     yield Case("gather", [x(3, 5), index(3, 2, below=5)], {"axis": 1}, EVERYTHING)
@@ -513,14 +612,26 @@ def indexing() -> Iterator[Case]:
     yield Case("gather", [x(3, 5), index(2, 4, below=5)], {"axis": 1}, F32, "shorter")
     yield Case("gather", [x(2, 3, 4), index(2, 1, 4, below=3, dtype="int32")], {"axis": 1}, F32)
     yield Case("gather", [x(3, 5), index(0, 2, below=5)], {"axis": 1}, F32)
-    yield Case("ungather", [x(3, 4), index(3, 4, below=5)], {"shape": (3, 5), "axis": 1}, NUMBERS, terms=4)
+    yield Case(
+        "ungather", [x(3, 4), index(3, 4, below=5)], {"shape": (3, 5), "axis": 1}, NUMBERS, terms=4
+    )
     yield Case("ungather", [x(3, 1), index(3, 1, below=5)], {"shape": (3, 5), "axis": 1}, FLOATS)
-    yield Case("ungather", [x(63, 2), index(63, 2, below=3)], {"shape": (3, 2), "axis": 0}, F32, terms=63)
+    yield Case(
+        "ungather", [x(63, 2), index(63, 2, below=3)], {"shape": (3, 2), "axis": 0}, F32, terms=63
+    )
 
-    yield Case("scatter_add", [x(3, 5), index(3, 4, below=5), x(3, 4)], {"axis": 1}, NUMBERS, terms=4)
-    yield Case("scatter_add", [x(3, 5), index(60, 5, below=3), x(60, 5)], {"axis": 0}, FLOATS, terms=60)
-    yield Case("scatter_add", [x(3, 5), index(2, 2, below=5), x(3, 4)], {"axis": 1}, F32, "shorter", 3)
-    yield Case("scatter_add", [x(4), index(6, below=4, dtype="int32"), x(6)], {"axis": 0}, F32, terms=6)
+    yield Case(
+        "scatter_add", [x(3, 5), index(3, 4, below=5), x(3, 4)], {"axis": 1}, NUMBERS, terms=4
+    )
+    yield Case(
+        "scatter_add", [x(3, 5), index(60, 5, below=3), x(60, 5)], {"axis": 0}, FLOATS, terms=60
+    )
+    yield Case(
+        "scatter_add", [x(3, 5), index(2, 2, below=5), x(3, 4)], {"axis": 1}, F32, "shorter", 3
+    )
+    yield Case(
+        "scatter_add", [x(4), index(6, below=4, dtype="int32"), x(6)], {"axis": 0}, F32, terms=6
+    )
     yield Case("scatter_add", [x(3, 5), index(0, 5, below=3), x(0, 5)], {"axis": 0}, F32)
 
 
@@ -544,7 +655,9 @@ def creation() -> Iterator[Case]:
         ("0d", 1, 2, ()),
         ("empty", 1, 2, (0, 3)),
     ]:
-        yield Case("random_bits", [key, counter], {"shape": shape, "device": DEVICE}, ("uint32",), about)
+        yield Case(
+            "random_bits", [key, counter], {"shape": shape, "device": DEVICE}, ("uint32",), about
+        )
         for op in ("uniform", "normal"):
             yield Case(op, [key, counter], {"shape": shape} | place, FLOATS, about)
     for p in (0.25, 1.0):
@@ -561,12 +674,22 @@ def fused() -> Iterator[Case]:
         yield Case(op, [x(2, 3, 4)], {"axis": 1}, F32, terms=3)
         yield Case(op, [x(2, 1)], {"axis": 1}, F32, "alone")
         yield Case(op, [x(0, 3)], {"axis": 1}, F32)
-        yield Case(op, [x(3, 60, low=-900, high=900)], {"axis": 1}, ("float32", "float64"), "large", 60, order=0)
+        yield Case(
+            op,
+            [x(3, 60, low=-900, high=900)],
+            {"axis": 1},
+            ("float32", "float64"),
+            "large",
+            60,
+            order=0,
+        )
         rows = given(-inf, 1.0, 2.0, nan, 1.0, 2.0, inf, 1.0, 2.0, shape=(3, 3))
         yield Case(op, [rows], {"axis": 1}, FLOATS, "odd", 3, order=0)
         yield Case(op, [x(3, 5)], {"axis": 1}, ("int64",), "whole", terms=5)
 
-    def norm(shape: Shape, axes: Shape, types: tuple[str, ...], weight: bool = True, bias: bool = True) -> Case:
+    def norm(
+        shape: Shape, axes: Shape, types: tuple[str, ...], weight: bool = True, bias: bool = True
+    ) -> Case:
         inner = shape[axes[0] :]
         inputs = [Values(shape), Values(inner) if weight else None, Values(inner) if bias else None]
         return Case("layer_norm", inputs, {"axes": axes, "eps": 0.01}, types, terms=prod(inner))
@@ -594,7 +717,12 @@ def fused() -> Iterator[Case]:
     sure = [given(0.0, 1.0, 0.0, 1.0), given(0.0, 0.0, 1.0, 1.0)]
     yield Case("binary_cross_entropy", sure, types=FLOATS, about="sure", order=0)
 
-    for left, right, types in [((3, 5), (3, 5), FLOATS), ((3, 1), (5,), F32), ((), (), F32), ((0, 3), (0, 3), F32)]:
+    for left, right, types in [
+        ((3, 5), (3, 5), FLOATS),
+        ((3, 1), (5,), F32),
+        ((), (), F32),
+        ((0, 3), (0, 3), F32),
+    ]:
         inputs = [Values(left, 0.05, 0.95), Values(right, 0.05, 0.95)]
         yield Case("binary_cross_entropy", inputs, types=types)
     certain = [given(0, 0, 1, 1), given(0, 1, 0, 1)]
@@ -615,14 +743,26 @@ def optimizers() -> Iterator[Case]:
         yield Case("sgd_plain", [0.1, 0.01, *group], {"maximize": maximize}, FLOATS, about)
     for nesterov in (False, True):
         params = {"nesterov": nesterov, "maximize": nesterov}
-        yield Case("sgd", [0.1, 0.9, 0.2, 0.01, x(11), *group], params, FLOATS, "nesterov" if nesterov else "")
+        yield Case(
+            "sgd",
+            [0.1, 0.9, 0.2, 0.01, x(11), *group],
+            params,
+            FLOATS,
+            "nesterov" if nesterov else "",
+        )
     moments = [x(11), x(11, low=0.1)]
     for decoupled in (False, True):
         params = {"decoupled": decoupled, "maximize": decoupled}
         numbers = [3, 0.01, 0.9, 0.99, 0.001, 0.1]
         about = "decoupled" if decoupled else ""
         yield Case("adam", [*numbers, *moments, *group], params, FLOATS, about)
-    yield Case("adam", [1, 0.01, 0.9, 0.99, 0.001, 0.0, *moments, *group], {"decoupled": False, "maximize": False}, F32, "first")
+    yield Case(
+        "adam",
+        [1, 0.01, 0.9, 0.99, 0.001, 0.0, *moments, *group],
+        {"decoupled": False, "maximize": False},
+        F32,
+        "first",
+    )
 
 
 CASES: list[Case] = [
@@ -698,7 +838,13 @@ def refusals() -> Iterator[Refusal]:
         params = {"axes": (1,), "sizes": (size,), "strides": (stride,), "dilations": (dilation,)}
         yield Refusal("windows", [x(3, 4)], params, f"{size}{stride}{dilation}")
 
-    for left, right in [((3, 4), (3, 4)), ((4,), (4, 3)), ((4,), (4,)), ((2, 3, 4), (3, 4, 5)), ((3, 4), ())]:
+    for left, right in [
+        ((3, 4), (3, 4)),
+        ((4,), (4, 3)),
+        ((4,), (4,)),
+        ((2, 3, 4), (3, 4, 5)),
+        ((3, 4), ()),
+    ]:
         yield Refusal("matmul", [Values(left), Values(right)])
     yield Refusal("matmul", [x(3, 4), Values((4, 5), dtype="int64")])
     yield Refusal("matmul", [x(3, 4), 2.0])
@@ -722,7 +868,9 @@ def refusals() -> Iterator[Refusal]:
     yield Refusal("gather", [x(3, 4), index(4, 4, below=3)], {"axis": 1})
     yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(1, 4)], {"axis": 0}, "too-short")
     yield Refusal("scatter_add", [x(3, 4), x(2, 4), x(2, 4)], {"axis": 0}, "index-of-floats")
-    yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), index(2, 4, below=3)], {"axis": 0}, "mixed")
+    yield Refusal(
+        "scatter_add", [x(3, 4), index(2, 4, below=3), index(2, 4, below=3)], {"axis": 0}, "mixed"
+    )
     yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(8)], {"axis": 0}, "dims")
     at = given(0, 3, 1, 0, shape=(1, 4), dtype="int64")
     yield Refusal("scatter_add", [x(3, 4), at, x(1, 4)], {"axis": 0}, "at-3", IndexOutOfRange)
@@ -732,7 +880,9 @@ def refusals() -> Iterator[Refusal]:
     yield Refusal("cross_entropy", [x(5, 3), index(4, below=3)], {"ignore": -100})
     yield Refusal("cross_entropy", [x(5, 3), index(5, 3, below=3)], {"ignore": -100})
     wrong_class = given(0, 3, dtype="int64")
-    yield Refusal("cross_entropy", [x(2, 3), wrong_class], {"ignore": -100}, "class-3", IndexOutOfRange)
+    yield Refusal(
+        "cross_entropy", [x(2, 3), wrong_class], {"ignore": -100}, "class-3", IndexOutOfRange
+    )
 
 
 REFUSALS: list[Refusal] = list(refusals())

@@ -88,7 +88,9 @@ def assert_same_bits(what: str, actual: HostArray, expected: HostArray) -> None:
     """
     told = [f"{x.dtype.name}{list(x.shape)}" for x in (actual, expected)]
     assert told[0] == told[1], f"{what}: {told[0]} instead of {told[1]}"
-    bits = [np.ascontiguousarray(x).reshape(-1).view(f"u{x.dtype.itemsize}") for x in (actual, expected)]
+    bits = [
+        np.ascontiguousarray(x).reshape(-1).view(f"u{x.dtype.itemsize}") for x in (actual, expected)
+    ]
     if (bits[0] == bits[1]).all():
         return
     first = int(np.argmax(bits[0] != bits[1]))

@@ -212,7 +212,9 @@ class Report:
             return
         count = sum(map(len, found.values()))
         total = sum(len(case.types) for case in CASES)
-        terminalreporter.section(f"{count} of {total} cases are outside the capabilities of {self.device}")
+        terminalreporter.section(
+            f"{count} of {total} cases are outside the capabilities of {self.device}"
+        )
         for reason, ids in found.items():
             terminalreporter.write_line(f"{len(ids)}: {reason}")
             if terminalreporter.verbosity > 0:
@@ -327,9 +329,12 @@ def test_gradients(case: Case, dtype: str, device: Device) -> None:
     wide = widened(case, dtype)
     for n in range(1, 1 + (case.order if dtype == "float32" else 1)):
         found, exact = (
-            derivatives(on(place, case, dtype, kind), n) for place, kind in ((device, ""), (definition(), wide))
+            derivatives(on(place, case, dtype, kind), n)
+            for place, kind in ((device, ""), (definition(), wide))
         )
-        assert found.keys() == exact.keys(), f"{case.label}: gradients of {list(found)}, not of {list(exact)}"
+        assert found.keys() == exact.keys(), (
+            f"{case.label}: gradients of {list(found)}, not of {list(exact)}"
+        )
         for i, g in found.items():
             what = f"{case.label}: derivative {n} by floating input {i}"
             # Each derivative adds a step for each factor of the product rule, and may sum what was stretched.
@@ -362,7 +367,9 @@ def test_views(case: Case, dtype: str, device: Device) -> None:
     for how, lay in (("backward", backward), ("transposed", transposed), ("stretched", stretched)):
         tensors = [lay(x, device, case) for x in run.arrays.values()]
         arrays = {i: x.numpy() for i, x in zip(run.arrays, tensors, strict=True)}
-        assert_true(case, f"{case.label}, inputs {how}", values(run(*tensors)), truth(case, dtype, arrays))
+        assert_true(
+            case, f"{case.label}, inputs {how}", values(run(*tensors)), truth(case, dtype, arrays)
+        )
 
 
 def backward(x: HostArray, device: Device, case: Case) -> Tensor:
@@ -470,7 +477,15 @@ def test_put_and_get(dtype: str, device: Device) -> None:
         grid = (odd if kind in FLOATING else np.arange(6)).astype(kind).reshape(2, 3)
     read_only = grid.copy()
     read_only.flags.writeable = False
-    given = [grid, read_only, grid[::-1, ::2], grid.T, grid[:0], np.asarray(grid[0, 0]), np.broadcast_to(grid[:1], (4, 3))]
+    given = [
+        grid,
+        read_only,
+        grid[::-1, ::2],
+        grid.T,
+        grid[:0],
+        np.asarray(grid[0, 0]),
+        np.broadcast_to(grid[:1], (4, 3)),
+    ]
     for index in range(device.backend.count()):
         place = Device(device, index)
         for x in given:

@@ -50,7 +50,9 @@ def projected(function: Function, seed: int) -> Function:
 
     def value(*xs: Tensor) -> Any:
         results = enumerate(results_of(function(*xs)))
-        return inner({i: z for i, z in results if isinstance(z, Tensor) and z.dtype in FLOATING}, seed)
+        return inner(
+            {i: z for i, z in results if isinstance(z, Tensor) and z.dtype in FLOATING}, seed
+        )
 
     return value
 
@@ -65,7 +67,9 @@ def slope(function: Function, seed: int) -> Function:
     return value
 
 
-def gradients(function: Function, xs: Sequence[Tensor], *, create_graph: bool = False) -> dict[int, Tensor]:
+def gradients(
+    function: Function, xs: Sequence[Tensor], *, create_graph: bool = False
+) -> dict[int, Tensor]:
     """d function / d x by backward, for the inputs that it depends on; function has one number as its result."""
     leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in xs]
     z = function(*leaves)
@@ -75,7 +79,9 @@ def gradients(function: Function, xs: Sequence[Tensor], *, create_graph: bool = 
     return {i: g for i, g in enumerate(found) if g is not None}
 
 
-def assert_gradients(what: str, function: Function, xs: Sequence[Tensor], *, order: int = 2, seed: int = 0) -> None:
+def assert_gradients(
+    what: str, function: Function, xs: Sequence[Tensor], *, order: int = 2, seed: int = 0
+) -> None:
     """Derivatives of function by backward agree with central differences, up to the given order.
 
     function: of tensors, one or several results.  xs: float64, away from kinks.
@@ -86,7 +92,10 @@ def assert_gradients(what: str, function: Function, xs: Sequence[Tensor], *, ord
     for n in range(1, order + 1):
         steps = [direction(x, seed + n, i) * STEP for i, x in enumerate(xs)]
         derivative = slope(value, seed + n)
-        ahead, behind = ([x + s if sign > 0 else x - s for x, s in zip(xs, steps, strict=True)] for sign in (1, -1))
+        ahead, behind = (
+            [x + s if sign > 0 else x - s for x, s in zip(xs, steps, strict=True)]
+            for sign in (1, -1)
+        )
         at, up, down = (float(value(*point)) for point in (xs, ahead, behind))
         numeric, stated = (up - down) / (2 * STEP), float(derivative(*xs))
         allowed = ALLOWED * max(1.0, abs(numeric), abs(at))
