@@ -357,14 +357,3 @@ class TestReading:
         for read in (checkpoint.load, checkpoint.load_state):
             with contextlib.suppress(FileRefused):  # or the change did no harm
                 read(broken)
-
-
-def test_it_is_not_imported_before_it_is_needed():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, rushlight_nn; "
-        "sys.exit(any(m in sys.modules for m in ('safetensors', 'tqdm', 'ml_dtypes', 'pluggy')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -246,8 +246,10 @@ class TestLoader:
         [
             (
                 {"num_workers": 2},
-                ("DataLoader: num_workers=2; "
-                "batches are loaded in this process, leave num_workers at 0"),
+                (
+                    "DataLoader: num_workers=2; "
+                    "batches are loaded in this process, leave num_workers at 0"
+                ),
             ),
             ({"batch_size": 0}, "BatchSampler: batch_size is 0; give a positive integer"),
             ({"batch_size": 2.5}, "BatchSampler: batch_size is 2.5; give a positive integer"),
@@ -257,8 +259,10 @@ class TestLoader:
             ),
             (
                 {"batch_sampler": [[1]], "drop_last": True},
-                ("DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last; "
-                "give the batch_sampler alone, it decides all of them"),
+                (
+                    "DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last; "
+                    "give the batch_sampler alone, it decides all of them"
+                ),
             ),
             (
                 {"batch_size": None, "drop_last": True},

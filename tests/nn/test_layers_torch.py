@@ -263,13 +263,17 @@ class TestMistakes:
         [
             (
                 lambda: nn.Conv2d(3, 4, 3, groups=2),
-                ("Conv2d: 3 and 4 channels in 2 groups; "
-                "give a positive number of groups that divides both"),
+                (
+                    "Conv2d: 3 and 4 channels in 2 groups; "
+                    "give a positive number of groups that divides both"
+                ),
             ),
             (
                 lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"),
-                ("Conv2d: padding_mode 'reflect'; "
-                "use 'zeros', or pad the input yourself and give padding=0"),
+                (
+                    "Conv2d: padding_mode 'reflect'; "
+                    "use 'zeros', or pad the input yourself and give padding=0"
+                ),
             ),
             (
                 lambda: nn.Conv2d(3, 4, 3, padding="full"),

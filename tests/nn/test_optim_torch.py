@@ -1,4 +1,4 @@
-"""Optimizers beside PyTorch's: trajectories, groups, frozen parameters, state dicts and mistakes."""
+"""Optimizers beside PyTorch's: trajectories, groups, frozen parameters, states and mistakes."""
 
 from __future__ import annotations
 
@@ -442,10 +442,10 @@ class TestMistakes:
             (
                 lambda net: optim.Adam(net.parameters),
                 TypeError,
-                "Adam: params is a method; give its a call: model.parameters()",
+                "Adam: params is a method; call it: model.parameters()",
             ),
             (
-                lambda net: optim.Adam(net),
+                optim.Adam,
                 TypeError,
                 "Adam: params is a Linear; give its parameters()",
             ),
@@ -462,8 +462,10 @@ class TestMistakes:
             (
                 lambda net: optim.Adam(set(net.parameters())),
                 TypeError,
-                "Adam: params is a set, which has no order; "
-                "give a list, so that a state dict can name them by number",
+                (
+                    "Adam: params is a set, which has no order; "
+                    "give a list, so that a state dict can name them by number"
+                ),
             ),
             (
                 lambda net: optim.Adam([net]),
@@ -478,8 +480,10 @@ class TestMistakes:
             (
                 lambda net: optim.Adam([net.weight * 2]),
                 ValueError,
-                "Adam: one of the params was computed from others; "
-                "give the leaf itself, or detach() it and let it require a gradient",
+                (
+                    "Adam: one of the params was computed from others; "
+                    "give the leaf itself, or detach() it and let it require a gradient"
+                ),
             ),
             (
                 lambda net: optim.Adam([{"params": net.weight}, {"params": [net.weight]}]),

@@ -59,8 +59,9 @@ class Optimizer:
             raise TypeError(f"{self._name}: params is one tensor; give a list of them: [tensor]")
         if callable(params) and not isinstance(params, Iterable):
             what = type(params).__name__
-            hint = "parameters()" if hasattr(params, "parameters") else "a call: model.parameters()"
-            raise TypeError(f"{self._name}: params is a {what}; give its {hint}")
+            owner = hasattr(params, "parameters")
+            hint = "give its parameters()" if owner else "call it: model.parameters()"
+            raise TypeError(f"{self._name}: params is a {what}; {hint}")
         if not isinstance(params, Iterable):
             raise TypeError(
                 f"{self._name}: params is a {type(params).__name__}; give model.parameters()"
