@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import rushlight as rl
 
 from ..module import Module
@@ -38,9 +36,10 @@ class Unflatten(Module):
     (2, 3, 4)
     """
 
-    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
         super().__init__()
-        if not isinstance(dim, int) or isinstance(unflattened_size, (str, bytes)):
+        lengths: object = unflattened_size
+        if type(dim) is not int or not isinstance(lengths, (tuple, list)):
             raise TypeError(
                 f"Unflatten: dim {dim!r} into {unflattened_size!r}; give an axis number and lengths"
             )
