@@ -199,7 +199,7 @@ def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Devic
         elif isinstance(x, Number):
             if mode.eager:
                 raise TracingError(f"{op.name}: a number of a finished trace; return it as a tensor instead")
-        elif not isinstance(x, (bool, int, float)) and (x is not None or op.promotes):
+        elif not isinstance(x, (bool, int, float)) and (x is not None or op.promotes or not op.has_body):
             raise ContractError(
                 f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
             )

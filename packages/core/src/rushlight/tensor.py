@@ -32,12 +32,11 @@ class Tensor:
     """
 
     # No __init__: an operation sets the slots itself, which is a tenth faster.
-    __slots__ = ("__weakref__", "_base", "_data", "_grad", "_hooks", "_node", "device")
+    __slots__ = ("__weakref__", "_base", "_data", "_grad", "_node", "device")
     _data: Any
     device: Device
     _node: Node | None
     _grad: Tensor | None
-    _hooks: dict[int, Callable[[Tensor], Tensor | None]]
     _base: tuple[Tensor, Callable[[Tensor], Tensor]]
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor, which says what to do
 
@@ -121,7 +120,7 @@ class Tensor:
                 raise ContractError(f"requires_grad: {self.spec} is not floating point; convert it with .float()")
             self._node = leaf = Leaf()
             leaf.op, leaf.edges, leaf.shape, leaf.dtype = END, (), self.shape, self.dtype
-            leaf.tensor = ref(self)
+            leaf.tensor, leaf.hooks = ref(self), None
         return self
 
     @property
@@ -173,10 +172,10 @@ class Tensor:
         """Call hook(g) with the gradient of this leaf in each backward pass; what it returns replaces g."""
         if not isinstance(self._node, Leaf):
             raise ContractError("register_hook: hooks are for leaves that require a gradient")
-        if not hasattr(self, "_hooks"):
-            self._hooks = {}
-        handle = Removable(self._hooks)
-        self._hooks[id(handle)] = hook
+        if self._node.hooks is None:
+            self._node.hooks = {}
+        handle = Removable(self._node.hooks)
+        self._node.hooks[id(handle)] = hook
         return handle
 
     def detach(self) -> Tensor:
@@ -303,6 +302,10 @@ class Tensor:
         """The dims in reverse.  [m, n] -> [n, m]."""
         return ops.permute(self, tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
 
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """self where condition holds, other elsewhere."""
+        return ops.where(condition, self, other)  # type: ignore[no-any-return]
+
     def expand_as(self, other: Tensor) -> Tensor:
         """self stretched to the shape of other."""
         return ops.expand(self, other.shape)  # type: ignore[no-any-return]
@@ -359,6 +362,8 @@ class Tensor:
             target = dtypes.as_dtype(dtype)
             z.device.accept("to", target)
             z = ops.cast(z, target)
+            if target not in dtypes.FLOATING:
+                z._node = None
         place = z.device if device is None else resolve(device)
         if place is not z.device:
             return moved(z, place)
@@ -534,23 +539,23 @@ class Tensor:
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self + alpha other."""
-        return in_place(self, function.add(self, other, alpha=alpha))
+        return in_place(self, function.add, other, alpha=alpha)
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self - alpha other."""
-        return in_place(self, function.sub(self, other, alpha=alpha))
+        return in_place(self, function.sub, other, alpha=alpha)
 
     def mul_(self, other: Any) -> Self:
         """Become self * other."""
-        return in_place(self, ops.mul(self, other))
+        return in_place(self, ops.mul, other)
 
     def div_(self, other: Any) -> Self:
         """Become self / other."""
-        return in_place(self, ops.div(self, other))
+        return in_place(self, ops.div, other)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """Become self.clamp(min, max)."""
-        return in_place(self, function.clamp(self, min, max))
+        return in_place(self, function.clamp, min, max)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
 
@@ -615,8 +620,11 @@ def keep(value: Tensor) -> Tensor:
     return value
 
 
-def in_place(x: Kind, value: Tensor) -> Kind:
-    """Become value, if the operation did not change shape or kind."""
+def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **options: Any) -> Kind:
+    """x becomes operation(x, *operands), if that does not change its shape or kind."""
+    before = Tensor()  # stands for what x was, which the tape may remember
+    before._data, before.device, before._node = straight.current().read(x), x.device, x._node
+    value = operation(before, *[before if y is x else y for y in operands], **options)
     if value.dtype is not x.dtype:
         if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
             raise ContractError(f"in place: the result {value.spec} cannot be kept in {x.spec}; convert it first")
