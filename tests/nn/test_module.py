@@ -82,6 +82,27 @@ class TestRegistration:
         net.scratch = rl.ones(2)
         assert "scratch" not in net.state_dict()
 
+    def test_a_buffer_cannot_be_replaced_while_tracing(self, net):
+        @rl.compile
+        def step():
+            net.count = net.count + 1
+
+        with pytest.raises(rl.TracingError) as caught:
+            step()
+        assert str(caught.value) == (
+            "buffer 'count' of Net is replaced while tracing; "
+            "change it in place: self.count.copy_(value)"
+        )
+        assert net.count.item() == 0
+
+        @rl.compile
+        def count():
+            net.count.add_(1)
+
+        count()
+        count()
+        assert net.count.item() == 2
+
     def test_a_kind_can_change(self, net):
         net.first = nn.Parameter(rl.zeros(1))
         assert "first" in dict(net.named_parameters(recurse=False))

@@ -129,6 +129,11 @@ class Module:
                 f"cannot assign {type(value).__name__} as {kind} {name!r} of "
                 f"{type(self).__name__}; give {wanted} or None, or delete the attribute first"
             )
+        if rl.compiler.is_compiling():
+            raise rl.TracingError(
+                f"buffer {name!r} of {type(self).__name__} is replaced while tracing; "
+                f"change it in place: self.{name}.copy_(value)"
+            )
         self._register(name, kind, value)
 
     def _check_name(self, name: str, kind: Kind) -> None:

@@ -34,6 +34,11 @@ def retrace() -> None:
     _epoch += 1
 
 
+def is_compiling() -> bool:
+    """Whether operations are being written down now, instead of run."""
+    return not interpreter.get().eager
+
+
 @contextmanager
 def paused() -> Iterator[None]:
     """Inside, operations run now although a trace is going on: what they make is not part of the program.

@@ -67,7 +67,7 @@ class LRScheduler:
         Raises: TracingError inside of a compiled function: an epoch would be counted once, not at
         each call.
         """
-        if any(isinstance(lr, rl.cell.Number) for lr in self._read("lr")):
+        if rl.compiler.is_compiling():
             raise rl.TracingError(
                 f"{type(self).__name__}.step: called while tracing; call it outside of the "
                 "compiled function, which reads the learning rate at each call"
