@@ -1,6 +1,6 @@
-"""pytest's options `--device` and `--device-required`, for whoever runs Rushlight's conformance suite.
+"""pytest's options `--device` and `--device-required`, for Rushlight's conformance suite.
 
-A package beside `rushlight`, because pytest imports it whenever it starts, and would import all of that.
+Beside `rushlight` and not in it: pytest imports this at every start, and would import all of that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Let the suite's assertions say what they compared."""
     import pytest
 

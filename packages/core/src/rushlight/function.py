@@ -757,6 +757,8 @@ def alike(op: str, input: Tensor, target: Tensor) -> None:
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
     alike("mse_loss", input, target)
+    if reduction == "mean" and input.dtype in dtypes.FLOATING and input.numel():
+        return ops.mse(input, target)  # type: ignore[no-any-return]
     return reduce("mse_loss", square(input - target), reduction)
 
 

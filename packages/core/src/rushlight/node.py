@@ -22,10 +22,9 @@ class Node:
     op: the operation, or any other `Differentiable`.
     edges: for each input the node that made it, None where no gradient is asked.
     shape, dtype: of the result; a cotangent that reaches this node is brought to them.
-    inputs, used: the inputs that rules read (None for others), and their data when they were used.
     params: the operation's parameters, in order.
-    result: the result's data, set only if a rule reads it.
-    residuals: what the forward pass kept for the backward pass, set only if the operation states any.
+    saved: what the rules read: the inputs (None for those that are not read), their data when they were
+        used, the result's data, the residuals of the forward pass, and the specs of the inputs.
     """
 
     # No __init__: an operation sets the slots itself, which costs a third of a call.
@@ -33,25 +32,17 @@ class Node:
         "__weakref__",
         "dtype",
         "edges",
-        "inputs",
         "op",
         "params",
-        "residuals",
-        "result",
+        "saved",
         "shape",
-        "specs",
-        "used",
     )
     op: Any
     edges: tuple[Node | None, ...]
     shape: tuple[int, ...]
     dtype: Any
-    inputs: tuple[Any, ...]
-    used: tuple[Any, ...]
     params: tuple[Any, ...]
-    result: Any
-    residuals: tuple[Any, ...]
-    specs: tuple[Any, ...]
+    saved: tuple[Any, ...]
 
     @property
     def name(self) -> str:
@@ -63,15 +54,18 @@ class Node:
 
     def spend(self) -> None:
         """Forget everything: its backward pass was taken."""
-        self.op, self.edges, self.inputs, self.used = SPENT, (), (), ()
-        self.result, self.residuals = None, ()
+        self.op, self.edges, self.saved = SPENT, (), NOTHING
+
+
+NOTHING: tuple[Any, ...] = ((), (), None, (), ())  # what a node saves whose rules read nothing
 
 
 class Leaf(Node):
-    """Where a tape ends: a tensor whose gradient is asked for itself, held weakly."""
+    """Where a tape ends: a tensor whose gradient is asked for itself, held weakly, and its hooks."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("hooks", "tensor")
     tensor: ref[Any]
+    hooks: dict[int, Any] | None
 
 
 class End:

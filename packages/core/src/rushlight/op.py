@@ -231,29 +231,23 @@ class Operation:
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
         """One cotangent per edge of the node, by the stated rules."""
-        inputs = node.inputs
-        for i, used in enumerate(node.used):
-            x = inputs[i]
-            # the first two comparisons settle nearly every case without asking the interpreter
-            if x is not used and x._data is not used and straight.current().read(x) is not used:
-                raise StaleValue(
-                    f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
-                    f"call backward() first, or use the tensor's clone()"
-                )
-        z = None
+        inputs, used, result, residuals, specs = node.saved
+        if inputs:
+            self.refuse_stale(inputs, used)
         if self.keeps_result:
             z = straight.Tensor()
-            z._data, z.device = node.result, g.device
+            z._data, z.device = result, g.device
             z._node = node if straight.current().recording else None
+            result = z
         if self.backward is not None:
-            return self.jointly(node, g, z)
+            return self.jointly(node, g, result, inputs, residuals, specs)
         if not self.has_rule:
             raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
-        environment = [g, None, z, *node.params, *inputs]
+        environment = [g, None, result, *node.params, *inputs]
         out: list[Any] = []
         i = 0
-        for rule, pick in self.pulls:
-            edge = node.edges[i]
+        for edge in node.edges:
+            rule, pick = self.pulls[i]
             i += 1
             if edge is None or rule is None:
                 out.append(None)
@@ -264,18 +258,24 @@ class Operation:
                 out.append(rule(*pick(environment)))
         return out
 
-    def jointly(self, node: Node, g: Any, z: Any) -> Any:
+    def refuse_stale(self, inputs: tuple[Any, ...], used: tuple[Any, ...]) -> None:
+        """Raises: StaleValue if an input that a rule reads was assigned since."""
+        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+            # the first two comparisons settle nearly every case without asking the interpreter
+            if x is not data and x._data is not data and straight.current().read(x) is not data:
+                raise StaleValue(
+                    f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
+                    f"call backward() first, or use the tensor's clone()"
+                )
+
+    def jointly(self, node: Node, g: Any, z: Any, inputs: Any, residuals: Any, specs: Any) -> Any:
         """The cotangents by the joint rule, which is itself called as an operation."""
         assert self.backward is not None
-        mode, inputs = straight.current(), node.inputs
-        residuals: tuple[Any, ...] = ()
-        if self.forward is not None:
-            residuals = node.residuals
-            if mode.recording and any(r.is_floating_point() for r in residuals):
-                # they depend on the inputs, and so must their derivative
-                residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
+        if straight.current().recording and any(r.is_floating_point() for r in residuals):
+            # they depend on the inputs, and so must their derivative
+            assert self.forward is not None
+            residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
         asked = tuple([edge is not None for edge in node.edges])
-        specs = node.specs if self.keeps_specs else ()
         if self.variadic:
             fixed = len(self.inputs)
             inputs = (*inputs[:fixed], inputs[fixed:])

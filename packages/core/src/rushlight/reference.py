@@ -455,6 +455,19 @@ def cross_entropy_vjp(
     return gx.astype(x.dtype, copy=False), None
 
 
+def mse(x: Array, y: Array) -> Any:
+    away = widened(x) - widened(y)
+    np.multiply(away, away, away)
+    return (np.add.reduce(away, None) / away.dtype.type(away.size)).astype(x.dtype)
+
+
+def mse_vjp(g: Array, x: Array, y: Array, asked: tuple[bool, ...]) -> tuple[Any, Any]:
+    gx = widened(x) - widened(y)
+    gx *= g * (2.0 / x.size)
+    gx = gx.astype(x.dtype, copy=False)
+    return gx if asked[0] else None, -gx if asked[1] else None
+
+
 def adam(
     step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, m: Array, v: Array,
     *group: Array, decoupled: bool, maximize: bool,
@@ -563,6 +576,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "cross_entropy.fwd": cross_entropy_fwd,
     "cross_entropy.vjp": cross_entropy_vjp,
+    "mse": mse,
+    "mse.vjp": mse_vjp,
     "adam": adam,
 }
 # These raise by themselves on all that their contract forbids; the others numpy reads more laxly.

@@ -98,7 +98,7 @@ class Scalar:
         self._node = None
         if requires_grad:
             self._node = leaf = Leaf()
-            leaf.op, leaf.edges, leaf.inputs, leaf.tensor = END, (), (), ref(self)
+            leaf.op, leaf.edges, leaf.saved, leaf.tensor = END, (), ((),), ref(self)
         return self
 
     # -- the graph
@@ -114,7 +114,7 @@ class Scalar:
     @property
     def parents(self) -> tuple[Scalar, ...]:
         """The numbers it was made of; none for variables and constants."""
-        return self._node.inputs if self._node is not None else ()
+        return self._node.saved[0] if self._node is not None else ()
 
     @property
     def unique_id(self) -> int:
@@ -281,7 +281,7 @@ class ScalarFunction:
         edges = tuple([x._node for x in parents])
         if any(edges):
             z._node = node = Node()
-            node.op, node.edges, node.inputs = Application(cls, ctx), edges, parents
+            node.op, node.edges, node.saved = Application(cls, ctx), edges, (parents,)
         return z
 
 

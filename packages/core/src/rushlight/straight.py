@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .dtypes import ABSORBS, FLOATING
-from .node import Node
+from .node import NOTHING, Node
 from .spec import Spec
 
 if TYPE_CHECKING:
@@ -73,9 +73,11 @@ def one(op: Operation) -> Call:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), ()
             node.shape, node.dtype = data.shape, data.dtype
-            node.inputs, node.used = ((x,), (x_,)) if keeps else ((), ())
-            if keeps_result:
-                node.result = z._data
+            if keeps or keeps_result:
+                inputs, used = ((x,), (x_,)) if keeps else ((), ())
+                node.saved = (inputs, used, z._data if keeps_result else None, (), ())
+            else:
+                node.saved = NOTHING
         else:
             z._node = None
         return z
@@ -123,13 +125,12 @@ def two(op: Operation) -> Call:
             node.op, node.edges, node.params = op, (x_node, y_node), ()
             node.shape, node.dtype = data.shape, data.dtype
             keep_x, keep_y = keeps[(x_node is not None) + 2 * (y_node is not None)]
-            if keep_x or keep_y:
-                node.inputs = (x if keep_x else None, y if keep_y else None)
-                node.used = (x_ if keep_x else None, y_ if keep_y else None)
+            if keep_x or keep_y or keeps_result:
+                inputs = (x if keep_x else None, y if keep_y else None)
+                used = (x_ if keep_x else None, y_ if keep_y else None)
+                node.saved = (inputs, used, z._data if keeps_result else None, (), ())
             else:
-                node.inputs = node.used = ()
-            if keeps_result:
-                node.result = z._data
+                node.saved = NOTHING
         else:
             z._node = None
         return z
@@ -161,9 +162,11 @@ def one_with_one(op: Operation) -> Call:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p,)
             node.shape, node.dtype = data.shape, data.dtype
-            node.inputs, node.used = ((x,), (x_,)) if keeps else ((), ())
-            if keeps_result:
-                node.result = z._data
+            if keeps or keeps_result:
+                inputs, used = ((x,), (x_,)) if keeps else ((), ())
+                node.saved = (inputs, used, z._data if keeps_result else None, (), ())
+            else:
+                node.saved = NOTHING
         else:
             z._node = None
         return z
@@ -195,9 +198,11 @@ def one_with_two(op: Operation) -> Call:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p, q)
             node.shape, node.dtype = data.shape, data.dtype
-            node.inputs, node.used = ((x,), (x_,)) if keeps else ((), ())
-            if keeps_result:
-                node.result = z._data
+            if keeps or keeps_result:
+                inputs, used = ((x,), (x_,)) if keeps else ((), ())
+                node.saved = (inputs, used, z._data if keeps_result else None, (), ())
+            else:
+                node.saved = NOTHING
         else:
             z._node = None
         return z
@@ -297,14 +302,13 @@ def record(
     kept = op.kept_jointly
     if kept is None:
         kept = op.kept_by([edge is not None for edge in edges])
-    node.inputs = tuple([x if keep else None for x, keep in zip(inputs, kept)])  # noqa: B905
-    node.used = tuple([x if keep else None for x, keep in zip(data, kept)])  # noqa: B905
-    if op.keeps_specs:
-        node.specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
-    if op.keeps_result:
-        node.result = result
-    if op.forward is not None:
-        node.residuals = tuple(residuals)
+    node.saved = (
+        tuple([x if keep else None for x, keep in zip(inputs, kept)]),  # noqa: B905
+        tuple([x if keep else None for x, keep in zip(data, kept)]),  # noqa: B905
+        result if op.keeps_result else None,
+        tuple(residuals),
+        tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs]) if op.keeps_specs else (),
+    )
     return node
 
 

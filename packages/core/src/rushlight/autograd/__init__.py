@@ -81,21 +81,30 @@ def backward(
     try:
         roots = rooted("backward", outputs, given)
         for node, g in walk(roots, mend, keep=keep).items():
-            leaf = node.tensor()  # type: ignore[attr-defined]  # without targets a walk ends at leaves
-            if leaf is not None:
-                accumulate(leaf, g)
+            accumulate(node, g)
     finally:
         interpreter.reset(token)
 
 
-def accumulate(leaf: Tensor, g: Tensor) -> None:
-    """Add g to the leaf's .grad, after its hooks."""
-    if hasattr(leaf, "_hooks"):
-        for hook in tuple(leaf._hooks.values()):
+def accumulate(node: Any, g: Tensor) -> None:
+    """Add g to the .grad of a leaf that is still there, after its hooks."""
+    leaf = node.tensor()
+    if leaf is None:
+        return
+    if node.hooks:
+        for hook in tuple(node.hooks.values()):
             shown = hook(g)
             g = g if shown is None else shown
-    before = leaf.grad
-    leaf.grad = g if before is None else before + g
+        leaf.grad = g if leaf.grad is None else leaf.grad + g  # what a hook returned is looked at
+        return
+    mode: Any = straight.current()
+    before = getattr(leaf, "_grad", None) if mode.eager else leaf.grad
+    if before is not None:
+        g = before + g
+    if mode.eager:
+        leaf._grad = g
+    else:
+        leaf.grad = g
 
 
 def grad(

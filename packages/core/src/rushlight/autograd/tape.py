@@ -6,6 +6,7 @@ It is the same for tensors and for scalars: what differs is how a cotangent is m
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import repeat
 from typing import Any
 
 from ..errors import NoGradient
@@ -29,55 +30,60 @@ def walk(
     No recursion, so the length of a chain is bounded by memory only.  Each node is visited once, when all
     that it feeds has been; with keep=False it is emptied there, so memory falls as the walk goes on.
     """
-    states = count_uses([root for root, _ in roots])
+    states, leaves = count_uses([root for root, _ in roots])
     wanted = leading_to(states, targets) if prune else ()
     ends: dict[Node, Any] = {}
     for root, g in roots:
         state = states[root]
         state[1] = g if state[1] is None else state[1] + g
-    ready = [root for root in dict(roots) if not states[root][0]]
+    ready = [root for root in dict(roots) if not states[root][0] and root.edges]
     while ready:
         node = ready.pop()
         state = states[node]
         g, state[1] = state[1], None
         edges = node.edges
-        if g is not None:
-            if not edges or node in targets:
-                ends[node] = g
-            if edges and (not prune or node in wanted):
-                i = 0
-                for gx in node.op.cotangents(node, g):
-                    edge = edges[i]
-                    i += 1
-                    if gx is not None and edge is not None:
-                        gx = mend(gx, edge)
-                        state = states[edge]
-                        state[1] = gx if state[1] is None else state[1] + gx
-        for edge in edges:
+        if targets and g is not None and node in targets:
+            ends[node] = g
+        if g is None or (prune and node not in wanted):
+            given: Any = repeat(None)
+        else:
+            given = node.op.cotangents(node, g)
+        for edge, gx in zip(edges, given):  # noqa: B905  strict costs a tenth
             if edge is not None:
                 state = states[edge]
+                if gx is not None:
+                    gx = mend(gx, edge)
+                    state[1] = gx if state[1] is None else state[1] + gx
                 state[0] -= 1
-                if not state[0]:
+                if not state[0] and edge.edges:
                     ready.append(edge)
-        if edges and not keep:
+        if not keep:
             node.spend()
-        g = gx = state = None  # nothing here holds a cotangent longer than the walk needs it
+        g = gx = given = None  # nothing here holds a cotangent longer than the walk needs it
+    for leaf in leaves:
+        g = states[leaf][1]
+        if g is not None:
+            ends[leaf] = g
     return ends
 
 
-def count_uses(roots: list[Node]) -> dict[Node, list[Any]]:
-    """For each node that can be reached, how many edges lead to it, and room for its cotangent.
+def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
+    """For each node that can be reached, how many edges lead to it, and room for its cotangent; and the leaves.
 
     Raises: NoGradient where the tape was used up.
     """
     states: dict[Node, list[Any]] = {root: [0, None] for root in roots}
+    leaves = []
     found = list(states)
     for node in found:  # grows as it goes
-        if node.op is SPENT:
-            raise NoGradient(
-                "backward: the tape was used up by an earlier backward pass; pass retain_graph=True there"
-            )
-        for edge in node.edges:
+        edges = node.edges
+        if not edges:
+            if node.op is SPENT:
+                raise NoGradient(
+                    "backward: the tape was used up by an earlier backward pass; pass retain_graph=True there"
+                )
+            leaves.append(node)
+        for edge in edges:
             if edge is not None:
                 state = states.get(edge)
                 if state is None:
@@ -85,7 +91,7 @@ def count_uses(roots: list[Node]) -> dict[Node, list[Any]]:
                     found.append(edge)
                 else:
                     state[0] += 1
-    return states
+    return states, leaves
 
 
 def leading_to(nodes: Collection[Node], targets: Collection[Node]) -> set[Node]:

@@ -45,7 +45,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .fused import batch_norm, binary_cross_entropy, cross_entropy, layer_norm, log_softmax, softmax
+from .fused import batch_norm, binary_cross_entropy, cross_entropy, layer_norm, log_softmax, mse, softmax
 from .indexing import gather, scatter_add, take, ungather, untake
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain

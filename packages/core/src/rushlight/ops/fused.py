@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from ..errors import ContractError
 from ..op import composite
-from ..spec import Shape, Spec
+from ..spec import EVERY, Shape, Spec
 from .creation import iota
 from .elementwise import cast, equal, exp, floated, log, maximum, not_equal, rsqrt, where
 from .indexing import gather
@@ -197,3 +197,17 @@ def cross_entropy_vjp(
     classes = iota(length=c, dtype=target.dtype, device=target.device)
     away = exp(x - top - rest) - cast(equal(column, classes), dtype=x.dtype)
     return where(not_equal(column, ignore), away * (g / rows), 0.0), None
+
+
+@composite
+def mse(x: Any, y: Any) -> Any:
+    """The mean of (x - y)^2.  [*s], [*s] -> []."""
+    away = x - y
+    return mean(away * away, axes=EVERY[len(x.shape)], keepdim=False)
+
+
+@mse.vjp
+def mse_vjp(g: Any, x: Any, y: Any, *, asked: tuple[bool, ...]) -> tuple[Any, Any]:
+    """2 g (x - y) / n, and its opposite."""
+    gx = (x - y) * (g * (2.0 / count(tuple(x.shape), EVERY[len(x.shape)])))
+    return gx if asked[0] else None, -gx if asked[1] else None

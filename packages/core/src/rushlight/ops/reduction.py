@@ -7,7 +7,7 @@ from typing import Any
 from .. import dtypes
 from ..errors import ContractError
 from ..op import composite, primitive
-from ..spec import Shape, Spec, reduced
+from ..spec import EVERY, Shape, Spec, reduced
 from .elementwise import bitwise_not, cast, equal
 from .movement import expand, reshape
 
@@ -26,8 +26,9 @@ def nonempty(op: str, x: Spec, axes: Shape) -> None:
 
 
 def unreduced(g: Any, shape: Shape, axes: Shape, keepdim: bool) -> Any:
-    """g, of the shape of a reduction, with its lost axes back as length one."""
-    return g if keepdim else reshape(g, shape=reduced(shape, axes, keepdim=True))
+    """g, of the shape of a reduction, with its lost axes back as length one, where broadcasting needs them."""
+    leading = axes == EVERY[len(axes)]
+    return g if keepdim or leading else reshape(g, shape=reduced(shape, axes, keepdim=True))
 
 
 @primitive

@@ -1,1 +1,1 @@
-"""Tests that a package's author runs against a device: shipped, never imported by rushlight itself."""
+"""For the authors of backends: what their devices must do, as tests.  Rushlight never imports it."""

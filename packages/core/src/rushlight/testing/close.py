@@ -1,4 +1,4 @@
-"""How far a computed result may lie from the exact one: what the element type and the length of its sums allow.
+"""How far a result may lie from the exact one: by its element type and the length of its sums.
 
 Knows numpy's arrays only.
 """
@@ -14,7 +14,7 @@ from ..dtypes import FLOATING, DType, finfo
 
 HostArray = np.ndarray[Any, Any]
 
-# Roundings between input and result, each allowed two units in the last place (a fast exp has that many).
+# Roundings between input and result, each of two units in the last place, as a fast exp has.
 STEPS = 4
 
 
@@ -42,12 +42,12 @@ def assert_close(
     wider: float = 1.0,
     elementwise: bool = False,
 ) -> None:
-    """actual equals exact: to the bit where integers are compared, else within the tolerance of its type.
+    """Whole numbers are equal, others within the tolerance of their type; nan equals nan.
 
-    exact: computed in a wider type.  terms: summed for one element.  wider: a factor, for which its user
-    gives a reason.  elementwise: the error is relative to each element, not to the largest of them, which
-    is what terms of a sum that cancel each other can be off by.
-    nan equals nan, inf equals inf.
+    exact: computed in a wider type.  terms: summed for one element.
+    wider: a factor, for which its user gives a reason; 0 asks for equality.
+    elementwise: the error is relative to each element; else to the largest, since terms of a sum
+    that cancel leave an error of their own size.
     Raises: AssertionError naming what was compared, the worst element and how far it is off.
     """
     assert actual.shape == exact.shape, f"{what}: shape {actual.shape} instead of {exact.shape}"

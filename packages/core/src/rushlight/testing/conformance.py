@@ -2,14 +2,14 @@
 
     from rushlight.testing.conformance import *
 
-and `pytest --device NAME` runs it.  Knows no backend but the reference, whose primitives in float64 are the truth.
-A case needs a type that the device does not have: it is skipped, and listed at the end of the run.
+and `pytest --device NAME` runs it.  Knows no backend but the reference, whose primitives in float64
+are the truth.  A case that needs a type which the device lacks is skipped, and told at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,9 +30,11 @@ from ..op import Operation, operations
 from ..plugins import required_kernels
 from ..spec import Spec
 from ..tensor import Tensor
-from .cases import CASES, FLOATS, REFUSALS, Case, Refusal, Values
+from .case import FLOATS, Case, Refusal, Values
+from .cases import CASES
 from .close import assert_close, assert_same_bits
 from .gradients import assert_gradients, gradients, projected, results_of, slope
+from .refusals import REFUSALS
 
 __all__ = [
     "device",
@@ -56,7 +58,7 @@ Row = tuple[tuple[Any, ...], str]  # the values of a test's arguments, and their
 
 
 class Definition(Backend):
-    """The reference's required primitives and nothing else: every composite is computed by its body."""
+    """The reference's required primitives alone: every composite is computed by its body."""
 
     name = "definition"
     protocol = (1, 0)
@@ -337,13 +339,13 @@ def test_gradients(case: Case, dtype: str, device: Device) -> None:
         )
         for i, g in found.items():
             what = f"{case.label}: derivative {n} by floating input {i}"
-            # Each derivative adds a step for each factor of the product rule, and may sum what was stretched.
+            # Each order takes the steps of the one before once more, and sums what was stretched.
             terms = max(case.terms, *(prod(x.shape) for x in exact.values()), 1)
             assert_close(what, g, exact[i], terms=terms, wider=case.wider * 2 * n)
 
 
 def derivatives(run: Run, order: int) -> dict[int, HostArray]:
-    """The gradient by each floating input, of a projection of the results differentiated order - 1 times."""
+    """The gradients of a projection of the results that was differentiated order - 1 times."""
     function, xs = run.differentiable()
     value = projected(function, 0)
     for n in range(1, order):
@@ -361,18 +363,19 @@ def test_gradients_by_differences(case: Case, device: Device) -> None:
 
 @over("case, dtype", first_type)
 def test_views(case: Case, dtype: str, device: Device) -> None:
-    """Inputs that lie backwards, with gaps, transposed or stretched in memory give what packed ones give."""
+    """Inputs that lie backwards, apart, transposed or stretched give what packed ones give."""
     skip_outside(device, case.needs(dtype))
     run = on(device, case, dtype)
-    for how, lay in (("backward", backward), ("transposed", transposed), ("stretched", stretched)):
-        tensors = [lay(x, device, case) for x in run.arrays.values()]
+    layouts = {"backward": backward, "transposed": transposed}
+    for how, lay in (layouts | {"stretched": partial(stretched, case.free_axis)}).items():
+        tensors = [lay(x, device) for x in run.arrays.values()]
         arrays = {i: x.numpy() for i, x in zip(run.arrays, tensors, strict=True)}
         assert_true(
             case, f"{case.label}, inputs {how}", values(run(*tensors)), truth(case, dtype, arrays)
         )
 
 
-def backward(x: HostArray, device: Device, case: Case) -> Tensor:
+def backward(x: HostArray, device: Device) -> Tensor:
     """x as every second element, in reverse, of what else holds nan or the lowest value."""
     around = np.full([2 * n for n in x.shape], worst(x.dtype), x.dtype)
     around[(np.s_[::-2],) * x.ndim] = x
@@ -380,15 +383,15 @@ def backward(x: HostArray, device: Device, case: Case) -> Tensor:
     return operations["slice"].call(held(around, device), bounds)  # type: ignore[no-any-return]
 
 
-def transposed(x: HostArray, device: Device, case: Case) -> Tensor:
+def transposed(x: HostArray, device: Device) -> Tensor:
     """x with its last axis first in memory."""
     order = tuple(range(x.ndim))[::-1]
     return operations["permute"].call(held(x.transpose(order).copy(), device), order)  # type: ignore[no-any-return]
 
 
-def stretched(x: HostArray, device: Device, case: Case) -> Tensor:
+def stretched(axis: int, x: HostArray, device: Device) -> Tensor:
     """The first of x along an axis in place of all others, in the memory of one."""
-    axis = min(case.free_axis, max(x.ndim - 1, 0))
+    axis = min(axis, max(x.ndim - 1, 0))
     first = x[(np.s_[:],) * axis + (np.s_[:1],)] if x.ndim else x
     return operations["expand"].call(held(first.copy(), device), x.shape)  # type: ignore[no-any-return]
 
@@ -459,7 +462,7 @@ def compare(case: Case, function: Callable[..., Any], xs: list[Tensor]) -> None:
 
 @over("refusal", lambda: (((refusal,), refusal.as_case().label) for refusal in REFUSALS))
 def test_refusal(refusal: Refusal, device: Device) -> None:
-    """What the contract forbids raises the error that it says, not a wrong result or an obscure failure."""
+    """What the contract forbids raises what it says: no wrong result, no obscure failure."""
     case = refusal.as_case()
     skip_outside(device, case.needs("float32"))
     run = on(device, case, "float32")
@@ -469,7 +472,7 @@ def test_refusal(refusal: Refusal, device: Device) -> None:
 
 @over("dtype", lambda: (((dtype,), dtype) for dtype in sorted(EVERY_DTYPE)))
 def test_put_and_get(dtype: str, device: Device) -> None:
-    """get(put(a)) has the bits of a, on every device of the backend; what is put may be any view."""
+    """get(put(a)) has the bits of a, on every device of the backend, for any view a."""
     skip_outside(device, [dtype])
     kind = as_dtype(dtype)
     odd = np.array([float("nan"), -0.0, 0.0, 1.0, 2.0, float("inf")])

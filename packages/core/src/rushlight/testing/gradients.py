@@ -1,7 +1,7 @@
 """Gradients against finite differences, along random directions, as often as one differentiates.
 
-One direction at a time costs two evaluations however many elements there are, and a wrong gradient is
-orthogonal to the random direction that would show it with probability zero.
+One direction costs two evaluations, however many elements there are; that it is orthogonal to what a
+wrong gradient is wrong by has probability zero.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..tensor import Tensor
 
 Function = Callable[..., Any]
 
-# For a step h, central differences are off by h^2 / 6 of the third derivative and by eps / h of the value;
-# h = eps^(1/3) makes both about eps^(2/3) = 4e-11.
+# With a step h, central differences are off by h^2 / 6 of the third derivative, and by eps / h of the
+# value; h = eps^(1/3) makes both about eps^(2/3) = 4e-11.
 STEP = 6e-6
 # Third derivatives of the cases are at most some thousand times their values.
 ALLOWED = 2e-7
@@ -32,7 +32,7 @@ def results_of(made: Any) -> list[Tensor]:
 
 
 def direction(x: Tensor, seed: int, i: int) -> Tensor:
-    """Random odd eighths from -15/8 to 15/8, which every floating type holds, like x.  [*s] -> [*s]."""
+    """Random odd eighths up to 15/8, which every floating type holds, like x.  [*s] -> [*s]."""
     drawn = np.random.default_rng((seed, i)).integers(-8, 8, x.shape)
     return held(np.asarray((2 * drawn + 1) / 8).astype(x.dtype), x.device)
 
@@ -50,15 +50,13 @@ def projected(function: Function, seed: int) -> Function:
 
     def value(*xs: Tensor) -> Any:
         results = enumerate(results_of(function(*xs)))
-        return inner(
-            {i: z for i, z in results if isinstance(z, Tensor) and z.dtype in FLOATING}, seed
-        )
+        return inner({i: z for i, z in results if z.dtype in FLOATING}, seed)
 
     return value
 
 
 def slope(function: Function, seed: int) -> Function:
-    """xs -> the derivative by backward, along a random direction, of a function to one number.  -> []."""
+    """xs -> the derivative of function, of one number, along a random direction.  -> []."""
 
     def value(*xs: Tensor) -> Any:
         with enable_grad():
@@ -70,7 +68,7 @@ def slope(function: Function, seed: int) -> Function:
 def gradients(
     function: Function, xs: Sequence[Tensor], *, create_graph: bool = False
 ) -> dict[int, Tensor]:
-    """d function / d x by backward, for the inputs that it depends on; function has one number as its result."""
+    """d function / d x by backward, for each x on which function, of one number, depends."""
     leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in xs]
     z = function(*leaves)
     if not isinstance(z, Tensor) or not z.requires_grad:
