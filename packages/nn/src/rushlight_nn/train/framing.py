@@ -21,6 +21,8 @@ COMMON = 0.9  # of the images must agree before something counts as their framin
 SPREAD = 0.1  # of the side: places and extents that vary by more are the images' own
 ASPECT = 1.5  # a picture less distorted than this, and framed alike, is taken as it is
 PLAIN = 0.15  # of the contrast: ground is what differs less from the border
+VISIBLE, FAINT = 0.999, 1 / 64  # a picture is not plain if a thousandth of it stands out so far
+LOOKED_AT = 2000  # images at most; more would say the same
 WORKING_SIDE = 256  # pixels; larger pictures are reduced first, which also averages specks away
 
 
@@ -29,33 +31,37 @@ class Framing:
     """What the training images have in common.
 
     ground: the grey value, 0 or 1, behind every subject; None if they have no plain ground.
+    strength: how far the subject's strongest pixel is from the ground; None if that varies.
     extent: the longer side of the subject as a fraction of the image's; None if it varies.
     centre: where its mass lies, as fractions of height and width.
     """
 
-    ground: int | None
-    extent: float | None
-    centre: tuple[float, float]
+    ground: int | None = None
+    strength: float | None = None
+    extent: float | None = None
+    centre: tuple[float, float] = (0.5, 0.5)
 
     @classmethod
     def measure(cls, images: Stack) -> Framing:
         """The framing of training images.  [n, h, w], 0..1."""
-        free = cls(None, None, (0.5, 0.5))
+        images = images[:: -(-len(images) // LOOKED_AT)]
         grounds = np.median(border(images), axis=1)
         ground = int(np.median(grounds) > 0.5)
         if np.mean(np.abs(grounds - ground) < PLAIN) < COMMON:
-            return free
+            return cls()
         inks = np.abs(images - ground)
         kept = inks[inks.max((1, 2)) > PLAIN]
         if not len(kept):
-            return free
+            return cls()
+        strengths = kept.max((1, 2))
+        strength = None if strengths.std() > SPREAD else float(np.median(strengths))
         found = [placement(ink) for ink in kept]
         extents = np.array([extent for extent, _ in found])
         centres = np.array([centre for _, centre in found])
         if extents.std() > SPREAD or centres.std(axis=0).max() > SPREAD:
-            return cls(ground, None, (0.5, 0.5))
+            return cls(ground, strength)
         y, x = centres.mean(axis=0).tolist()
-        return cls(ground, float(np.median(extents)), (y, x))
+        return cls(ground, strength, float(np.median(extents)), (y, x))
 
     def apply(self, colour: Floats, size: tuple[int, int]) -> Floats:
         """A picture of any size as the training images are.  [h, w, 3] -> size, 0..1.
@@ -69,7 +75,8 @@ class Framing:
         if ink is None:
             return np.full(size, self.ground, np.float32)
         framed = resized(ink, size) if self.holds(ink, size) else self.placed(ink, size)
-        framed = framed / framed.max()
+        if self.strength is not None:
+            framed = framed * np.float32(self.strength / framed.max())
         result: Floats = np.abs(np.float32(self.ground) - framed)
         return result
 
@@ -127,20 +134,16 @@ def reduced(colour: Floats) -> Floats:
 
 
 def contrast(colour: Floats) -> Floats | None:
-    """How far each pixel is from the colour of the border, 0..1.  [h, w, 3] -> [h, w].
+    """How far each pixel is from the colour of the border.  [h, w, 3] -> [h, w], 0..1.
 
-    None if nothing stands out of the border's own noise.
+    1 is from black to white.  None if nothing stands out of the border's own noise.
     """
     edges = border(colour.transpose(2, 0, 1))  # [3, 2h + 2w]
     ground = np.median(edges, axis=1)
-    distance = np.linalg.norm(colour - ground, axis=2).astype(np.float32)
-    noise = float(np.median(np.linalg.norm(edges.T - ground, axis=1)))
-    top = float(np.quantile(distance, 0.999))
-    floor = 3 * noise
-    if top - floor < 1 / 32:
-        return None
-    ink: Floats = np.clip((distance - floor) / (top - floor), 0, 1)
-    return ink
+    distance = np.linalg.norm(colour - ground, axis=2) / np.sqrt(3)
+    noise = float(np.median(np.linalg.norm(edges.T - ground, axis=1))) / np.sqrt(3)
+    ink: Floats = np.maximum(distance - 3 * noise, 0).astype(np.float32)
+    return ink if np.quantile(ink, VISIBLE) > FAINT else None
 
 
 def box(ink: Floats) -> tuple[int, int, int, int]:

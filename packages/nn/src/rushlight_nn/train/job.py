@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -50,6 +50,19 @@ class Options:
     compile: bool
     augment: bool
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Options:
+        """Those of a run.  Raises: KeyError, TypeError or ValueError if config.json was changed."""
+        return cls(
+            epochs=int(config["epochs"]),
+            batch_size=int(config["batch_size"]),
+            lr=float(config["lr"]),
+            seed=int(config["seed"]),
+            device=str(config["device"]),
+            compile=bool(config["compile"]),
+            augment=bool(config["augment"]),
+        )
+
 
 def read_source(name: str, options: Mapping[str, Any]) -> Source:
     """The samples of a source, by its name in config.json.
@@ -70,10 +83,7 @@ def read_source(name: str, options: Mapping[str, Any]) -> Source:
 
 
 class Job(Callback):
-    """One run.
-
-    summary: of the last epoch, for people and machines.
-    """
+    """One run: its trainer, and the folder in which every epoch is saved."""
 
     def __init__(
         self,
@@ -127,8 +137,7 @@ class Job(Callback):
         """
         config = folder.config()
         with folder.fitting(CONFIG):
-            given = {name: config[name] for name in Options.__dataclass_fields__}
-            options = Options(**{**given, "device": device.name})
+            options = replace(Options.of(config), device=device.name)
             stated = config["source"]
             source = read_source(stated["name"], stated["options"])
             if source.fingerprint() != stated["fingerprint"]:

@@ -29,8 +29,7 @@ class Predictor:
             self.classes = tuple(map(str, config["classes"]))
             height, width = config["size"]
             self.size = int(height), int(width)
-            framing = config["framing"]
-            self.framing = Framing(framing["ground"], framing["extent"], tuple(framing["centre"]))
+            self.framing = Framing(**config["framing"])
             with device:
                 self.model = ConvNet(len(self.classes), self.size).eval()
         weights = folder.weights(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,8 @@ from tqdm import tqdm
 from .loop import Callback, Trainer
 from .record import Record
 
-FORMAT = "{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}"
+FORMAT = "{desc} |{bar}| {rate_fmt}, {remaining}{postfix}"  # fits 80 columns
+COLUMNS, ROWS = 80, 24
 
 
 class Progress(Callback):
@@ -24,14 +26,20 @@ class Progress(Callback):
         """samples: in an epoch."""
         done = len(trainer.records) * samples + trainer.tally.seen
         self.tested = ""
+        shown = sys.stderr.isatty()
+        # Terminals without a window, as of a container, say that they have no columns.
+        sized = shown and os.get_terminal_size(sys.stderr.fileno()).columns > 0
         self.bar = tqdm(
             desc=self.title(trainer),
             total=trainer.epochs * samples,
             initial=done,
             unit=" samples",
+            unit_scale=True,
             bar_format=FORMAT,
-            disable=not sys.stderr.isatty(),
-            dynamic_ncols=True,
+            disable=not shown,
+            dynamic_ncols=sized,
+            ncols=None if sized else COLUMNS,
+            nrows=None if sized else ROWS,
         )
 
     @staticmethod
@@ -42,12 +50,12 @@ class Progress(Callback):
     def batch_end(self, trainer: Trainer, samples: int) -> None:
         tally = trainer.tally
         self.bar.set_postfix_str(
-            f"loss {tally.mean_loss:.4f}, accuracy {tally.accuracy:.1%}{self.tested}", refresh=False
+            f"loss {tally.mean_loss:.3f}, accuracy {tally.accuracy:.1%}{self.tested}", refresh=False
         )
         self.bar.update(samples)
 
     def epoch_end(self, trainer: Trainer, record: Record) -> None:
-        self.tested = f", held out {record.test_accuracy:.1%}"
+        self.tested = f", test {record.test_accuracy:.1%}"
         self.bar.set_description_str(self.title(trainer), refresh=False)
 
     def __enter__(self) -> Self:
