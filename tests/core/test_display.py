@@ -165,6 +165,13 @@ def test_a_step_of_ones_own():
     assert repr(z) == "tensor([2.], grad_fn=<TwiceBackward>)"
 
 
+def test_a_step_keeps_its_name_after_backward():
+    z = (rl.tensor([1.0], requires_grad=True) * 2).sum()
+    z.backward()
+    assert repr(z) == "tensor(2., grad_fn=<SumBackward0>)"
+    assert z.grad_fn.name == "sum"
+
+
 def test_detached_and_computed_without_a_tape():
     x = rl.tensor([1.0], requires_grad=True)
     assert repr(x.detach()) == "tensor([1.])"

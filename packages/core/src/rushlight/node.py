@@ -22,7 +22,7 @@ class Node:
     op: the operation, or any other `Differentiable`.
     edges: for each input the node that made it, None where no gradient is asked.
     shape, dtype: of the result; a cotangent that reaches this node is brought to them.
-    params: the operation's parameters, in order.
+    params: the operation's parameters, in order; once spent, its name.
     saved: what the rules read: the inputs (None for those that are not read), their data when they were
         used, the result's data, the residuals of the forward pass, and the specs of the inputs.
     """
@@ -47,13 +47,14 @@ class Node:
     @property
     def name(self) -> str:
         """The operation's name, as PyTorch's grad_fn.name()."""
-        return str(self.op.name)
+        return str(self.params[0] if self.op is SPENT else self.op.name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
     def spend(self) -> None:
         """Forget everything: its backward pass was taken."""
+        self.params = (self.op.name,)
         self.op, self.edges, self.saved = SPENT, (), NOTHING
 
 
