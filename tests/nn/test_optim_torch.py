@@ -552,6 +552,19 @@ class TestMistakes:
             for name, value in held.items():
                 assert after["state"][number][name].tolist() == value.tolist()
 
+    def test_what_is_no_state_dict(self):
+        optimizer = optim.SGD([nn.Parameter(rl.ones(1))])
+        with pytest.raises(rl.ContractError, match="no 'param_groups' in the state; give what"):
+            optimizer.load_state_dict({"state": {}})
+
+    def test_a_group_without_parameters(self):
+        optimizer = optim.SGD([nn.Parameter(rl.ones(1))])
+        with pytest.raises(rl.ContractError) as caught:
+            optimizer.add_param_group({"lr": 0.1})
+        assert str(caught.value) == (
+            'SGD: a group with lr alone; give its parameters under "params"'
+        )
+
     def test_a_group_that_is_no_dict(self):
         optimizer = optim.SGD([nn.Parameter(rl.ones(1))])
         with pytest.raises(TypeError, match="param_group is a list; give a dict"):

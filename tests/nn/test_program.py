@@ -86,6 +86,66 @@ def test_the_same_seed_gives_the_same_bits():
         np.testing.assert_array_equal(again[key].numpy(), value.numpy())
 
 
+@pytest.mark.parametrize("device", ["numpy", "hostile", "hostile:1"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_every_device_trains_alike(device, compiled, tmp_path):
+    def train(place):
+        rl.manual_seed(0)
+        images = rl.tensor(np.random.default_rng(0).random((24, 1, 8, 8), np.float32), device=place)
+        dataset = nn.data.TensorDataset(images, rl.arange(24, device=place) % 3)
+        loader = nn.data.DataLoader(dataset, 8, shuffle=True, seed=0)
+        with rl.device(place):
+            model = nn.Sequential(
+                nn.Conv2d(1, 4, 3, padding=1),
+                nn.BatchNorm2d(4),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Flatten(),
+                nn.Dropout(0.2),
+                nn.Linear(64, 3),
+            )
+        optimizer = optim.Adam(model.parameters(), 1e-2)
+        loss_of = nn.CrossEntropyLoss()
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = loss_of(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = rl.compile(step) if compiled else step
+        losses = [run(x, y).item() for _ in range(2) for x, y in loader]
+        nn.checkpoint.save(
+            {"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state"
+        )
+        state = nn.checkpoint.load(tmp_path / "state", device=place)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return losses + [run(x, y).item() for x, y in loader]
+
+    # sums in another order, through nine steps
+    np.testing.assert_allclose(train(device), train("numpy"), rtol=1e-4)
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_compiled_module(hooked):
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    if hooked:
+        model[1].register_forward_hook(lambda module, args, out: out * 2)
+        model[1].register_full_backward_hook(lambda module, into, out: (into[0] * 3,))
+    x, _ = xor()
+    compiled = rl.compile(model)
+    for _ in range(2):
+        model.zero_grad()
+        model(x).sum().backward()
+        expected = [p.grad.numpy() for p in model.parameters()]
+        model.zero_grad()
+        compiled(x).sum().backward()
+        for p, g in zip(model.parameters(), expected, strict=True):
+            np.testing.assert_array_equal(p.grad.numpy(), g)
+
+
 def test_importing_it_is_light():
     code = (
         "import sys, rushlight_nn\n"

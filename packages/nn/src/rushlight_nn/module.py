@@ -65,9 +65,8 @@ class Module:
     training: bool
     forward: Callable[..., Any] = _no_forward
 
-    _registered: dict[
-        str, Kind
-    ]  # in order of registration; the value is the attribute of that name
+    # What is owned, in order of registration; the values are the attributes of these names.
+    _registered: dict[str, Kind]
     _transient: set[str]  # buffers that no state dict holds
     _hooks: Hooks | None = None
 

@@ -17,9 +17,8 @@ class BatchNorm(Module):
     """(x - mean) / sqrt(var + eps) * weight + bias by channel.  [b, c, *s] -> [b, c, *s].
 
     In training mode mean and var are the batch's (var without Bessel's correction), and the running
-    ones
-    follow them: running = (1 - momentum) * running + momentum * batch (var with the correction).
-    In evaluation mode they are the running ones.
+    ones follow them: running = (1 - momentum) * running + momentum * batch (var with the
+    correction).  In evaluation mode they are the running ones.
 
     momentum: None makes the running ones the plain mean over all batches so far.
     affine: whether there are a weight and a bias, which begin as ones and zeros.

@@ -186,7 +186,7 @@ class FlatOptimizer(Optimizer):
         """Take more parameters into the training, with options of their own.
 
         param_group: "params", a parameter or several, and options.
-        Raises: as the constructor does; ContractError for an option without a value.
+        Raises: as the constructor does.
         """
         super().add_param_group(param_group)
         self._arrangements.append(Arrangement())

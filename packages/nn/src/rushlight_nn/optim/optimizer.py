@@ -77,11 +77,16 @@ class Optimizer:
         """Take more parameters into the training, with options of their own.
 
         param_group: "params", a parameter or several, and options.
-        Raises: as the constructor does; ContractError for an option without a value.
+        Raises: as the constructor does.
         """
         if not isinstance(param_group, Mapping):
             raise TypeError(
                 f"{self._name}: param_group is a {type(param_group).__name__}; give a dict"
+            )
+        if "params" not in param_group:
+            raise rl.ContractError(
+                f"{self._name}: a group with {', '.join(param_group) or 'nothing'} alone; "
+                'give its parameters under "params"'
             )
         params = param_group["params"]
         listed = [params] if isinstance(params, rl.Tensor) else self._listed(params)
@@ -150,6 +155,12 @@ class Optimizer:
         Floating state is converted to the type and device of its parameter.
         Raises: ContractError, with nothing changed, if groups, their lengths or shapes differ.
         """
+        missing = [key for key in ("state", "param_groups") if key not in state_dict]
+        if missing:
+            raise rl.ContractError(
+                f"{self._name}.load_state_dict: no {missing[0]!r} in the state; "
+                "give what state_dict() returned"
+            )
         groups = state_dict["param_groups"]
         lengths = [len(group["params"]) for group in groups]
         own = [len(group.params) for group in self.param_groups]
