@@ -1,1 +1,1 @@
-"""For the authors of backends: what their devices must do, as tests.  Rushlight never imports it."""
+"""What a backend's device must do, as tests for its author.  Rushlight never imports it."""

@@ -1,4 +1,4 @@
-"""Case: an operation, what it is tried on, and how exact it must be.  Refusal: what it must not accept.
+"""Case: an operation and what it is tried on.  Refusal: what it must not accept.
 
 Knows operations by name; the tables are in `cases` and `refusals`.
 """
@@ -137,7 +137,7 @@ class Case(NamedTuple):
 
     @property
     def free_axis(self) -> int:
-        """An axis along which all may be alike: where a variance is taken, that leaves only error."""
+        """An axis along which all may be alike; along that of a variance only error is left."""
         taken = (0,) if self.op == "batch_norm" else self.params.get("axes", ())
         return next((i for i in range(2) if i not in taken), 0)
 

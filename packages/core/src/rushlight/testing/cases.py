@@ -294,8 +294,8 @@ def parts() -> Iterator[Case]:
     ]
     for shape, widths, value in padded:
         params = {"widths": widths, "value": value}
-        types, order = EVERYTHING if value == 0 else FLOATS, 0 if value == -inf else 2
-        yield Case("pad", [Values(shape)], params, types, f"with-{value}", order=order)
+        kinds, order = EVERYTHING if value == 0 else FLOATS, 0 if value == -inf else 2
+        yield Case("pad", [Values(shape)], params, kinds, f"with-{value}", order=order)
 
 
 def sliding() -> Iterator[Case]:
@@ -386,7 +386,7 @@ def convolutions() -> Iterator[Case]:
         params = {"sizes": sizes, "stride": stride, "padding": padding}
         types = FLOATS if about == "even" else F32
         yield Case("sum_pool", [Values(image)], params, types, about, prod(sizes))
-        params |= {"dilation": (1,) * len(sizes)}
+        params = params | {"dilation": (1,) * len(sizes)}
         yield Case("max_pool", [Values(image)], params, types, about)
     params = {"sizes": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (2, 3)}
     yield Case("max_pool", [x(1, 2, 5, 6)], params, F32, "dilated")

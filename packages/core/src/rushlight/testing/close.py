@@ -76,7 +76,8 @@ def assert_close(
         place = np.unravel_index(np.argmax(np.where(wrong, off / allowed, 0.0)), off.shape)
     raise AssertionError(
         f"{what}: {given[place]} instead of {wanted[place]} at {[int(i) for i in place]}, "
-        f"off by {off[place]:.3g} where {allowed[place]:.3g} is allowed ({dtype.name}, {terms} terms); "
+        f"off by {off[place]:.3g} where {allowed[place]:.3g} is allowed "
+        f"({dtype.name}, {terms} terms); "
         f"{wrong.sum()} of {wrong.size} elements are wrong"
     )
 

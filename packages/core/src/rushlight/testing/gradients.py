@@ -1,7 +1,7 @@
 """Gradients against finite differences, along random directions, as often as one differentiates.
 
-One direction costs two evaluations, however many elements there are; that it is orthogonal to what a
-wrong gradient is wrong by has probability zero.
+One direction costs two evaluations, however many elements there are.  With probability one it is
+not orthogonal to what a wrong gradient is wrong by.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..tensor import Tensor
 
 Function = Callable[..., Any]
 
-# With a step h, central differences are off by h^2 / 6 of the third derivative, and by eps / h of the
-# value; h = eps^(1/3) makes both about eps^(2/3) = 4e-11.
+# With a step h, central differences are off by h^2 / 6 of the third derivative and by eps / h of
+# the value; h = eps^(1/3) makes both about eps^(2/3) = 4e-11.
 STEP = 6e-6
 # Third derivatives of the cases are at most some thousand times their values.
 ALLOWED = 2e-7
@@ -98,7 +98,8 @@ def assert_gradients(
         numeric, stated = (up - down) / (2 * STEP), float(derivative(*xs))
         allowed = ALLOWED * max(1.0, abs(numeric), abs(at))
         assert abs(numeric - stated) <= allowed, (
-            f"{what}: derivative {n} along a random direction is {stated:.9g} by backward, {numeric:.9g} by "
-            f"differences; off by {abs(numeric - stated):.3g} where {allowed:.3g} is allowed"
+            f"{what}: derivative {n} along a random direction is {stated:.9g} by backward, "
+            f"{numeric:.9g} by differences; off by {abs(numeric - stated):.3g} where {allowed:.3g} "
+            f"is allowed"
         )
         value = derivative
