@@ -105,7 +105,7 @@ def filled(value: Any, shape: Shape, dtype: Any, device: Place, requires_grad: b
     place, wanted = resolve(device), dtypes.as_dtype(dtype or dtypes.default_float)
     place.accept("full", wanted)
     shape = tuple([int(n) for n in shape])
-    return ops.full(value, shape=shape, dtype=wanted, device=place).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+    return ops.full(value, shape=shape, dtype=wanted, device=place).requires_grad_(requires_grad)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False) -> Tensor:

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import dtypes
+from .errors import TracingError
 from .plugins import REFERENCE
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ def shown(x: Tensor) -> str:
     tensor([[ 1.0000,  2.5000],
             [    nan, -1.0000]], dtype=float64)
     """
-    if not isinstance(x._data, x.device.array):
+    try:
+        every = x.values("repr")
+    except TracingError:
         return f"{OPENING}<traced>, {x.spec})"
     body = "[]"
     if x.numel():
-        values = corners(x.values("repr"), x.numel() > SUMMARISED)
-        body = block(
-            values, x.ndim, len(OPENING), style(list(leaves(values)), x.is_floating_point())
-        )
+        values = corners(every, x.numel() > SUMMARISED)
+        how = style(list(leaves(values)), x.is_floating_point())
+        body = block(values, x.ndim, len(OPENING), how)
     return with_suffixes(OPENING + body, suffixes(x))
 
 

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 Dim = int | Sequence[int] | None
 
-# What Rushlight's users see; the other functions here are for these.
-__all__ = """
-    adaptive_avg_pool2d add all amax amin any argmax argmin avg_pool2d batch_norm binary_cross_entropy
-    binary_cross_entropy_with_logits bitwise_and bitwise_not bitwise_or bitwise_xor bmm broadcast_to cat chunk
-    clamp clip clone conv2d cross_entropy detach div elu embedding eq equal expand flatten flip gather ge gelu gt
-    index_select isfinite isinf isnan l1_loss layer_norm le leaky_relu linear log_softmax logical_and logical_not
-    logical_or logsumexp lt masked_fill matmul max max_pool2d mean min mm mse_loss narrow ne nll_loss norm numel
-    one_hot permute prod reciprocal reshape scatter_add softmax softplus split square squeeze stack std sub sum
-    t transpose unflatten unsqueeze var where
-""".split()
-
 eq, ne, lt, le, gt, ge = ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal
 bitwise_not, bitwise_and = ops.bitwise_not, ops.bitwise_and
 bitwise_or, bitwise_xor = ops.bitwise_or, ops.bitwise_xor
@@ -49,7 +38,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         z = ops.where(ops.less(z, min), min, z)
     if max is not None:
         z = ops.where(ops.greater(z, max), max, z)
-    return z  # type: ignore[no-any-return]
+    return z
 
 
 clip = clamp
@@ -57,76 +46,76 @@ clip = clamp
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """value where mask holds, input elsewhere.  [*s], bool[*s] -> [*s]."""
-    return ops.where(mask, value, input)  # type: ignore[no-any-return]
+    return ops.where(mask, value, input)
 
 
 def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """input where condition holds, other elsewhere.  bool[*s], [*s], [*s] -> [*s]."""
-    return ops.where(condition, input, other)  # type: ignore[no-any-return]
+    return ops.where(condition, input, other)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient.  [*s], [*s] -> [*s]."""
     if rounding_mode is None:
-        return ops.div(input, other)  # type: ignore[no-any-return]
+        return ops.div(input, other)
     if rounding_mode == "floor":
-        return ops.floordiv(input, other)  # type: ignore[no-any-return]
+        return ops.floordiv(input, other)
     if rounding_mode == "trunc":
         z = ops.div(input, other)
         z = ops.where(ops.less(z, 0), -ops.floor(-z), ops.floor(z))
         dtype = ops.elementwise.common((input, other))
-        return z if dtype in dtypes.FLOATING else ops.cast(z, dtype=dtype)  # type: ignore[no-any-return]
+        return z if dtype in dtypes.FLOATING else ops.cast(z, dtype=dtype)
     raise ContractError(f"div: rounding_mode {rounding_mode!r}; choose None, 'floor' or 'trunc'")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha other.  [*s], [*s] -> [*s]."""
-    return ops.sub(input, other if alpha == 1 else other * alpha)  # type: ignore[no-any-return]
+    return ops.sub(input, other if alpha == 1 else other * alpha)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha other.  [*s], [*s] -> [*s]."""
-    return ops.add(input, other if alpha == 1 else other * alpha)  # type: ignore[no-any-return]
+    return ops.add(input, other if alpha == 1 else other * alpha)
 
 
 def square(input: Tensor) -> Tensor:
     """input * input.  [*s] -> [*s]."""
-    return ops.mul(input, input)  # type: ignore[no-any-return]
+    return ops.mul(input, input)
 
 
 def reciprocal(input: Tensor) -> Tensor:
     """1 / input.  [*s] -> [*s]."""
-    return ops.div(1.0, input)  # type: ignore[no-any-return]
+    return ops.div(1.0, input)
 
 
 def isnan(input: Tensor) -> Tensor:
     """Whether each element is nan.  [*s] -> bool[*s]."""
-    return ops.not_equal(input, input)  # type: ignore[no-any-return]
+    return ops.not_equal(input, input)
 
 
 def isinf(input: Tensor) -> Tensor:
     """Whether each element is infinite.  [*s] -> bool[*s]."""
-    return ops.equal(ops.abs(input), float("inf"))  # type: ignore[no-any-return]
+    return ops.equal(ops.abs(input), float("inf"))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Whether each element is neither infinite nor nan.  [*s] -> bool[*s]."""
-    return ops.less(ops.abs(input), float("inf"))  # type: ignore[no-any-return]
+    return ops.less(ops.abs(input), float("inf"))
 
 
 def logical_not(input: Tensor) -> Tensor:
     """input == 0.  [*s] -> bool[*s]."""
-    return ops.equal(input, 0)  # type: ignore[no-any-return]
+    return ops.equal(input, 0)
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both are nonzero.  [*s], [*s] -> bool[*s]."""
-    return ops.bitwise_and(ops.not_equal(input, 0), ops.not_equal(other, 0))  # type: ignore[no-any-return]
+    return ops.bitwise_and(ops.not_equal(input, 0), ops.not_equal(other, 0))
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether either is nonzero.  [*s], [*s] -> bool[*s]."""
-    return ops.bitwise_or(ops.not_equal(input, 0), ops.not_equal(other, 0))  # type: ignore[no-any-return]
+    return ops.bitwise_or(ops.not_equal(input, 0), ops.not_equal(other, 0))
 
 
 # -- reduction ------------------------------------------------------------------------------------
@@ -138,7 +127,7 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType |
     axes = EVERY[len(x.shape)] if dim is None else normal_axes("sum", dim, len(x.shape))
     if dtype is not None or x.dtype not in dtypes.FLOATING:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype or dtypes.int64))
-    return ops.sum(input, axes, keepdim)  # type: ignore[no-any-return]
+    return ops.sum(input, axes, keepdim)
 
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
@@ -146,7 +135,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     axes = normal_axes("prod", dim, input.ndim)
     if dtype is not None or input.dtype not in dtypes.FLOATING:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype or dtypes.int64))
-    return ops.prod(input, axes=axes, keepdim=keepdim)  # type: ignore[no-any-return]
+    return ops.prod(input, axes=axes, keepdim=keepdim)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
@@ -157,7 +146,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType 
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
     floating("mean", input)
-    return ops.mean(input, axes=normal_axes("mean", dim, input.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return ops.mean(input, axes=normal_axes("mean", dim, input.ndim), keepdim=keepdim)
 
 
 def var(
@@ -172,14 +161,14 @@ def var(
         dim, unbiased = None, dim
     correction = float(unbiased) if correction is None else correction
     axes = normal_axes("var", dim, input.ndim)
-    return ops.var(input, axes=axes, correction=correction, keepdim=keepdim)  # type: ignore[no-any-return]
+    return ops.var(input, axes=axes, correction=correction, keepdim=keepdim)
 
 
 def std(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
     """The square root of var.  [.., n, ..] -> [.., ..]."""
-    return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))  # type: ignore[no-any-return]
+    return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
 
 
 def floating(op: str, x: Tensor) -> None:
@@ -232,20 +221,20 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest over dim, or over all; equals share the gradient.  [.., n, ..] -> [.., ..]."""
-    return ops.max(input, axes=normal_axes("amax", dim, input.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return ops.max(input, axes=normal_axes("amax", dim, input.ndim), keepdim=keepdim)
 
 
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest over dim, or over all; equals share the gradient.  [.., n, ..] -> [.., ..]."""
-    return ops.min(input, axes=normal_axes("amin", dim, input.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+    return ops.min(input, axes=normal_axes("amin", dim, input.ndim), keepdim=keepdim)
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first largest stands along dim, or in the flattened tensor.  [.., n, ..] -> int64[.., ..]."""
     if dim is None or input.ndim == 0:
         flat = ops.argmax(ops.reshape(input, shape=(size(input.shape),)), axis=0, keepdim=False)
-        return ops.reshape(flat, shape=(1,) * input.ndim) if keepdim else flat  # type: ignore[no-any-return]
-    return ops.argmax(input, axis=normal_axis("argmax", dim, input.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
+        return ops.reshape(flat, shape=(1,) * input.ndim) if keepdim else flat
+    return ops.argmax(input, axis=normal_axis("argmax", dim, input.ndim), keepdim=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -255,12 +244,12 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether an element is nonzero, over dim or all.  [.., n, ..] -> bool[.., ..]."""
-    return ops.greater(sum(ops.not_equal(input, 0), dim, keepdim), 0)  # type: ignore[no-any-return]
+    return ops.greater(sum(ops.not_equal(input, 0), dim, keepdim), 0)
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether every element is nonzero, over dim or all; true of nothing.  [.., n, ..] -> bool[.., ..]."""
-    return ops.equal(sum(ops.equal(input, 0), dim, keepdim), 0)  # type: ignore[no-any-return]
+    return ops.equal(sum(ops.equal(input, 0), dim, keepdim), 0)
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
@@ -269,7 +258,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     top = ops.max(input.detach(), axes=axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
     z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
-    return z if keepdim else ops.reshape(z, shape=ops.reduction.reduced(input.shape, axes, False))  # type: ignore[no-any-return]
+    return z if keepdim else ops.reshape(z, shape=ops.reduction.reduced(input.shape, axes, False))
 
 
 def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -277,7 +266,7 @@ def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) 
     if p == float("inf"):
         return amax(ops.abs(input), dim, keepdim)
     if p == 2.0:
-        return ops.sqrt(sum(input * input, dim, keepdim))  # type: ignore[no-any-return]
+        return ops.sqrt(sum(input * input, dim, keepdim))
     if p == 1.0:
         return sum(ops.abs(input), dim, keepdim)
     return sum(ops.abs(input) ** p, dim, keepdim) ** (1.0 / p)
@@ -297,7 +286,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         shape = lengths(shape)
     if -1 in shape:
         shape = resolve_shape("reshape", shape, size(input.shape))
-    return ops.reshape(input, shape)  # type: ignore[no-any-return]
+    return ops.reshape(input, shape)
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
@@ -310,7 +299,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         least = 0
     if least < 0:
         dims = tuple([normal_axis("permute", d, input.ndim) for d in dims])
-    return ops.permute(input, dims)  # type: ignore[no-any-return]
+    return ops.permute(input, dims)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -320,27 +309,27 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(n))
     if n:
         order[i], order[j] = j, i
-    return ops.permute(input, tuple(order))  # type: ignore[no-any-return]
+    return ops.permute(input, tuple(order))
 
 
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; a vector as it is.  [m, n] -> [n, m].  Raises: ContractError for more dims."""
     if input.ndim > 2:
         raise ContractError(f"t: {input.spec} has more than 2 dims; use .mT or .permute()")
-    return ops.permute(input, tuple(reversed(range(input.ndim))))  # type: ignore[no-any-return]
+    return ops.permute(input, tuple(reversed(range(input.ndim))))
 
 
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     """Without the dims of length one, or those of them that are named.  [.., 1, ..] -> [.., ..]."""
     axes = normal_axes("squeeze", dim, input.ndim)
     shape = tuple([n for i, n in enumerate(input.shape) if n != 1 or i not in axes])
-    return ops.reshape(input, shape)  # type: ignore[no-any-return]
+    return ops.reshape(input, shape)
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dim of length one.  [.., ..] -> [.., 1, ..]."""
     i = normal_axis("unsqueeze", dim, input.ndim + 1)
-    return ops.reshape(input, (*input.shape[:i], 1, *input.shape[i:]))  # type: ignore[no-any-return]
+    return ops.reshape(input, (*input.shape[:i], 1, *input.shape[i:]))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -350,14 +339,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         raise ContractError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}; exchange them")
     whole = input.shape or (1,)
     shape = (*whole[:first], size(whole[first : last + 1]), *whole[last + 1 :])
-    return ops.reshape(input, shape)  # type: ignore[no-any-return]
+    return ops.reshape(input, shape)
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dim as several; one of sizes may be -1.  [.., a b, ..] -> [.., a, b, ..]."""
     i = normal_axis("unflatten", dim, input.ndim)
     inner = resolve_shape("unflatten", tuple(sizes), input.shape[i])
-    return ops.reshape(input, (*input.shape[:i], *inner, *input.shape[i + 1 :]))  # type: ignore[no-any-return]
+    return ops.reshape(input, (*input.shape[:i], *inner, *input.shape[i + 1 :]))
 
 
 def expand(input: Tensor, *sizes: Any) -> Tensor:
@@ -367,26 +356,26 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     if lead < 0:
         raise ContractError(f"expand: {input.spec} to {list(shape)}; give at least {input.ndim} lengths")
     shape = tuple([input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape)])
-    return ops.expand(input, shape)  # type: ignore[no-any-return]
+    return ops.expand(input, shape)
 
 
 def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     """input stretched to shape.  [.., 1, ..] -> [.., n, ..]."""
-    return ops.expand(input, tuple(shape))  # type: ignore[no-any-return]
+    return ops.expand(input, tuple(shape))
 
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Backwards along dims.  [.., n, ..] -> [.., n, ..]."""
     axes = normal_axes("flip", lengths(dims), input.ndim)
     bounds = tuple((n - 1, n, -1) if i in axes and n else (0, n, 1) for i, n in enumerate(input.shape))
-    return ops.slice(input, bounds)  # type: ignore[no-any-return]
+    return ops.slice(input, bounds)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """length elements from start on along dim.  [.., n, ..] -> [.., length, ..]."""
     axis = normal_axis("narrow", dim, input.ndim)
     bounds = tuple((start, length, 1) if i == axis else (0, n, 1) for i, n in enumerate(input.shape))
-    return ops.slice(input, bounds)  # type: ignore[no-any-return]
+    return ops.slice(input, bounds)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -398,7 +387,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise ContractError("cat: no tensors; give at least one")
     axis = normal_axis("cat", dim, tensors[0].ndim)
     found = ops.elementwise.common(tuple(tensors))
-    return ops.concat(*[ops.elementwise.convert(x, found) for x in tensors], axis=axis)  # type: ignore[no-any-return]
+    return ops.concat(*[ops.elementwise.convert(x, found) for x in tensors], axis=axis)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -447,16 +436,16 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     try:
         m, n = len(input._data.shape), len(other._data.shape)
     except AttributeError:
-        return ops.matmul(input, other)  # type: ignore[no-any-return]  # says what is no tensor
+        return ops.matmul(input, other)  # says what is no tensor
     if m > 1 and n > 1:
-        return ops.matmul(input, other)  # type: ignore[no-any-return]
+        return ops.matmul(input, other)
     if m == 0 or n == 0:
         raise ContractError(f"matmul: {input.spec} @ {other.spec}; both need at least 1 dim, use * for numbers")
     x = ops.reshape(input, (1, input.shape[0])) if m == 1 else input
     y = ops.reshape(other, (other.shape[0], 1)) if n == 1 else other
     z = ops.matmul(x, y)
     shape = z.shape[:-2] + (() if m == 1 else z.shape[-2:-1]) + (() if n == 1 else z.shape[-1:])
-    return ops.reshape(z, shape)  # type: ignore[no-any-return]
+    return ops.reshape(z, shape)
 
 
 mm = bmm = matmul
@@ -474,7 +463,7 @@ def numel(input: Tensor) -> int:
 
 def clone(input: Tensor) -> Tensor:
     """The same values as a tensor of its own; gradients flow through.  [*s] -> [*s]."""
-    return ops.cast(input, input.dtype)  # type: ignore[no-any-return]
+    return ops.cast(input, input.dtype)
 
 
 def detach(input: Tensor) -> Tensor:
@@ -484,23 +473,23 @@ def detach(input: Tensor) -> Tensor:
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input[.., index[.., j, ..], ..] along dim.  [.., n, ..], int64[.., m, ..] -> [.., m, ..]."""
-    return ops.gather(input, index, axis=normal_axis("gather", dim, input.ndim))  # type: ignore[no-any-return]
+    return ops.gather(input, index, axis=normal_axis("gather", dim, input.ndim))
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """input with src[.., j, ..] added at [.., index[.., j, ..], ..] along dim.  [.., n, ..] -> [.., n, ..]."""
     axis = normal_axis("scatter_add", dim, input.ndim)
-    return ops.scatter_add(input, index, src, axis=axis)  # type: ignore[no-any-return]
+    return ops.scatter_add(input, index, src, axis=axis)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """Rows of input along dim.  [.., n, ..], int[m] -> [.., m, ..]."""
-    return ops.take(input, index, axis=normal_axis("index_select", dim, input.ndim))  # type: ignore[no-any-return]
+    return ops.take(input, index, axis=normal_axis("index_select", dim, input.ndim))
 
 
 def embedding(input: Tensor, weight: Tensor) -> Tensor:
     """Row input[i] of weight for each i.  int[*s], [n, d] -> [*s, d]."""
-    return ops.take(weight, input, axis=0)  # type: ignore[no-any-return]
+    return ops.take(weight, input, axis=0)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -508,7 +497,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
     classes = ops.iota(length=num_classes, dtype=dtypes.int64, device=tensor.device)
-    return ops.cast(ops.equal(unsqueeze(tensor, -1), classes), dtype=dtypes.int64)  # type: ignore[no-any-return]
+    return ops.cast(ops.equal(unsqueeze(tensor, -1), classes), dtype=dtypes.int64)
 
 
 # -- layers ---------------------------------------------------------------------------------------
@@ -520,8 +509,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises: ContractError if the lengths differ.
     """
     if input.ndim == 1:
-        return ops.reshape(ops.linear(unsqueeze(input, 0), weight, bias), (weight.shape[0],))  # type: ignore[no-any-return]
-    return ops.linear(input, weight, bias)  # type: ignore[no-any-return]
+        return ops.reshape(ops.linear(unsqueeze(input, 0), weight, bias), (weight.shape[0],))
+    return ops.linear(input, weight, bias)
 
 
 def repeated(op: str, name: str, value: int | Sequence[int], n: int) -> Shape:
@@ -560,7 +549,7 @@ def conv2d(
     else:
         given = 0 if padding == "valid" else padding
         widths = tuple((p, p) for p in repeated("conv2d", "padding", given, 2))
-    return ops.conv(  # type: ignore[no-any-return]
+    return ops.conv(
         input, weight, bias, stride=strides, padding=widths, dilation=steps, groups=groups
     )
 
@@ -592,7 +581,7 @@ def max_pool2d(
     unsupported("max_pool2d", ceil_mode=ceil_mode, return_indices=return_indices)
     sizes, strides, widths = pool_windows("max_pool2d", input, kernel_size, stride, padding)
     steps = repeated("max_pool2d", "dilation", dilation, 2)
-    return ops.max_pool(input, sizes=sizes, stride=strides, padding=widths, dilation=steps)  # type: ignore[no-any-return]
+    return ops.max_pool(input, sizes=sizes, stride=strides, padding=widths, dilation=steps)
 
 
 def avg_pool2d(
@@ -608,9 +597,9 @@ def avg_pool2d(
     sizes, strides, widths = pool_windows("avg_pool2d", input, kernel_size, stride, padding)
     total = ops.sum_pool(input, sizes=sizes, stride=strides, padding=widths)
     if divisor_override is not None or count_include_pad or not builtins.any(map(builtins.any, widths)):
-        return total / float(divisor_override or size(sizes))  # type: ignore[no-any-return]
+        return total / float(divisor_override or size(sizes))
     ones = ops.full(1, shape=input.shape, dtype=input.dtype, device=input.device)
-    return total / ops.sum_pool(ones, sizes=sizes, stride=strides, padding=widths)  # type: ignore[no-any-return]
+    return total / ops.sum_pool(ones, sizes=sizes, stride=strides, padding=widths)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -647,7 +636,7 @@ def layer_norm(
     if not shape or input.shape[n - len(shape) :] != shape:
         raise ContractError(f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims")
     floating("layer_norm", input)
-    return ops.layer_norm(input, weight, bias, axes=tuple(range(n - len(shape), n)), eps=eps)  # type: ignore[no-any-return]
+    return ops.layer_norm(input, weight, bias, axes=tuple(range(n - len(shape), n)), eps=eps)
 
 
 def batch_norm(
@@ -674,7 +663,7 @@ def batch_norm(
         if weight is not None:
             scale = scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return input * ops.reshape(scale, shape) + ops.reshape(shift, shape)  # type: ignore[no-any-return]
+        return input * ops.reshape(scale, shape) + ops.reshape(shift, shape)
     n = size(input.shape) // builtins.max(input.shape[1], 1)
     if n <= 1:
         raise ContractError(f"batch_norm: {input.spec} has {n} values per channel; training needs more than 1")
@@ -683,7 +672,7 @@ def batch_norm(
         if running is not None:
             new = ops.reshape(new, running.shape)
             running.assign_(running.detach() * (1 - momentum) + new * momentum)
-    return z  # type: ignore[no-any-return]
+    return z
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -693,24 +682,24 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise ContractError(f"gelu: approximate={approximate!r}; choose 'none' or 'tanh'")
-    return ops.gelu_tanh(input) if approximate == "tanh" else ops.gelu(input)  # type: ignore[no-any-return]
+    return ops.gelu_tanh(input) if approximate == "tanh" else ops.gelu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input where positive, negative_slope input elsewhere.  [*s] -> [*s]."""
-    return ops.where(ops.greater(input, 0), input, input * negative_slope)  # type: ignore[no-any-return]
+    return ops.where(ops.greater(input, 0), input, input * negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
     low = ops.exp(ops.minimum(input, 0.0)) - 1.0
-    return ops.where(ops.greater(input, 0), input, low * alpha)  # type: ignore[no-any-return]
+    return ops.where(ops.greater(input, 0), input, low * alpha)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta input)) / beta; input itself where beta input exceeds threshold.  [*s] -> [*s]."""
     scaled = input * beta
-    return ops.where(ops.greater(scaled, threshold), input, ops.log1p_exp(scaled) / beta)  # type: ignore[no-any-return]
+    return ops.where(ops.greater(scaled, threshold), input, ops.log1p_exp(scaled) / beta)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
@@ -718,7 +707,7 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
     n = len(input._data.shape)
-    return alone(ops.softmax, input) if n == 0 else ops.softmax(input, normal_axis("softmax", dim, n))  # type: ignore[no-any-return]
+    return alone(ops.softmax, input) if n == 0 else ops.softmax(input, normal_axis("softmax", dim, n))
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
@@ -726,12 +715,12 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
     n = input.ndim
-    return alone(ops.log_softmax, input) if n == 0 else ops.log_softmax(input, normal_axis("log_softmax", dim, n))  # type: ignore[no-any-return]
+    return alone(ops.log_softmax, input) if n == 0 else ops.log_softmax(input, normal_axis("log_softmax", dim, n))
 
 
 def alone(op: Any, x: Tensor) -> Tensor:
     """An operation along an axis, of a 0-d tensor."""
-    return ops.reshape(op(ops.reshape(x, (1,)), axis=0), ())  # type: ignore[no-any-return]
+    return ops.reshape(op(ops.reshape(x, (1,)), axis=0), ())
 
 
 # -- losses ---------------------------------------------------------------------------------------
@@ -758,7 +747,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
     alike("mse_loss", input, target)
     if reduction == "mean" and input.dtype in dtypes.FLOATING and input.numel():
-        return ops.mse(input, target)  # type: ignore[no-any-return]
+        return ops.mse(input, target)
     return reduce("mse_loss", square(input - target), reduction)
 
 
@@ -835,7 +824,7 @@ def cross_entropy(
     """
     plain = weight is None and label_smoothing == 0 and reduction == "mean"
     if plain and input.ndim == 2 and target.dtype in dtypes.INTEGER:
-        return ops.cross_entropy(input, target, ignore=ignore_index)  # type: ignore[no-any-return]
+        return ops.cross_entropy(input, target, ignore=ignore_index)
     axis = 0 if input.ndim == 1 else 1
     logs = log_softmax(input, axis)
     if target.dtype in dtypes.FLOATING:

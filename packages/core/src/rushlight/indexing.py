@@ -131,7 +131,7 @@ def taken(x: Tensor, found: Plan) -> Tensor:
     for n in x.shape[axis : axis + span]:
         size *= n
     flat = ops.reshape(x, (*x.shape[:axis], size, *x.shape[axis + span :]))
-    return ops.take(flat, index, axis=axis)  # type: ignore[no-any-return]
+    return ops.take(flat, index, axis=axis)
 
 
 def places(mask: Tensor) -> Tensor:
@@ -166,8 +166,8 @@ def replaced(x: Tensor, found: Plan, value: Tensor) -> Tensor:
     """x with value at the place that the plan speaks of."""
     part = tuple([length for _, length, _ in found.bounds])
     if part == x.shape and all(b == (0, n, 1) for b, n in zip(found.bounds, x.shape, strict=True)):
-        return ops.reshape(value, x.shape)  # type: ignore[no-any-return]
+        return ops.reshape(value, x.shape)
     inside = ops.full(True, shape=part, dtype=dtypes.bool_, device=x.device)
     inside = ops.unslice(inside, shape=x.shape, bounds=found.bounds)
     spread = ops.unslice(ops.reshape(value, part), shape=x.shape, bounds=found.bounds)
-    return ops.where(inside, spread, x)  # type: ignore[no-any-return]
+    return ops.where(inside, spread, x)

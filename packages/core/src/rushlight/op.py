@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from . import straight
 from .errors import ContractError, NoGradient, StaleValue
 from .node import Node
 from .spec import Spec
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 operations: dict[str, Operation] = {}
 Rule = Callable[..., Any]
@@ -40,7 +43,7 @@ class Statement(Protocol):
 
     op: Operation
 
-    def __call__(self, *inputs: Any, **params: Any) -> Any: ...
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor: ...
     def gradients(self, **rules: Rule | None) -> None: ...
     def vjp(self, rule: F) -> F: ...
     def residuals(self, *names: str) -> Callable[[F], F]: ...
@@ -285,7 +288,7 @@ class Operation:
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """The result, and the residuals as constants: (result, *residuals)."""
-        return straight.current().apply(self, inputs, self.ordered(params), True)  # type: ignore[no-any-return]
+        return straight.current().apply(self, inputs, self.ordered(params), True)
 
     # -- the contract
 
@@ -345,6 +348,10 @@ def spec_of(x: Any) -> Any:
     return x if x is None or isinstance(x, (bool, int, float)) else Spec(x.shape, x.dtype)
 
 
+@overload
+def primitive(statement: Callable[..., Any]) -> Statement: ...
+@overload
+def primitive(**options: Any) -> Callable[[Callable[..., Any]], Statement]: ...
 def primitive(statement: Callable[..., Any] | None = None, **options: Any) -> Any:
     """State a primitive: its body is its contract, from Specs to the result's Spec."""
     if statement is None:
@@ -352,6 +359,10 @@ def primitive(statement: Callable[..., Any] | None = None, **options: Any) -> An
     return Primitive(statement, **options).call
 
 
+@overload
+def composite(statement: Callable[..., Any]) -> Statement: ...
+@overload
+def composite(**options: Any) -> Callable[[Callable[..., Any]], Statement]: ...
 def composite(statement: Callable[..., Any] | None = None, **options: Any) -> Any:
     """State a composite: its body, in operations, is its meaning, contract, default kernel and gradient."""
     if statement is None:

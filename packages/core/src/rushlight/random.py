@@ -94,7 +94,7 @@ def draws(op: Any, words: int, shape: Any, dtype: Any, device: Place, generator:
     place.accept(op.op.name, wanted)
     shape = tuple([int(n) for n in shape])
     key, counter = (generator or default_generator).draw(ops.random.blocks(size(shape), wanted, words))
-    return op(key, counter, shape=shape, dtype=wanted, device=place)  # type: ignore[no-any-return]
+    return op(key, counter, shape=shape, dtype=wanted, device=place)
 
 
 def rand(
@@ -126,7 +126,7 @@ def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None 
 def words(count: int, place: Any, generator: Generator | None) -> Tensor:
     """count words of 32 random bits.  -> uint32[count]."""
     key, counter = (generator or default_generator).draw(-(-count // BLOCK))
-    return ops.random_bits(key, counter, shape=(count,), device=place)  # type: ignore[no-any-return]
+    return ops.random_bits(key, counter, shape=(count,), device=place)
 
 
 def randint(
@@ -149,7 +149,7 @@ def randint(
         count *= n
     bits = words(count, resolve(device), generator).long()
     z = ops.reshape(ops.remainder(bits, span) + low, shape)
-    return z if dtype is None else z.to(dtypes.as_dtype(dtype))  # type: ignore[no-any-return]
+    return z if dtype is None else z.to(dtypes.as_dtype(dtype))
 
 
 def randperm(n: int, *, device: Place = None, generator: Generator | None = None) -> Tensor:
@@ -162,7 +162,7 @@ def randperm(n: int, *, device: Place = None, generator: Generator | None = None
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability input, else 0.  [*s] -> [*s]."""
     draw = rand(input.shape, dtype=dtypes.float32, device=input.device, generator=generator)
-    return ops.cast(ops.less(draw, input.detach().float()), input.dtype)  # type: ignore[no-any-return]
+    return ops.cast(ops.less(draw, input.detach().float()), input.dtype)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -387,7 +387,7 @@ class Log(ScalarFunction):
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
         (a,) = ctx.saved_values
-        return d / a  # type: ignore[no-any-return]
+        return d / a
 
 
 class Exp(ScalarFunction):
@@ -402,7 +402,7 @@ class Exp(ScalarFunction):
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
         (z,) = ctx.saved_values
-        return d * z  # type: ignore[no-any-return]
+        return d * z
 
 
 class Sigmoid(ScalarFunction):
@@ -418,7 +418,7 @@ class Sigmoid(ScalarFunction):
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
         (z,) = ctx.saved_values
-        return d * z * (1.0 - z)  # type: ignore[no-any-return]
+        return d * z * (1.0 - z)
 
 
 class ReLU(ScalarFunction):

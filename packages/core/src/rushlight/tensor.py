@@ -45,12 +45,12 @@ class Tensor:
     @property
     def shape(self) -> Shape:
         """The length of each dim."""
-        return self._data.shape  # type: ignore[no-any-return]
+        return self._data.shape
 
     @property
     def dtype(self) -> DType:
         """The element type."""
-        return self._data.dtype  # type: ignore[no-any-return]
+        return self._data.dtype
 
     @property
     def ndim(self) -> int:
@@ -138,7 +138,7 @@ class Tensor:
         """The gradient that backward() has added up here."""
         mode: Any = straight.current()
         if not mode.eager:
-            return mode.read_grad(self)  # type: ignore[no-any-return]
+            return mode.read_grad(self)
         try:
             return self._grad
         except AttributeError:  # unset until a backward pass: most tensors never have one
@@ -230,28 +230,28 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.equal(self, other) if comparable(other) else NotImplemented  # type: ignore[no-any-return]
+        return ops.equal(self, other) if comparable(other) else NotImplemented
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.not_equal(self, other) if comparable(other) else NotImplemented  # type: ignore[no-any-return]
+        return ops.not_equal(self, other) if comparable(other) else NotImplemented
 
     def __pos__(self) -> Tensor:
         return self
 
     def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)  # type: ignore[no-any-return]
+        return ops.sub(other, self)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)  # type: ignore[no-any-return]
+        return ops.div(other, self)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return ops.floordiv(other, self)  # type: ignore[no-any-return]
+        return ops.floordiv(other, self)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return ops.remainder(other, self)  # type: ignore[no-any-return]
+        return ops.remainder(other, self)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)  # type: ignore[no-any-return]
+        return ops.pow(other, self)
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return function.matmul(other, self)
@@ -295,24 +295,24 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """The last two dims exchanged.  [*b, m, n] -> [*b, n, m]."""
-        return ops.permute(self, LAST_TWO_SWAPPED[len(self._data.shape)])  # type: ignore[no-any-return]
+        return ops.permute(self, LAST_TWO_SWAPPED[len(self._data.shape)])
 
     @property
     def T(self) -> Tensor:
         """The dims in reverse.  [m, n] -> [n, m]."""
-        return ops.permute(self, tuple(range(self.ndim))[::-1])  # type: ignore[no-any-return]
+        return ops.permute(self, tuple(range(self.ndim))[::-1])
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, other elsewhere."""
-        return ops.where(condition, self, other)  # type: ignore[no-any-return]
+        return ops.where(condition, self, other)
 
     def expand_as(self, other: Tensor) -> Tensor:
         """self stretched to the shape of other."""
-        return ops.expand(self, other.shape)  # type: ignore[no-any-return]
+        return ops.expand(self, other.shape)
 
     def view_as(self, other: Tensor) -> Tensor:
         """self folded to the shape of other."""
-        return ops.reshape(self, other.shape)  # type: ignore[no-any-return]
+        return ops.reshape(self, other.shape)
 
     def contiguous(self) -> Tensor:
         """self: how its elements lie in memory is the backend's affair."""

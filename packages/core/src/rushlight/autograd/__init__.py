@@ -53,7 +53,7 @@ def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -
 def one(x: Tensor) -> Tensor:
     """The cotangent 1 of one number.  In eager the same tensor every time: nobody writes it."""
     if not straight.current().eager:
-        return ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)  # type: ignore[no-any-return]
+        return ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
     key = (x.device, x._data.dtype, x._data.shape)
     g = _ones.get(key)
     if g is None:
