@@ -8,6 +8,7 @@ import math
 import os
 import stat
 import struct
+import sys
 from collections import OrderedDict
 
 import numpy as np
@@ -258,6 +259,24 @@ class TestWriting:
         other = path.with_name("other")
         other.touch()
         assert path.stat().st_mode == other.stat().st_mode
+
+    def test_safetensors_is_missing(self, path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "safetensors", None)
+        for use in (lambda: checkpoint.save({}, path), lambda: checkpoint.load(path)):
+            with pytest.raises(rl.errors.MissingExtra) as caught:
+                use()
+            assert str(caught.value) == (
+                'checkpoint: needs safetensors; pip install "rushlight[save]"'
+            )
+
+    def test_a_full_disk(self, path, monkeypatch):
+        def fail(*args):
+            raise safetensors.SafetensorError("no space left on device")
+
+        monkeypatch.setattr("safetensors.numpy.save_file", fail)
+        with pytest.raises(OSError, match=f"{path}: no space left on device"):
+            checkpoint.save({"x": rl.ones(1)}, path)
+        assert not list(path.parent.iterdir())
 
     def test_no_such_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError):

@@ -350,3 +350,10 @@ def test_running_statistics_can_be_reset():
     assert norm.running_var.tolist() == [1.0, 1.0]
     assert norm.num_batches_tracked.item() == 0
     assert norm.weight.tolist() == [1.0, 1.0]
+    layer = nn.LayerNorm(2)
+    with rl.no_grad():
+        layer.weight.mul_(2)
+        layer.bias.add_(1)
+    layer.reset_parameters()
+    assert layer.weight.tolist() == [1.0, 1.0]
+    assert layer.bias.tolist() == [0.0, 0.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -243,6 +244,8 @@ class TestState:
         other = Net()
         result = other.load_state_dict(net.state_dict())
         assert repr(result) == "<All keys matched successfully>"
+        result = other.load_state_dict({}, strict=False)
+        assert repr(result).startswith("IncompatibleKeys(missing_keys=['scale', 'count', ")
         for key, value in net.state_dict().items():
             np.testing.assert_array_equal(other.state_dict()[key].numpy(), value.numpy())
 
@@ -372,6 +375,9 @@ class TestModes:
         assert net.to(rl.zeros(1)).scale.dtype is rl.float32
         net(rl.ones(1, 2)).sum().backward()
 
+    def test_type_converts_integers_too(self, net):
+        assert net.type(rl.float64).count.dtype is rl.float64
+
     def test_to_an_integer_type(self, net):
         with pytest.raises(TypeError, match="only accepts floating point dtypes"):
             net.to(rl.int64)
@@ -441,6 +447,29 @@ class TestHooks:
         with pytest.raises(ZeroDivisionError):
             net()
         assert seen == [None]
+
+    def test_backward_hooks_of_several_outputs(self):
+        class Pair(NamedTuple):
+            sum: rl.Tensor
+            difference: rl.Tensor
+
+        class Both(nn.Module):
+            def forward(self, x, y):
+                return Pair(x + y, x - y)
+
+        net, seen = Both(), []
+        net.register_full_backward_hook(lambda module, into, out: seen.append((into, out)))
+        x, y = rl.ones(1, requires_grad=True), rl.ones(1)
+        result = net(x, y)
+        assert isinstance(result, Pair)
+        (result.sum * 3 + result.difference * 5).sum().backward()
+        ((into, out),) = seen
+        assert into[0].item() == x.grad.item() == 8.0
+        assert into[1] is None
+        assert [g.item() for g in out] == [3.0, 5.0]
+        with rl.no_grad():
+            net(x, y)
+        assert len(seen) == 1
 
     def test_a_backward_hook_of_the_wrong_length(self):
         net = nn.Linear(2, 2)
