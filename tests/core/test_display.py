@@ -214,11 +214,25 @@ def test_a_subclass_may_put_words_before():
 
 
 def test_while_tracing_there_are_no_values():
-    x = rl.tensor([[1.0, 2.0]], requires_grad=True)
-    x._data = rl.spec.Spec(x.shape, x.dtype)  # what a tensor holds in a trace: no array
-    assert repr(x) == "tensor(<traced>, float32[1, 2])"
-    with pytest.raises(TracingError):
-        x.tolist()
+    weight, shown = rl.tensor([2.0, 3.0]), []
+
+    @rl.compile
+    def step(x):
+        y = x * weight
+        shown.extend(map(repr, (x, y, weight, y.sum())))
+        with pytest.raises(TracingError):
+            y.tolist()
+        return y
+
+    y = step(rl.ones(1, 2, requires_grad=True))
+    assert shown == [
+        "tensor(<traced>, float32[1, 2])",
+        "tensor(<traced>, float32[1, 2])",
+        "tensor(<traced>, float32[2])",
+        "tensor(<traced>, float32[])",
+    ]
+    assert repr(y.detach()) == "tensor([[2., 3.]])"
+    assert repr(weight) == "tensor([2., 3.])"
 
 
 def test_format():
