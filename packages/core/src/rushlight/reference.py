@@ -456,7 +456,7 @@ def cross_entropy_vjp(
 
 
 def mse(x: Array, y: Array) -> Any:
-    away = widened(x) - widened(y)
+    away = np.subtract(widened(x), widened(y), out=...)
     np.multiply(away, away, away)
     return (np.add.reduce(away, None) / away.dtype.type(away.size)).astype(x.dtype)
 
