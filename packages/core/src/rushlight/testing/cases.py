@@ -518,6 +518,9 @@ def fused() -> Iterator[Case]:
 
 def losses() -> Iterator[Case]:
     """Of probabilities and of classes."""
+    yield Case("mse", [x(3, 5), x(3, 5)], terms=15)
+    yield Case("mse", [x(), x()], types=F32)
+    yield Case("mse", [x(0, 3), x(0, 3)], types=F32, order=0)
     chances = [x(3, 5, low=0.1, high=0.9), x(3, 5, low=0.1, high=0.9)]
     yield Case("binary_cross_entropy", chances, types=FLOATS)
     sure = [given(0.0, 1.0, 0.0, 1.0), given(0.0, 0.0, 1.0, 1.0)]
