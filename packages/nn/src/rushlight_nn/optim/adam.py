@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import rushlight as rl
 from rushlight import ops
@@ -82,7 +82,7 @@ class Adam(FlatOptimizer):
     def _update(self, group: ParamGroup, bucket: Bucket, grads: Tensors) -> Tensors:
         step = bucket.steps.value + 1
         beta1, beta2 = group["betas"]
-        new: Tensors = ops.adam(
+        new = ops.adam(
             step,
             group["lr"],
             beta1,
@@ -95,7 +95,7 @@ class Adam(FlatOptimizer):
             maximize=group["maximize"],
         )
         bucket.steps.value = step
-        return new
+        return cast(Tensors, new)
 
     def _checked(self, held: Mapping[str, Any]) -> dict[str, Any]:
         missing = [name for name in ("step", *MOMENTS) if name not in held]

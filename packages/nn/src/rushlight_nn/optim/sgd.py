@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import rushlight as rl
 from rushlight import ops
@@ -75,14 +75,12 @@ class SGD(FlatOptimizer):
     def _update(self, group: ParamGroup, bucket: Bucket, grads: Tensors) -> Tensors:
         lr, weight_decay, maximize = group["lr"], group["weight_decay"], group["maximize"]
         if not bucket.flat:
-            plain: Tensors = ops.sgd_plain(
-                lr, weight_decay, *bucket.params, *grads, maximize=maximize
-            )
-            return plain
+            plain = ops.sgd_plain(lr, weight_decay, *bucket.params, *grads, maximize=maximize)
+            return cast(Tensors, plain)
         dampening = group["dampening"]
         if dampening != 0 and bucket.steps.value == 0:
             dampening = 0.0
-        new: Tensors = ops.sgd(
+        new = ops.sgd(
             lr,
             group["momentum"],
             dampening,
@@ -93,7 +91,7 @@ class SGD(FlatOptimizer):
             maximize=maximize,
         )
         bucket.steps.value = 1  # all that matters is whether there was one
-        return new
+        return cast(Tensors, new)
 
     def _checked(self, held: Mapping[str, Any]) -> dict[str, Any]:
         buffer = held.get("momentum_buffer")
