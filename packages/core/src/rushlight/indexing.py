@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from . import dtypes, ops, straight
 from .errors import ContractError, IndexOutOfRange
 from .spec import Shape
-from .tensor import Tensor
+from .tensor import Tensor, way_to
 
 
 class Plan(NamedTuple):
@@ -95,7 +95,7 @@ def read(x: Tensor, index: Any) -> Tensor:
     if mode.eager:
         if z is x:
             z = ops.reshape(x, x.shape)
-        z._base = (x, lambda value: replaced(x, found, value))
+        z._base = (way_to(x), lambda whole, value: replaced(whole, found, value))
     return z
 
 

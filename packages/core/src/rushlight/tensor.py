@@ -28,7 +28,8 @@ class Tensor:
         so its identity is its version.
     device: where it is.
     _node: the step of the tape that made it, a Leaf if its own gradient is asked, or None.
-    _base: for what `x[...]` and `x.data` return: x, and how a new value is put into it.
+    _base: for what `x[...]` and `x.data` return: a way to x, and how a new value is put into it.  The way is
+        weak, so that a detached value does not keep the tape of x alive.
     """
 
     # No __init__: an operation sets the slots itself, which is a tenth faster.
@@ -37,7 +38,7 @@ class Tensor:
     device: Device
     _node: Node | None
     _grad: Tensor | None
-    _base: tuple[Tensor, Callable[[Tensor], Tensor]]
+    _base: tuple[Callable[[], Tensor | None], Callable[[Tensor, Tensor], Tensor]]
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor, which says what to do
 
     # -- what is known without values
@@ -182,7 +183,7 @@ class Tensor:
         """The same values, of which no gradient is asked.  Assigning in place to it assigns to self."""
         z = Tensor()
         z._data, z.device, z._node = straight.current().read(self), self.device, None
-        z._base = (self, keep)
+        z._base = (way_to(self), keep)
         return z
 
     @property
@@ -511,15 +512,16 @@ class Tensor:
         if self.device is not value.device:
             raise DeviceError(f"assign_: {self.device} cannot take from {value.device}; move it with .to()")
         base = getattr(self, "_base", None)
-        if base is not None:
-            whole, put = base
+        whole = base[0]() if base is not None else None
+        if base is not None and whole is not None:
+            put = base[1]
             if self._node is None and whole._node is not None:  # what is detached changes values alone
                 from .eager import interpreting
 
                 with interpreting(mode.quiet(False)):
-                    whole.assign_(put(value))
+                    whole.assign_(put(whole, value))
             else:
-                whole.assign_(put(value))
+                whole.assign_(put(whole, value))
         mode.assign(self, value)
         return self
 
@@ -615,7 +617,12 @@ def moved(x: Tensor, place: Device) -> Tensor:
     return z
 
 
-def keep(value: Tensor) -> Tensor:
+def way_to(x: Tensor) -> Callable[[], Tensor | None]:
+    """A weak way to a tensor; a strong one to what is itself a part, which nobody else may hold."""
+    return (lambda: x) if hasattr(x, "_base") else ref(x)
+
+
+def keep(whole: Tensor, value: Tensor) -> Tensor:
     """How a new value is put into a whole: as it is."""
     return value
 
