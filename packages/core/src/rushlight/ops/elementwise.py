@@ -77,7 +77,7 @@ def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
         kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]  # type: ignore[arg-type]
         dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
         x, *rest = inputs
-        zeros = cast(cond, dtype=dtype) * 0  # where() needs one tensor among its values
+        zeros = cast(cond, dtype=dtype) * False  # where() needs one tensor among its values
         return cond, zeros + x, *rest
     return cond, *promoted(*inputs)
 
