@@ -210,6 +210,51 @@ def one_with_two(op: Operation) -> Call:
     return call
 
 
+def three(op: Operation) -> Call:
+    """f(x, y, w), w perhaps a number or None."""
+    name, floating, constant, opens, _ = op.traits
+    free = op.inputs[0] in op.free
+    absorbs = ABSORBS if op.promotes else frozenset()
+
+    def call(x, y, w):  # type: ignore[no-untyped-def]
+        mode = current()
+        if not mode.eager or not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            return mode.apply(op, (x, y, w), ())
+        device, x_, y_ = x.device, x._data, y._data
+        dtype = y_.dtype
+        if isinstance(w, Tensor):
+            w_, w_node = w._data, w._node
+            alike = w_.dtype is dtype and w.device is device
+        else:
+            w_, w_node = w, None
+            alike = w is None or (dtype, type(w)) in absorbs
+        x_node, y_node = x._node, y._node
+        asked = x_node is not None or y_node is not None or w_node is not None
+        asked = asked and mode.recording and not constant
+        if (
+            not alike
+            or y.device is not device
+            or not (free or x_.dtype is dtype)
+            or (floating and dtype not in FLOATING)
+            or (asked and opens)
+        ):
+            return mode.apply(op, (x, y, w), ())
+        try:
+            data = device.kernels[name](x_, y_, w_)
+        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+            return mode.apply(op, (x, y, w), ())
+        z = Tensor()
+        z._data = data if type(data) is device.array else device.lift(data)
+        z.device = device
+        z._node = None
+        if asked:
+            edges = (x_node, y_node, w_node)
+            z._node = record(op, (x, y, w), (x_, y_, w_), (), z._data, edges, ())
+        return z
+
+    return call
+
+
 def several(op: Operation) -> Call:
     """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for the condition of `where`."""
     run, count = op.run, len(op.inputs)
@@ -325,6 +370,7 @@ def general(op: Operation) -> Call:
 FORMS: dict[tuple[int, int], Callable[[Operation], Call]] = {
     (1, 0): one,
     (2, 0): two,
+    (3, 0): three,
     (1, 1): one_with_one,
     (1, 2): one_with_two,
 }

@@ -97,14 +97,11 @@ def accumulate(node: Any, g: Tensor) -> None:
             g = g if shown is None else shown
         leaf.grad = g if leaf.grad is None else leaf.grad + g  # what a hook returned is looked at
         return
-    mode: Any = straight.current()
-    before = getattr(leaf, "_grad", None) if mode.eager else leaf.grad
-    if before is not None:
-        g = before + g
-    if mode.eager:
-        leaf._grad = g
+    before = leaf.grad
+    if straight.current().eager:
+        leaf._grad = g if before is None else before + g  # it fits: the walk has mended it
     else:
-        leaf.grad = g
+        leaf.grad = g if before is None else before + g
 
 
 def grad(

@@ -36,19 +36,18 @@ def walk(
     for root, g in roots:
         state = states[root]
         state[1] = g if state[1] is None else state[1] + g
-    ready = [root for root in dict(roots) if not states[root][0] and root.edges]
+    ready = [states[root] for root in dict(roots) if not states[root][0] and root.edges]
     while ready:
-        node = ready.pop()
-        state = states[node]
-        g, state[1] = state[1], None
-        edges = node.edges
+        state = ready.pop()
+        _, g, node = state
+        state[1] = None
         if targets and g is not None and node in targets:
             ends[node] = g
         if g is None or (prune and node not in wanted):
             given: Any = repeat(None)
         else:
             given = node.op.cotangents(node, g)
-        for edge, gx in zip(edges, given):  # noqa: B905  strict costs a tenth
+        for edge, gx in zip(node.edges, given):  # noqa: B905  strict costs a tenth
             if edge is not None:
                 state = states[edge]
                 if gx is not None:
@@ -56,7 +55,7 @@ def walk(
                     state[1] = gx if state[1] is None else state[1] + gx
                 state[0] -= 1
                 if not state[0] and edge.edges:
-                    ready.append(edge)
+                    ready.append(state)
         if not keep:
             node.spend()
         g = gx = given = None  # nothing here holds a cotangent longer than the walk needs it
@@ -68,11 +67,11 @@ def walk(
 
 
 def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
-    """For each node that can be reached, how many edges lead to it, and room for its cotangent; and the leaves.
+    """For each node that can be reached [how many edges lead to it, room for its cotangent, itself]; the leaves.
 
     Raises: NoGradient where the tape was used up.
     """
-    states: dict[Node, list[Any]] = {root: [0, None] for root in roots}
+    states: dict[Node, list[Any]] = {root: [0, None, root] for root in roots}
     leaves = []
     found = list(states)
     for node in found:  # grows as it goes
@@ -87,7 +86,7 @@ def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
             if edge is not None:
                 state = states.get(edge)
                 if state is None:
-                    states[edge] = [1, None]
+                    states[edge] = [1, None, edge]
                     found.append(edge)
                 else:
                     state[0] += 1
