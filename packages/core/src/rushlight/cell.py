@@ -1,7 +1,7 @@
 """Cell: a Python number that may change between calls of a compiled function.  Knows no tensor.
 
-A learning rate, a step count, the counter of a random stream.  In eager a Cell is just a number; in a
-trace it is read at each call, as a symbolic `Number`, and what was assigned is written back.
+A learning rate, a step count, the counter of a random stream.  In eager a Cell is just a number; in
+a trace it is read at each call, as a symbolic `Number`, and what was assigned is written back.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class Cell:
 class Number:
     """A number to be: what a Cell holds while tracing.
 
-    Arithmetic is written down and done in Python's own numbers at each call.  A comparison is decided by
-    the present value and becomes a guard: when its outcome changes, the function is traced again.
+    Arithmetic is written down and done in Python's own numbers at each call.  A comparison is
+    decided by the present value and becomes a guard: when its outcome changes, the function is
+    traced again.
     """
 
     __slots__ = ("kind", "recorder", "source")
@@ -66,15 +67,20 @@ class Number:
 
     def __float__(self) -> float:
         raise TracingError(
-            "float: a number that changes between calls has no fixed value while tracing; compute with it "
-            "as it is, or read it outside of the compiled function"
+            "float: a number that changes between calls has no fixed value while tracing; compute "
+            "with it as it is, or read it outside of the compiled function"
         )
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    def __neg__(self) -> Any:
+        return self.recorder.number("sub", 0, self)
+
+    __int__ = __index__ = __float__
     __hash__ = object.__hash__
 
 
 def arithmetic(how: str, *, reflected: bool = False) -> Callable[[Number, Any], Any]:
+    """The method of Number that writes down `self how other`, or `other how self`."""
+
     def method(self: Number, other: Any) -> Any:
         if not isinstance(other, (bool, int, float, Number)):
             return NotImplemented
@@ -84,6 +90,8 @@ def arithmetic(how: str, *, reflected: bool = False) -> Callable[[Number, Any], 
 
 
 def comparison(how: str) -> Callable[[Number, Any], Any]:
+    """The method of Number that decides `self how other` now, and guards the outcome."""
+
     def method(self: Number, other: Any) -> Any:
         if not isinstance(other, (bool, int, float)):
             return NotImplemented
@@ -97,7 +105,6 @@ for _how in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     setattr(Number, f"__r{_how}__", arithmetic(_how, reflected=True))
 for _how in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Number, f"__{_how}__", comparison(_how))
-Number.__neg__ = lambda self: 0 - self  # type: ignore[attr-defined]
 
 
 def compute(how: str, x: Any, y: Any) -> Any:

@@ -94,7 +94,7 @@ def promote(x: DType, y: DType) -> DType:
 
 @cache
 def promote_number(dtype: DType, number: type) -> DType:
-    """The type of a tensor after meeting a Python number: only a higher kind of number changes it."""
+    """The type of a tensor after meeting a Python number: only a higher kind changes it."""
     rank = NUMBERS.index(number)
     if rank <= kind(dtype):
         return dtype
@@ -106,7 +106,7 @@ def finfo(dtype: DType) -> Any:
     if dtype is BY_NAME.get("bfloat16"):
         import ml_dtypes
 
-        return ml_dtypes.finfo(dtype)
+        return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]  # states no types of it
     return np.finfo(dtype)
 
 

@@ -57,7 +57,9 @@ def normal_axis(op: str, dim: int, ndim: int) -> int:
     """dim, counted from the end if negative, as an axis in 0..ndim-1; 0-d tensors count as 1-d."""
     length = max(ndim, 1)
     if not -length <= dim < length:
-        raise IndexOutOfRange(f"{op}: dim {dim} of a tensor with {ndim} dims; use {-length} to {length - 1}")
+        raise IndexOutOfRange(
+            f"{op}: dim {dim} of a tensor with {ndim} dims; use {-length} to {length - 1}"
+        )
     return dim % length
 
 
@@ -89,9 +91,13 @@ def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
     known = prod(n for n in shape if n != -1)
     holes = sum(n == -1 for n in shape)
     if holes > 1 or any(n < -1 for n in shape):
-        raise ContractError(f"{op}: shape {list(shape)}; lengths are not negative, and at most one is -1")
+        raise ContractError(
+            f"{op}: shape {list(shape)}; lengths are not negative, and at most one is -1"
+        )
     if holes:
         if known == 0 or count % known:
-            raise ContractError(f"{op}: shape {list(shape)} for {count} elements; they do not divide evenly")
+            raise ContractError(
+                f"{op}: shape {list(shape)} for {count} elements; they do not divide evenly"
+            )
         return tuple(count // known if n == -1 else n for n in shape)
     return tuple(shape)

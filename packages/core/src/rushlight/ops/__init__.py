@@ -1,4 +1,7 @@
-"""Every operation, stated once.  Knows neither numpy nor a backend, nor whether it runs or is traced."""
+"""Every operation, stated once.
+
+Knows neither numpy nor a backend, nor whether it runs or is traced.
+"""
 
 from .contraction import linear, matmul
 from .conv import conv, max_pool, sum_pool
@@ -45,13 +48,20 @@ from .elementwise import (
     tanh,
     where,
 )
-from .fused import batch_norm, binary_cross_entropy, cross_entropy, layer_norm, log_softmax, mse, softmax
+from .fused import (
+    batch_norm,
+    binary_cross_entropy,
+    cross_entropy,
+    layer_norm,
+    log_softmax,
+    mse,
+    softmax,
+)
 from .indexing import gather, scatter_add, take, ungather, untake
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain
 from .random import dropout, normal, uniform
 from .reduction import argmax, max, mean, min, prod, sum, var
-
 
 __all__ = [
     "abs",

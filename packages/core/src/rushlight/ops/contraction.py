@@ -15,7 +15,9 @@ from .reduction import sum
 def matmul(x: Spec, y: Spec) -> Spec:
     """Matrix product.  [*b, m, k] @ [*b, k, n] -> [*b, m, n]."""
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ContractError(f"matmul: inner lengths differ: {x} @ {y}; transpose one with .mT if that is meant")
+        raise ContractError(
+            f"matmul: inner lengths differ: {x} @ {y}; transpose one with .mT if that is meant"
+        )
     if x.dtype is not y.dtype:
         raise ContractError(f"matmul: element types differ: {x} @ {y}; convert one with .to()")
     batch = broadcast("matmul", x.shape[:-2], y.shape[:-2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from ..errors import ContractError
@@ -14,10 +15,12 @@ from .reduction import argmax, max, sum
 
 
 @composite
-def conv(x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Widths, dilation: Shape, groups: int) -> Any:
+def conv(
+    x: Any, weight: Any, bias: Any, *, stride: Shape, padding: Widths, dilation: Shape, groups: int
+) -> Any:
     """Cross-correlation over n axes.  [b, c, *s], [o, c / groups, *k], [o] or None -> [b, o, *t].
 
-    z[b, o, t] = bias[o] + sum over c, j of x[b, c, stride t + dilation j - padding] weight[o, c, j].
+    z[b, o, t] = bias[o] + sum over c, j of x[b, c, stride t + dilation j - padding] weight[o, c, j]
     Raises: ContractError if channels, dims or element types do not fit together.
     """
     check(x, weight, bias, groups)
@@ -64,7 +67,10 @@ def conv_vjp(
 def columns(
     x: Any, k: Shape, stride: Shape, padding: Widths, dilation: Shape, groups: int
 ) -> tuple[Any, Shape]:
-    """Every window as a row, and how many there are along each axis.  [b, c, *s] -> [groups, b t, c / groups k]."""
+    """Every window as a row, and how many lie along each axis.
+
+    [b, c, *s] -> [groups, b t, c / groups k], where t counts the windows and k their elements.
+    """
     n, b = len(k), x.shape[0]
     if any(map(any, padding)):
         x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
@@ -85,14 +91,18 @@ def check(x: Any, weight: Any, bias: Any, groups: int) -> None:
     """Raises: ContractError if the parts of a convolution do not fit together."""
     given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
     if given.ndim != filters.ndim or given.dtype is not filters.dtype:
-        raise ContractError(f"conv: input {given} with weight {filters}; give both the same dims and dtype")
+        raise ContractError(
+            f"conv: input {given} with weight {filters}; give both the same dims and dtype"
+        )
     if groups < 1 or filters.shape[0] % groups or given.shape[1] != filters.shape[1] * groups:
         raise ContractError(
-            f"conv: input {given} with weight {filters} and groups={groups}; input channels must be "
-            f"weight.shape[1] * groups, and output channels divisible by groups"
+            f"conv: input {given} with weight {filters} and groups={groups}; input channels must "
+            f"be weight.shape[1] * groups, and output channels divisible by groups"
         )
     if bias is not None and tuple(bias.shape) != filters.shape[:1]:
-        raise ContractError(f"conv: bias {list(bias.shape)} for weight {filters}; give one value per output channel")
+        raise ContractError(
+            f"conv: bias {list(bias.shape)} for weight {filters}; give one value per output channel"
+        )
 
 
 @composite(free=("place",))
@@ -136,13 +146,14 @@ def max_pool_vjp(
 
 
 def pooled(
-    x: Any, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, value: float = float("-inf")
+    x: Any, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, value: float = -inf
 ) -> Any:
     """The windows of a pooling, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k]."""
     ndim, n = len(x.shape), len(sizes)
     if any(map(any, padding)):
         x = pad(x, widths=(*((0, 0),) * (ndim - n), *padding), value=value)
-    return windows(x, axes=tuple(range(ndim - n, ndim)), sizes=sizes, strides=stride, dilations=dilation)
+    axes = tuple(range(ndim - n, ndim))
+    return windows(x, axes=axes, sizes=sizes, strides=stride, dilations=dilation)
 
 
 @composite

@@ -23,9 +23,9 @@ def iota(*, length: int, dtype: DType, device: Any) -> Spec:
 
 @primitive(constant=True, numbers=True)
 def random_bits(key: Any, counter: Any, *, shape: Shape, device: Any) -> Spec:
-    """Uniform 32-bit words of Philox4x32-10, four a block, from block `counter` on.  -> uint32[*shape].
+    """Uniform 32-bit words of Philox4x32-10, four a block from `counter` on.  -> uint32[*shape].
 
-    Element i is word i % 4 of the block at counter + i // 4; key and counter are integers below 2^64.
-    Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.
+    Element i is word i % 4 of the block at counter + i // 4; key and counter are below 2^64.
+    Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", sec. 3.
     """
     return Spec(shape, uint32)

@@ -1,7 +1,7 @@
 """Optimizer steps, each for a whole group of parameters at once.
 
-The group is given as parameters, then their gradients.  State lies flat: one 1-d tensor for all of the
-group, in order.  Numbers that may change between steps are inputs.  Results are new tensors.
+The group is given as parameters, then their gradients.  State lies flat: one 1-d tensor for all of
+the group, in order.  Numbers that may change between steps are inputs.  Results are new tensors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def like(whole: Any, tensors: tuple[Any, ...]) -> list[Any]:
 
 
 def gradient(group: tuple[Any, ...], weight_decay: Any, maximize: bool) -> tuple[Any, Any]:
-    """Parameters and gradients, flat; the gradients turned round to maximize, with weight decay added."""
+    """p and g + weight_decay p, flat; to maximize with -g in place of g."""
     half = len(group) // 2
     p, g = flat(group[:half]), flat(group[half:])
     return p, (-g if maximize else g) + p * weight_decay
@@ -48,10 +48,11 @@ def sgd(
     lr: Any, momentum: Any, dampening: Any, weight_decay: Any, velocity: Any, *group: Any,
     nesterov: bool, maximize: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """p - lr v with v = momentum v + (1 - dampening) g.  [n], [*s_i], .., [*s_i], .. -> [n], [*s_i], ..
+    """p - lr v, v = momentum v + (1 - dampening) g.  [n], [*s_i], .., [*s_i], .. -> [n], [*s_i], ..
 
     nesterov: the step is g + momentum v.  g includes weight_decay p.
-    Source: Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and momentum", section 2.
+    Source: Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and
+    momentum", section 2.
     """
     p, g = gradient(group, weight_decay, maximize)
     velocity = velocity * momentum + g * (1 - dampening)
@@ -61,13 +62,16 @@ def sgd(
 
 @composite(constant=True, numbers=True)
 def adam(
-    step: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, m: Any, v: Any, *group: Any,
-    decoupled: bool, maximize: bool,
+    step: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, m: Any, v: Any,
+    *group: Any, decoupled: bool, maximize: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """p - lr m' / (sqrt(v') + eps), m' and v' the moments without bias.  [n], [n], [*s_i], .. -> [n], [n], [*s_i], ..
+    """p - lr m' / (sqrt(v') + eps), m' and v' the moments of g without bias.
 
-    step: counts this step, from 1.  decoupled: weight decay shrinks p by lr weight_decay instead of joining g.
-    Source: Kingma, Ba 2015, arXiv:1412.6980, algorithm 1; Loshchilov, Hutter 2019, arXiv:1711.05101, algorithm 2.
+    [n], [n], [*s_i], .., [*s_i], .. -> [n], [n], [*s_i], ..
+    step: counts this step, from 1.
+    decoupled: weight decay shrinks p by lr weight_decay instead of joining g.
+    Source: Kingma, Ba 2015, arXiv:1412.6980, algorithm 1; decoupled: Loshchilov, Hutter 2019,
+    arXiv:1711.05101, algorithm 2.
     """
     p, g = gradient(group, 0.0 if decoupled else weight_decay, maximize)
     if decoupled:

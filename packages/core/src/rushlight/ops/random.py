@@ -1,4 +1,4 @@
-"""Random values, all made of `random_bits`: the same key and counter give the same values everywhere."""
+"""Random values, all made of `random_bits`: the same key and counter give the same everywhere."""
 
 from __future__ import annotations
 
@@ -66,10 +66,13 @@ def dropout(x: Any, key: Any, counter: Any, *, p: float) -> Any:
     """x / (1 - p) with probability 1 - p, else 0.  [*s] -> [*s].
 
     The mask is made anew from key and counter in the backward pass, so nothing is kept for it.
-    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
+    overfitting", section 4.
     """
     draws = uniform(key, counter, shape=tuple(x.shape), dtype=dtypes.float32, device=x.device)
     return where(greater_equal(draws, p), x * (1.0 / (1.0 - p) if p < 1 else 0.0), 0.0)
 
 
-dropout.gradients(x=lambda g, key, counter, p: dropout(g, key, counter, p=p), key=None, counter=None)
+dropout.gradients(
+    x=lambda g, key, counter, p: dropout(g, key, counter, p=p), key=None, counter=None
+)
