@@ -227,7 +227,7 @@ def test_an_operation_is_complete(op):
 
 
 def test_exact_operations_are_operations():
-    assert EXACT <= operations.keys()
+    assert operations.keys() >= EXACT
 
 
 def test_a_planted_operation_without_a_case_is_found():
@@ -257,7 +257,7 @@ def test_cases_outside_the_capabilities_are_listed_by_reason():
         "hostile has no float16 and no float64",
     }
     assert "softmax-3x5-float16" in listed["hostile has no float16"]
-    assert "softmax-3x5-float32" not in sum(listed.values(), [])
+    assert "softmax-3x5-float32" not in {one for ids in listed.values() for one in ids}
 
 
 def test_a_narrow_backend_is_asked_only_for_what_it_can():
@@ -268,7 +268,7 @@ def test_a_narrow_backend_is_asked_only_for_what_it_can():
 
     with fresh_plugins():
         plugins._known["faulty"] = Loaded(Narrow(), 1)
-        listed = sum(conformance.outside(Device("faulty")).values(), [])
+        listed = {one for ids in conformance.outside(Device("faulty")).values() for one in ids}
         assert "add-3x5+3x5-float32" not in listed
         assert "add-3x5+3x5-int8" in listed
         assert "cast-3x5-to-uint8-float32" in listed
