@@ -38,7 +38,15 @@ LAST_TWO_SWAPPED = [(), (0,), *LAST_TWO_SWAPPED]
 
 @composite
 def linear(x: Any, weight: Any, bias: Any) -> Any:
-    """x weight^T + bias.  [*s, n], [m, n], [m] or None -> [*s, m]."""
+    """x weight^T + bias.  [*s, n], [m, n], [m] or None -> [*s, m].
+
+    Raises: ContractError if the lengths differ.
+    """
+    if x.shape[-1:] != weight.shape[-1:] or len(weight.shape) != 2:
+        raise ContractError(
+            f"linear: input {Spec(x.shape, x.dtype)} with weight {Spec(weight.shape, weight.dtype)}; "
+            f"give an input whose last dim is that of the weight, [*s, n] and [m, n]"
+        )
     z = matmul(x, turned(weight))
     return z if bias is None else z + bias
 
