@@ -366,7 +366,7 @@ def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Backwards along dims.  [.., n, ..] -> [.., n, ..]."""
-    axes = normal_axes("flip", lengths(dims), input.ndim)
+    axes = normal_axes("flip", lengths(dims), input.ndim) if lengths(dims) else ()
     bounds = tuple((n - 1, n, -1) if i in axes and n else (0, n, 1) for i, n in enumerate(input.shape))
     return ops.slice(input, bounds)
 

@@ -39,6 +39,10 @@ def plan(x: Tensor, index: Any) -> Plan:
         if part is None:
             shape.append(1)
             continue
+        if is_mask(part) and part.ndim == 0:  # of a new axis of length one
+            tensors.append((len(shape), ops.reshape(part, (1,))))
+            shape.append(1)
+            continue
         n = x.shape[axis]
         if isinstance(part, int):
             if not -n <= part < n:
@@ -154,12 +158,12 @@ def write(x: Tensor, index: Any, value: Any) -> None:
         x.assign_(replaced(x, found, ops.expand(value, found.shape)))
         return
     (_, mask), *others = found.tensors
-    if others or not is_mask(mask) or mask.shape != x.shape or value.numel() != 1:
+    if others or not is_mask(mask) or mask.shape != (x.shape or (1,)) or value.numel() != 1:
         raise ContractError(
             "index: assignment through tensors is supported for one mask of the same shape and one value; "
             "use rl.where() or scatter_add()"
         )
-    x.assign_(ops.where(mask, ops.reshape(value, ()), x))
+    x.assign_(ops.where(ops.reshape(mask, x.shape), ops.reshape(value, ()), x))
 
 
 def replaced(x: Tensor, found: Plan, value: Tensor) -> Tensor:
