@@ -24,7 +24,7 @@ def number_type(x: Any) -> type | None:
 
 
 def common(inputs: tuple[Any, ...]) -> DType:
-    """The type in which the inputs meet: a 0-d tensor yields to others of its kind, a number to all."""
+    """The type in which inputs meet: a 0-d tensor yields to others of its kind, a number to all."""
     found: DType | None = None
     alone: DType | None = None
     numbers = []
@@ -47,16 +47,16 @@ def common(inputs: tuple[Any, ...]) -> DType:
 
 
 def convert(x: Any, dtype: DType) -> Any:
+    """x as that type; a number as it is."""
     return x if number_type(x) is not None or x.dtype is dtype else cast(x, dtype=dtype)
 
 
 def converted(inputs: tuple[Any, ...], dtype: DType) -> tuple[Any, ...]:
-    """The inputs in one type.  Numbers stay numbers, unless this type is foreign to the host library."""
+    """The inputs in one type.  Numbers stay numbers, unless it is foreign to the host library."""
     if dtype in dtypes.FOREIGN:
         device = next(x.device for x in inputs if number_type(x) is None)
-        inputs = tuple(
-            [x if number_type(x) is None else full(x, shape=(), dtype=dtype, device=device) for x in inputs]
-        )
+        how = {"shape": (), "dtype": dtype, "device": device}
+        inputs = tuple([x if number_type(x) is None else full(x, **how) for x in inputs])
     return tuple([convert(x, dtype) for x in inputs])
 
 
@@ -74,7 +74,7 @@ def floated(*inputs: Any) -> tuple[Any, ...]:
 def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
     """The same for all inputs but the condition."""
     if all(number_type(x) is not None for x in inputs):
-        kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]  # type: ignore[arg-type]
+        kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]
         dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
         x, *rest = inputs
         zeros = cast(cond, dtype=dtype) * False  # where() needs one tensor among its values
@@ -87,7 +87,8 @@ def elementwise(op: str, *inputs: Any, dtype: DType | None = None) -> Spec:
     specs = [x for x in inputs if isinstance(x, Spec)]
     found = {x.dtype for x in specs}
     if len(found) > 1 and dtype is None:
-        raise ContractError(f"{op}: element types {' and '.join(map(str, specs))}; convert one with .to()")
+        given = " and ".join(map(str, specs))
+        raise ContractError(f"{op}: element types {given}; convert one with .to()")
     return Spec(broadcast(op, *(x.shape for x in specs)), dtype or specs[0].dtype)
 
 
@@ -95,7 +96,9 @@ def integral(op: str, *inputs: Any) -> Spec:
     """The Spec of an operation on bits.  Raises: ContractError for floating inputs."""
     for x in inputs:
         if isinstance(x, float) or (isinstance(x, Spec) and x.dtype in dtypes.FLOATING):
-            raise ContractError(f"{op}: {x} has no bits to work on; convert it to int or bool with .to()")
+            raise ContractError(
+                f"{op}: {x} has no bits to work on; convert it to int or bool with .to()"
+            )
     return elementwise(op, *inputs)
 
 
@@ -134,7 +137,9 @@ def sub(x: Any, y: Any) -> Any:
     """x - y; of bools: ContractError, as in PyTorch.  [*s], [*s] -> [*s]."""
     for v in (x, y):
         if number_type(v) is None and v.dtype is dtypes.bool_:
-            raise ContractError("sub: bool has no minus; use ^ for a difference, or convert with .to()")
+            raise ContractError(
+                "sub: bool has no minus; use ^ for a difference, or convert with .to()"
+            )
     if number_type(y) is not None and x.dtype.kind == "u":
         return -(-x + y)  # -y is no number of x's type
     return x + -y
@@ -154,7 +159,7 @@ div.gradients(x=lambda g, y: g / y, y=lambda g, z, y: -g * z / y)
 
 @primitive(promotes=promoted)
 def floordiv(x: Any, y: Any) -> Spec:
-    """floor(x / y); an integer by zero raises ContractError where values are known.  [*s], [*s] -> [*s]."""
+    """floor(x / y); ContractError for an integer by a known zero.  [*s], [*s] -> [*s]."""
     return elementwise("floordiv", x, y)
 
 
@@ -190,7 +195,8 @@ def pow_gy(g: Any, z: Any, x: Any, y: Any) -> Any:
         return where(equal(x, 0) & ~less(y, 0), 0.0, g * z * log(x))
     if x > 0:
         return g * z * math.log(x)
-    return where(less(y, 0), g * z * (-math.inf if x == 0 else math.nan), 0.0 if x == 0 else math.nan)
+    at_negative, elsewhere = (-math.inf, 0.0) if x == 0 else (math.nan, math.nan)
+    return where(less(y, 0), g * z * at_negative, elsewhere)
 
 
 pow.gradients(x=pow_gx, y=pow_gy)
@@ -202,15 +208,17 @@ def maximum(x: Any, y: Any) -> Spec:
     return elementwise("maximum", x, y)
 
 
-def share(g: Any, mine: Any, other: Any) -> Any:
-    """g where mine won, half of it at a tie."""
-    return where(mine, g, where(other, 0.0, g * 0.5))
+def to_larger(g: Any, x: Any, y: Any) -> Any:
+    """g where x > y, half of it at a tie."""
+    return where(greater(x, y), g, where(less(x, y), 0.0, g * 0.5))
 
 
-maximum.gradients(
-    x=lambda g, x, y: share(g, greater(x, y), less(x, y)),
-    y=lambda g, x, y: share(g, less(x, y), greater(x, y)),
-)
+def to_smaller(g: Any, x: Any, y: Any) -> Any:
+    """g where x < y, half of it at a tie."""
+    return to_larger(g, y, x)
+
+
+maximum.gradients(x=to_larger, y=to_smaller)
 
 
 @primitive(promotes=promoted)
@@ -219,10 +227,7 @@ def minimum(x: Any, y: Any) -> Spec:
     return elementwise("minimum", x, y)
 
 
-minimum.gradients(
-    x=lambda g, x, y: share(g, less(x, y), greater(x, y)),
-    y=lambda g, x, y: share(g, greater(x, y), less(x, y)),
-)
+minimum.gradients(x=to_smaller, y=to_larger)
 
 
 # -- comparison and bits --------------------------------------------------------------------------
@@ -292,11 +297,17 @@ def bitwise_xor(x: Any, y: Any) -> Spec:
 def where(cond: Spec, x: Any, y: Any) -> Spec:
     """x where cond holds, y elsewhere.  bool[*s], [*s], [*s] -> [*s]."""
     if cond.dtype is not dtypes.bool_:
-        raise ContractError(f"where: the condition is {cond}; compare it with something to get bool")
+        raise ContractError(
+            f"where: the condition is {cond}; compare it with something to get bool"
+        )
     return elementwise("where", cond, x, y, dtype=elementwise("where", x, y).dtype)
 
 
-where.gradients(cond=None, x=lambda g, cond: where(cond, g, 0.0), y=lambda g, cond: where(cond, 0.0, g))
+where.gradients(
+    cond=None,
+    x=lambda g, cond: where(cond, g, 0.0),
+    y=lambda g, cond: where(cond, 0.0, g),
+)
 
 
 # -- functions of one number ----------------------------------------------------------------------
@@ -311,6 +322,13 @@ def neg(x: Spec) -> Spec:
 neg.gradients(x=lambda g: -g)
 
 
+@composite(constant=True)
+def sign(x: Any) -> Any:
+    """-1, 0 or 1, and nan for nan.  [*s] -> [*s]."""
+    away = where(less(x, 0), -1, cast(~equal(x, 0), dtype=x.dtype))
+    return where(equal(x, 0) | not_equal(x, x), x, away)
+
+
 @primitive
 def abs(x: Spec) -> Spec:
     """|x|; gradient 0 at 0.  [*s] -> [*s]."""
@@ -318,12 +336,6 @@ def abs(x: Spec) -> Spec:
 
 
 abs.gradients(x=lambda g, x: g * sign(x))
-
-
-@composite(constant=True)
-def sign(x: Any) -> Any:
-    """-1, 0 or 1, and nan for nan.  [*s] -> [*s]."""
-    return where(equal(x, 0) | not_equal(x, x), x, where(less(x, 0), -1, cast(~equal(x, 0), dtype=x.dtype)))
 
 
 @primitive(constant=True)
@@ -374,15 +386,13 @@ def sin(x: Spec) -> Spec:
     return x
 
 
-sin.gradients(x=lambda g, x: g * cos(x))
-
-
 @primitive(promotes=floated, floating=True)
 def cos(x: Spec) -> Spec:
     """Cosine of x in radians.  [*s] -> [*s]."""
     return x
 
 
+sin.gradients(x=lambda g, x: g * cos(x))
 cos.gradients(x=lambda g, x: -g * sin(x))
 
 
@@ -421,8 +431,9 @@ def gate(x: Any, open: Any) -> Any:
     return where(greater(open, 0), x, 0.0)
 
 
-gate.gradients(x=lambda g, open: gate(g, open), open=None)
-relu.gradients(x=lambda g, z: gate(g, z))
+# a rule's parameters name what it reads, so gate itself would be another rule
+gate.gradients(x=lambda g, open: gate(g, open), open=None)  # noqa: PLW0108
+relu.gradients(x=lambda g, z: gate(g, z))  # noqa: PLW0108
 
 
 @composite(promotes=floated, floating=True)

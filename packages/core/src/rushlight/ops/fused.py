@@ -45,11 +45,13 @@ def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
 
 
 def scaled(z: Any, weight: Any, bias: Any) -> Any:
+    """z weight + bias, each of which may be None."""
     z = z if weight is None else z * weight
     return z if bias is None else z + bias
 
 
 def count(shape: Shape, axes: Shape) -> int:
+    """How many elements the axes span."""
     n = 1
     for i in axes:
         n *= shape[i]
@@ -58,20 +60,27 @@ def count(shape: Shape, axes: Shape) -> int:
 
 @composite
 def layer_norm(x: Any, weight: Any, bias: Any, *, axes: Shape, eps: float) -> Any:
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.  [*s, *n], [*n], [*n] -> [*s, *n].
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.
 
-    weight and bias may be None.  eps: added to the variance, in units of x squared.
+    [*s, *n], [*n], [*n] -> [*s, *n].  weight and bias may be None.
+    eps: added to the variance, in units of x squared.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
     """
     return layer_norm_fwd(x, weight, bias, axes=axes, eps=eps)[0]
 
 
 @layer_norm.residuals("mu", "rstd")
-def layer_norm_fwd(x: Any, weight: Any, bias: Any, *, axes: Shape, eps: float) -> tuple[Any, Any, Any]:
+def layer_norm_fwd(
+    x: Any, weight: Any, bias: Any, *, axes: Shape, eps: float
+) -> tuple[Any, Any, Any]:
     """layer_norm, with the mean and 1 / sqrt(var + eps) of each row."""
+    row = tuple(x.shape[axes[0] :])
     for p in (weight, bias):
-        if p is not None and tuple(p.shape) != tuple(x.shape[axes[0] :]):
-            raise ContractError(f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; give it shape {list(x.shape[axes[0] :])}")
+        if p is not None and tuple(p.shape) != row:
+            raise ContractError(
+                f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; "
+                f"give it shape {list(row)}"
+            )
     mu = mean(x, axes=axes, keepdim=True)
     away = x - mu
     rstd = rsqrt(mean(away * away, axes=axes, keepdim=True) + eps)
@@ -96,8 +105,9 @@ def layer_norm_vjp(
 
 @composite
 def batch_norm(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
-    """(x - mean) / sqrt(var + eps) * weight + bias, per channel.  [b, c, *s], [c], [c] -> [b, c, *s].
+    """(x - mean) / sqrt(var + eps) * weight + bias, per channel.
 
+    [b, c, *s], [c], [c] -> [b, c, *s].
     mean and var are of all but axis 1, var without correction.  weight and bias may be None.
     Source: Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
@@ -112,12 +122,12 @@ def per_channel(p: Any, ndim: int) -> Any:
 @batch_norm.residuals("mu", "variance")
 def batch_norm_fwd(x: Any, weight: Any, bias: Any, *, eps: float) -> tuple[Any, Any, Any]:
     """batch_norm, with the mean and variance of each channel, [1, c, 1, ..]."""
-    axes = (0, *range(2, len(x.shape)))
+    axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
     mu = mean(x, axes=axes, keepdim=True)
     away = x - mu
     variance = mean(away * away, axes=axes, keepdim=True)
     z = away * rsqrt(variance + eps)
-    return scaled(z, per_channel(weight, len(x.shape)), per_channel(bias, len(x.shape))), mu, variance
+    return scaled(z, per_channel(weight, ndim), per_channel(bias, ndim)), mu, variance
 
 
 @batch_norm.vjp
@@ -149,22 +159,25 @@ def binary_cross_entropy(x: Any, y: Any) -> Any:
     return -(y * yes + (1.0 - y) * no)
 
 
-def probability_slope(g: Any, x: Any, y: Any) -> Any:
-    """g (x - y) / (x (1 - x)), the divisor at least 1e-12: finite where x is 0 or 1, as PyTorch's."""
+def binary_cross_entropy_gx(g: Any, x: Any, y: Any) -> Any:
+    """g (x - y) / (x (1 - x)), the divisor at least 1e-12: finite at 0 and 1, as PyTorch's."""
     least = 1e-7 if x.dtype is dtypes.float16 else 1e-12  # in float16 1e-12 is 0
     return g * (x - y) / maximum((1.0 - x) * x, least)
 
 
-binary_cross_entropy.gradients(
-    x=probability_slope,
-    y=lambda g, x: g * (maximum(log(1.0 - x), -100.0) - maximum(log(x), -100.0)),
-)
+def binary_cross_entropy_gy(g: Any, x: Any) -> Any:
+    """g (log(1 - x) - log(x)), logarithms at least -100."""
+    return g * (maximum(log(1.0 - x), -100.0) - maximum(log(x), -100.0))
+
+
+binary_cross_entropy.gradients(x=binary_cross_entropy_gx, y=binary_cross_entropy_gy)
 
 
 @composite(free=("target",))
 def cross_entropy(x: Any, target: Any, *, ignore: int) -> Any:
-    """The mean of -log_softmax(x)[target] over rows whose target is not `ignore`; nan of none.  [n, c], int[n] -> [].
+    """The mean of -log_softmax(x)[target] over rows whose target is not `ignore`; nan of none.
 
+    [n, c], int[n] -> [].
     Raises: IndexOutOfRange for a target that is no class.
     """
     return cross_entropy_fwd(x, target, ignore=ignore)[0]
@@ -172,11 +185,14 @@ def cross_entropy(x: Any, target: Any, *, ignore: int) -> Any:
 
 @cross_entropy.residuals("top", "rest", "rows")
 def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, Any, Any]:
-    """cross_entropy; log(sum(exp(x))) of each row as its largest and the rest, [n, 1]; how many rows count."""
+    """cross_entropy; log(sum(exp(x))) of each row as its largest and the rest; how many rows count.
+
+    [n, c], int[n] -> [], [n, 1], [n, 1], [].
+    """
     if len(x.shape) != 2 or tuple(target.shape) != tuple(x.shape[:1]):
+        logits, targets = Spec(x.shape, x.dtype), Spec(target.shape, target.dtype)
         raise ContractError(
-            f"cross_entropy: logits {Spec(x.shape, x.dtype)} with targets {Spec(target.shape, target.dtype)}; "
-            f"give [n, classes] and int [n]"
+            f"cross_entropy: logits {logits} with targets {targets}; give [n, classes] and int [n]"
         )
     top = max(x, axes=(1,), keepdim=True)
     rest = log(sum(exp(x - top), axes=(1,), keepdim=True))

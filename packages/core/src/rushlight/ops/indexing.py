@@ -1,4 +1,4 @@
-"""Indexing by tensors of integers.  Indices are not negative; a kernel refuses those out of range."""
+"""Indexing by tensors of integers: none negative, and a kernel refuses those out of range."""
 
 from __future__ import annotations
 
@@ -34,12 +34,9 @@ def take(x: Spec, index: Spec, *, axis: int) -> Spec:
     return Spec((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
 
 
-take.gradients(x=lambda g, x_shape, index, axis: untake(g, index, shape=x_shape, axis=axis), index=None)
-
-
 @composite(free=("index",))
 def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
-    """Rows summed to where take found them: the adjoint of take.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
+    """Rows summed to where take found them, its adjoint.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
     before, after = shape[:axis], shape[axis + 1 :]
     count = 1
     for n in index.shape:
@@ -49,23 +46,22 @@ def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     return scatter_add(zeros(shape, x), expand(places, shape=x.shape), x, axis=axis)
 
 
+take.gradients(
+    x=lambda g, x_shape, index, axis: untake(g, index, shape=x_shape, axis=axis), index=None
+)
 untake.gradients(x=lambda g, index, axis: take(g, index, axis=axis), index=None)
 
 
 @primitive(free=("index",))
 def gather(x: Spec, index: Spec, *, axis: int) -> Spec:
-    """x[.., index[.., j, ..], ..]: one element of x for each of index.  [.., n, ..], int[.., m, ..] -> [.., m, ..].
+    """x[.., index[.., j, ..], ..]: one element of x for each of index.
 
+    [.., n, ..], int[.., m, ..] -> [.., m, ..].
     Raises: IndexOutOfRange for an index below 0 or from n on.
     """
     indices("gather", index)
     fits("gather", x, index, axis)
     return Spec(index.shape, x.dtype)
-
-
-gather.gradients(
-    x=lambda g, x_shape, index, axis: ungather(g, index, shape=x_shape, axis=axis), index=None
-)
 
 
 def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
@@ -74,30 +70,41 @@ def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
     others = (i for i in range(x.ndim) if i != axis)
     if index.ndim != x.ndim or any(index.shape[i] > x.shape[i] for i in others):
         raise ContractError(
-            f"{op}: index {index} for {x} along axis {axis}; it needs as many dims, and elsewhere no more length"
+            f"{op}: index {index} for {x} along axis {axis}; it needs as many dims, and elsewhere "
+            f"no more length"
         )
 
 
 @composite(free=("index",))
 def ungather(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
-    """Elements summed to where gather found them: the adjoint of gather.  [.., m, ..] -> [.., n, ..]."""
+    """Elements summed to where gather found them, its adjoint.  [.., m, ..] -> [.., n, ..]."""
     return scatter_add(zeros(shape, x), index, x, axis=axis)
 
 
+gather.gradients(
+    x=lambda g, x_shape, index, axis: ungather(g, index, shape=x_shape, axis=axis), index=None
+)
 ungather.gradients(x=lambda g, index, axis: gather(g, index, axis=axis), index=None)
 
 
 @primitive(free=("index",))
 def scatter_add(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
-    """x with source[.., j, ..] added at [.., index[.., j, ..], ..].  [.., n, ..], int[.., m, ..], [.., m, ..] -> x's.
+    """x with source[.., j, ..] added at [.., index[.., j, ..], ..].
 
-    Repeated indices add up, in the order of source.  Raises: IndexOutOfRange for an index below 0 or from n on.
+    [.., n, ..], int[.., m, ..], [.., m, ..] -> [.., n, ..].
+    Repeated indices add up, in the order of source.
+    Raises: IndexOutOfRange for an index below 0 or from n on.
     """
     indices("scatter_add", index)
     fits("scatter_add", x, index, axis)
-    short = source.ndim != x.ndim or any(i > n for i, n in zip(index.shape, source.shape, strict=True))
+    short = source.ndim != x.ndim or any(
+        m > n for m, n in zip(index.shape, source.shape, strict=True)
+    )
     if short or source.dtype is not x.dtype:
-        raise ContractError(f"scatter_add: source {source} for index {index} into {x}; give it x's type and index's shape")
+        raise ContractError(
+            f"scatter_add: source {source} for index {index} into {x}; give it x's type and "
+            f"index's shape"
+        )
     return x
 
 

@@ -43,7 +43,9 @@ permute.gradients(
 def expand(x: Spec, *, shape: Shape) -> Spec:
     """Axes of length one stretched, and new ones in front.  [.., 1, ..] -> [.., n, ..]."""
     if broadcast("expand", x.shape, shape) != shape:
-        raise ContractError(f"expand: {x} does not stretch to {list(shape)}; only axes of length 1 do")
+        raise ContractError(
+            f"expand: {x} does not stretch to {list(shape)}; only axes of length 1 do"
+        )
     return Spec(shape, x.dtype)
 
 
@@ -52,22 +54,21 @@ expand.gradients(x=lambda g: g)  # the tape walk sums it back
 
 @primitive
 def slice(x: Spec, *, bounds: Bounds) -> Spec:
-    """length elements of each axis, from start on, step apart; step may be negative.  [*s] -> [length, ..]."""
+    """Of each axis length elements from start on, step (also < 0) apart.  [*s] -> [length, ..]."""
     if len(bounds) != x.ndim:
         raise ContractError(f"slice: {len(bounds)} bounds for {x}; give one for each axis")
     for (start, length, step), n in zip(bounds, x.shape, strict=True):
         last = start + (length - 1) * step
         if length < 0 or step == 0 or (length and not (0 <= start < n and 0 <= last < n)):
-            raise ContractError(f"slice: start {start}, length {length}, step {step} leave an axis of {n} in {x}")
+            raise ContractError(
+                f"slice: start {start}, length {length}, step {step} leave an axis of {n} in {x}"
+            )
     return Spec(tuple(length for _, length, _ in bounds), x.dtype)
-
-
-slice.gradients(x=lambda g, x_shape, bounds: unslice(g, shape=x_shape, bounds=bounds))
 
 
 @composite
 def unslice(x: Any, *, shape: Shape, bounds: Bounds) -> Any:
-    """Zeros of shape, with x where slice took it from: the adjoint of slice.  [length, ..] -> [*shape]."""
+    """Zeros, but x where slice took it from: the adjoint of slice.  [length, ..] -> [*shape]."""
     for i, (start, length, step) in enumerate(bounds):
         if step < 0:
             x = flipped(x, i)
@@ -77,17 +78,18 @@ def unslice(x: Any, *, shape: Shape, bounds: Bounds) -> Any:
     return x
 
 
+slice.gradients(x=lambda g, x_shape, bounds: unslice(g, shape=x_shape, bounds=bounds))
 unslice.gradients(x=lambda g, bounds: slice(g, bounds=bounds))
 
 
 def flipped(x: Any, axis: int) -> Any:
     """x backwards along an axis."""
-    n = x.shape[axis]
-    return slice(x, bounds=tuple((m - 1, n, -1) if i == axis else (0, m, 1) for i, m in enumerate(x.shape)))
+    bounds = tuple((n - 1, n, -1) if i == axis else (0, n, 1) for i, n in enumerate(x.shape))
+    return slice(x, bounds=bounds)
 
 
 def dilated(x: Any, axis: int, step: int) -> Any:
-    """x with step - 1 zeros between neighbours along an axis.  [.., n, ..] -> [.., (n - 1) step + 1, ..]."""
+    """x with step - 1 zeros between neighbours.  [.., n, ..] -> [.., (n - 1) step + 1, ..]."""
     n, ndim = x.shape[axis], len(x.shape)
     if step == 1 or n == 0:
         return x
@@ -108,7 +110,9 @@ def around(ndim: int, axis: int, before: int, after: int) -> Widths:
 def pad(x: Spec, *, widths: Widths, value: float) -> Spec:
     """value before and after each axis.  [*s] -> [before + n + after, ..]."""
     if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
-        raise ContractError(f"pad: widths {widths} for {x}; give a pair of lengths >= 0 for each axis")
+        raise ContractError(
+            f"pad: widths {widths} for {x}; give a pair of lengths >= 0 for each axis"
+        )
     return Spec(tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True)), x.dtype)
 
 
@@ -128,7 +132,9 @@ def concat(*xs: Spec, axis: int) -> Spec:
         if x.dtype is not first.dtype or x.shape[:axis] + x.shape[axis + 1 :] != (
             first.shape[:axis] + first.shape[axis + 1 :]
         ):
-            raise ContractError(f"concat: {first} and {x} along axis {axis}; all else must be equal")
+            raise ContractError(
+                f"concat: {first} and {x} along axis {axis}; all else must be equal"
+            )
     total = sum(x.shape[axis] for x in xs)
     return Spec((*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype)
 
@@ -157,22 +163,17 @@ def windows(x: Spec, *, axes: Shape, sizes: Shape, strides: Shape, dilations: Sh
         span = d * (k - 1) + 1
         if k < 1 or s < 1 or d < 1 or span > x.shape[i]:
             raise ContractError(
-                f"windows: size {k}, stride {s}, dilation {d} along axis {i} of {x}; a window spans {span} "
-                f"elements and must fit, all three are at least 1"
+                f"windows: size {k}, stride {s}, dilation {d} along axis {i} of {x}; a window "
+                f"spans {span} elements and must fit, all three are at least 1"
             )
         shape[i] = (x.shape[i] - span) // s + 1
     return Spec((*shape, *sizes), x.dtype)
 
 
-windows.gradients(
-    x=lambda g, x_shape, axes, sizes, strides, dilations: fold(
-        g, shape=x_shape, axes=axes, sizes=sizes, strides=strides, dilations=dilations
-    )
-)
-
-
 @composite
-def fold(x: Any, *, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Any:
+def fold(
+    x: Any, *, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape
+) -> Any:
     """Windows summed to where they came from: the adjoint of windows.  [.., *sizes] -> [*shape]."""
     places: list[Shape] = [()]
     for k in sizes:
@@ -189,6 +190,11 @@ def fold(x: Any, *, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dil
     return total
 
 
+windows.gradients(
+    x=lambda g, x_shape, axes, sizes, strides, dilations: fold(
+        g, shape=x_shape, axes=axes, sizes=sizes, strides=strides, dilations=dilations
+    )
+)
 fold.gradients(
     x=lambda g, axes, sizes, strides, dilations: windows(
         g, axes=axes, sizes=sizes, strides=strides, dilations=dilations

@@ -13,20 +13,24 @@ from .movement import expand, reshape
 
 
 def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
-    """The Spec of a reduction.  Raises: ContractError unless axes are sorted, distinct and there."""
+    """The Spec of a reduction.  Raises: ContractError unless axes are sorted, distinct, there."""
     if list(axes) != sorted(set(axes)) or (axes and not 0 <= axes[0] <= axes[-1] < x.ndim):
-        raise ContractError(f"{op}: axes {axes} of {x}; give sorted axes from 0 to {x.ndim - 1}, each once")
+        raise ContractError(
+            f"{op}: axes {axes} of {x}; give sorted axes from 0 to {x.ndim - 1}, each once"
+        )
     return Spec(reduced(x.shape, axes, keepdim), x.dtype)
 
 
 def nonempty(op: str, x: Spec, axes: Shape) -> None:
     """Raises: ContractError if there is nothing among which to choose."""
     if any(x.shape[i] == 0 for i in axes):
-        raise ContractError(f"{op}: {x} has no elements along axes {axes}; there is no {op} of nothing")
+        raise ContractError(
+            f"{op}: {x} has no elements along axes {axes}; there is no {op} of nothing"
+        )
 
 
 def unreduced(g: Any, shape: Shape, axes: Shape, keepdim: bool) -> Any:
-    """g, of the shape of a reduction, with its lost axes back as length one, where broadcasting needs them."""
+    """g of a reduction, its lost axes back as length one where broadcasting needs them."""
     leading = axes == EVERY[len(axes)]
     return g if keepdim or leading else reshape(g, shape=reduced(shape, axes, keepdim=True))
 
@@ -65,8 +69,9 @@ def prod_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any
 
 @primitive
 def max(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
-    """The largest over axes; nan if any is; ties share the gradient.  [.., n, ..] -> [.., 1, ..] or [.., ..].
+    """The largest over axes; nan if any is; ties share the gradient.
 
+    [.., n, ..] -> [.., 1, ..] or [.., ..].
     Raises: ContractError if there is nothing to choose from.
     """
     made = kept("max", x, axes, keepdim)
@@ -84,7 +89,10 @@ def max_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]
 
 @composite
 def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
-    """The smallest over axes; nan if any is; ties share the gradient.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
+    """The smallest over axes; nan if any is; ties share the gradient.
+
+    [.., n, ..] -> [.., 1, ..] or [.., ..].
+    """
     if x.dtype in dtypes.FLOATING:
         return -max(-x, axes=axes, keepdim=keepdim)
     # ~x is -1 - x: it turns the order round without overflow, and of bools too
@@ -93,7 +101,7 @@ def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
 
 @primitive(constant=True)
 def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
-    """Where the first largest stands along one axis; the first nan if any.  [.., n, ..] -> int64[.., ..]."""
+    """Where along an axis the first largest stands, or nan.  [.., n, ..] -> int64[.., ..]."""
     made = kept("argmax", x, (axis,), keepdim)
     nonempty("argmax", x, (axis,))
     return made._replace(dtype=dtypes.int64)
@@ -129,4 +137,3 @@ def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
         n *= x.shape[i]
     total = sum(away * away, axes=axes, keepdim=keepdim)
     return total / (n - correction if n > correction else 0)
-
