@@ -18,6 +18,7 @@ from statistics import median
 from timeit import Timer
 
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+ROWS = [(64, 128), (256, 1024)]  # of softmax, layer_norm and cross_entropy, which are bounded by 1.3
 BOUNDS = {  # ours / torch, except *: ours / bare
     "a + b": 0.75,
     "a + b, grad": 0.6,
@@ -30,13 +31,7 @@ BOUNDS = {  # ours / torch, except *: ours / bare
     "ten of many kinds, forward + backward": 1.0,
     "2-16-16-1 step, Adam": 0.5,
     "linear 50x16x16": 1.2,
-    "linear 128x256x256": 1.2,
-    "softmax 64x128 *": 1.3,
-    "softmax 64x128, forward + backward *": 1.3,
-    "layer_norm 64x128 *": 1.3,
-    "layer_norm 64x128, forward + backward *": 1.3,
-    "cross_entropy 64x128 *": 1.3,
-    "cross_entropy 64x128, forward + backward *": 1.3,
+    "linear 128x256x256 *": 1.2,  # OpenBLAS against MKL; the seam shows beside the bare product
 }
 
 
@@ -108,12 +103,19 @@ def cases(t) -> dict[str, Callable[[], object]]:
         "ten of many kinds, forward + backward": mixed,
         "2-16-16-1 step, Adam": step,
         "linear 50x16x16": linear(50, 16),
-        "linear 128x256x256": linear(128, 256),
+        "linear 128x256x256 *": linear(128, 256),
     }
-    n, c = 64, 128
+    for n, c in ROWS:
+        made |= row_cases(t, F, n, c)
+    return made
+
+
+def row_cases(t, F, n: int, c: int) -> dict[str, Callable[[], object]]:
+    """softmax, layer_norm and cross_entropy over n rows of c."""
     rows, g = t.randn(n, c), t.randn(n, c)
     asking = t.randn(n, c).requires_grad_()
     weight, bias = t.ones(c, requires_grad=True), t.zeros(c, requires_grad=True)
+    constant = weight.detach(), bias.detach()
     classes = t.randint(0, c, (n,))
 
     def both(make):
@@ -124,21 +126,31 @@ def cases(t) -> dict[str, Callable[[], object]]:
 
         return run
 
-    made["softmax 64x128 *"] = lambda: F.softmax(rows, 1)
-    made["softmax 64x128, forward + backward *"] = both(lambda: F.softmax(asking, 1))
-    made["layer_norm 64x128 *"] = lambda: F.layer_norm(rows, (c,), weight.detach(), bias.detach())
-    made["layer_norm 64x128, forward + backward *"] = both(lambda: F.layer_norm(asking, (c,), weight, bias))
-    made["cross_entropy 64x128 *"] = lambda: F.cross_entropy(rows, classes)
-    made["cross_entropy 64x128, forward + backward *"] = both(lambda: F.cross_entropy(asking, classes))
-    return made
+    return {
+        f"softmax {n}x{c} *": lambda: F.softmax(rows, 1),
+        f"softmax {n}x{c}, forward + backward *": both(lambda: F.softmax(asking, 1)),
+        f"layer_norm {n}x{c} *": lambda: F.layer_norm(rows, (c,), *constant),
+        f"layer_norm {n}x{c}, forward + backward *": both(lambda: F.layer_norm(asking, (c,), weight, bias)),
+        f"cross_entropy {n}x{c} *": lambda: F.cross_entropy(rows, classes),
+        f"cross_entropy {n}x{c}, forward + backward *": both(lambda: F.cross_entropy(asking, classes)),
+    }
 
 
 def bare() -> dict[str, Callable[[], object]]:
-    """The kernels of a case called on numpy arrays, with neither tensor nor tape around them."""
+    """The kernels of the cases called on numpy arrays, with neither tensor nor tape around them."""
     import numpy as np
     from rushlight import reference
 
-    n, c = 64, 128
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((128, 256), (256, 256)))
+    made: dict[str, Callable[[], object]] = {"linear 128x256x256 *": lambda: reference.linear(x, w, w[0])}
+    for n, c in ROWS:
+        made |= bare_rows(np, reference, n, c)
+    return made
+
+
+def bare_rows(np, reference, n: int, c: int) -> dict[str, Callable[[], object]]:
+    """The kernels of softmax, layer_norm and cross_entropy over n rows of c."""
     rng = np.random.default_rng(0)
     x, g = (rng.standard_normal((n, c)).astype(np.float32) for _ in range(2))
     weight, bias, one = np.ones(c, np.float32), np.zeros(c, np.float32), np.ones((), np.float32)
@@ -156,12 +168,12 @@ def bare() -> dict[str, Callable[[], object]]:
         return reference.cross_entropy_vjp(one, x, target, *kept, -100)
 
     return {
-        "softmax 64x128 *": lambda: reference.softmax(x, 1),
-        "softmax 64x128, forward + backward *": softmax,
-        "layer_norm 64x128 *": lambda: reference.layer_norm(x, weight, bias, (1,), 1e-5),
-        "layer_norm 64x128, forward + backward *": layer_norm,
-        "cross_entropy 64x128 *": lambda: reference.cross_entropy(x, target, -100),
-        "cross_entropy 64x128, forward + backward *": cross_entropy,
+        f"softmax {n}x{c} *": lambda: reference.softmax(x, 1),
+        f"softmax {n}x{c}, forward + backward *": softmax,
+        f"layer_norm {n}x{c} *": lambda: reference.layer_norm(x, weight, bias, (1,), 1e-5),
+        f"layer_norm {n}x{c}, forward + backward *": layer_norm,
+        f"cross_entropy {n}x{c} *": lambda: reference.cross_entropy(x, target, -100),
+        f"cross_entropy {n}x{c}, forward + backward *": cross_entropy,
     }
 
 
@@ -194,10 +206,11 @@ def main(rounds: int) -> int:
         ours, torch = median(found["rushlight"]), median(found["torch"])
         numpy = median(found["bare"]) if "bare" in found else None
         ratio = ours / (numpy if numpy is not None else torch)
-        missed += ratio > BOUNDS[name]
+        bound = BOUNDS.get(name, 1.3)
+        missed += ratio > bound
         shown = f"{numpy:.2f}" if numpy is not None else ""
-        mark = "" if ratio <= BOUNDS[name] else " missed"
-        print(f"| {name} | {ours:.2f} | {torch:.2f} | {shown} | {ratio:.2f} | {BOUNDS[name]}{mark} |")
+        mark = "" if ratio <= bound else " missed"
+        print(f"| {name} | {ours:.2f} | {torch:.2f} | {shown} | {ratio:.2f} | {bound}{mark} |")
     return missed
 
 
