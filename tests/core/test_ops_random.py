@@ -31,7 +31,7 @@ def seeded():
 
 
 def philox(counter, key):
-    """Philox4x32-10 of one block, word by word as in the paper: four counter words, two of the key."""
+    """Philox4x32-10 of one block, word by word as in the paper: counter of 4 words, key of 2."""
     c, k = list(counter), list(key)
     for _ in range(10):
         high0, low0 = divmod(0xD2511F53 * c[0], 2**32)
