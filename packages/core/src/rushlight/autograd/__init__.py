@@ -95,13 +95,20 @@ def accumulate(node: Any, g: Tensor) -> None:
         for hook in tuple(node.hooks.values()):
             shown = hook(g)
             g = g if shown is None else shown
-        leaf.grad = g if leaf.grad is None else leaf.grad + g  # what a hook returned is looked at
+        leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g  # what a hook returned is looked at
         return
     before = leaf.grad
     if straight.current().eager:
-        leaf._grad = g if before is None else before + g  # it fits: the walk has mended it
+        leaf._grad = alone(g) if before is None else before + g  # it fits: the walk has mended it
     else:
-        leaf.grad = g if before is None else before + g
+        leaf.grad = alone(g) if before is None else before + g
+
+
+def alone(g: Tensor) -> Tensor:
+    """g as a tensor that no other leaf has, nor the caller: it may be changed in place."""
+    z = Tensor()
+    z._data, z.device, z._node = g._data, g.device, g._node
+    return z
 
 
 def grad(
