@@ -229,7 +229,7 @@ def resumed_job(given: dict[str, Any]) -> Job:
     extra = [option for option, value in given.items() if value is not None]
     if extra:
         options = ", ".join(f"--{option}".replace("_", "-") for option in extra)
-        raise ContractError(f"train: --resume with {options}; leave it out, the run has its own")
+        raise ContractError(f"train: --resume with {options}; leave them out, the run has its own")
     job = Job.resumed(folder, device)
     if name not in {None, job.source.name}:
         raise ContractError(
@@ -246,7 +246,8 @@ def report(job: Job, machine: bool, state: str) -> None:
     wrong = test - round(last.test_accuracy * test)
     seconds = sum(record.seconds for record in job.trainer.records)
     if machine:
-        print(json.dumps({"run": path, **last._asdict(), "seconds": round(seconds, 3)}))
+        told = json.loads(last._replace(seconds=round(seconds, 3)).json())
+        print(json.dumps({"run": path, **told}))
         return
     print(
         f"{path} {state}: {last.epoch} epochs in {seconds:.1f} s; "

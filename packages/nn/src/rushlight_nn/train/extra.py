@@ -13,6 +13,7 @@ PACKAGES = {
     "PIL": "pillow",
     "matplotlib": "matplotlib",
     "rich": "rich",
+    "threadpoolctl": "threadpoolctl",
 }
 
 

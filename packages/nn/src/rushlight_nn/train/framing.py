@@ -18,8 +18,9 @@ from .image import Floats, grey, resized
 Stack = npt.NDArray[np.float32]
 
 COMMON = 0.9  # of the images must agree before something counts as their framing
-SPREAD = 0.1  # of the side: places and extents that vary by more are the images' own
-ASPECT = 1.5  # a picture less distorted than this, and framed alike, is taken as it is
+EXTREME = 0.3  # a common ground is so close to black or to white
+SPREAD = 0.06  # deviation of places and extents, in sides, beyond which they are the images' own
+NEAR, ASPECT = 0.1, 1.5  # a picture framed so nearly alike, in sides, is taken as it is
 PLAIN = 0.15  # of the contrast: ground is what differs less from the border
 VISIBLE, FAINT = 0.999, 1 / 64  # a picture is not plain if a thousandth of it stands out so far
 LOOKED_AT = 2000  # images at most; more would say the same
@@ -30,13 +31,13 @@ WORKING_SIDE = 256  # pixels; larger pictures are reduced first, which also aver
 class Framing:
     """What the training images have in common.
 
-    ground: the grey value, 0 or 1, behind every subject; None if they have no plain ground.
+    ground: the grey value behind every subject; None if they have no plain ground in common.
     strength: how far the subject's strongest pixel is from the ground; None if that varies.
     extent: the longer side of the subject as a fraction of the image's; None if it varies.
     centre: where its mass lies, as fractions of height and width.
     """
 
-    ground: int | None = None
+    ground: float | None = None
     strength: float | None = None
     extent: float | None = None
     centre: tuple[float, float] = (0.5, 0.5)
@@ -46,8 +47,9 @@ class Framing:
         """The framing of training images.  [n, h, w], 0..1."""
         images = images[:: -(-len(images) // LOOKED_AT)]
         grounds = np.median(border(images), axis=1)
-        ground = int(np.median(grounds) > 0.5)
-        if np.mean(np.abs(grounds - ground) < PLAIN) < COMMON:
+        ground = float(np.median(grounds))
+        common = np.mean(np.abs(grounds - ground) < PLAIN) >= COMMON
+        if not common or min(ground, 1 - ground) > EXTREME:
             return cls()
         inks = np.abs(images - ground)
         kept = inks[inks.max((1, 2)) > PLAIN]
@@ -77,7 +79,8 @@ class Framing:
         framed = resized(ink, size) if self.holds(ink, size) else self.placed(ink, size)
         if self.strength is not None:
             framed = framed * np.float32(self.strength / framed.max())
-        result: Floats = np.abs(np.float32(self.ground) - framed)
+        side = 1 if self.ground < 0.5 else -1  # lighter than the ground, or darker
+        result: Floats = np.clip(np.float32(self.ground) + side * framed, 0, 1)
         return result
 
     def holds(self, ink: Floats, size: tuple[int, int]) -> bool:
@@ -89,7 +92,7 @@ class Framing:
             return False
         extent, centre = placement(ink)
         away = np.abs(centre - self.centre).max()
-        return abs(extent - self.extent) <= SPREAD and bool(away <= SPREAD)
+        return abs(extent - self.extent) <= NEAR and bool(away <= NEAR)
 
     def placed(self, ink: Floats, size: tuple[int, int]) -> Floats:
         """The ink scaled to the extent, aspect kept, its mass at the centre.  [h, w] -> size."""

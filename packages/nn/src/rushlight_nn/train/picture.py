@@ -59,7 +59,8 @@ def curves(records: Sequence[Record]) -> bytes:
     train_right = [100 * r.train_accuracy for r in records]
     test_right = [100 * r.test_accuracy for r in records]
     plot(loss, epochs, train_loss, test_loss)
-    loss.set(title="Loss", ylabel="cross-entropy, nats per image", yscale="log")
+    scale = "log" if all(value > 0 for value in train_loss + test_loss) else "linear"
+    loss.set(title="Loss", ylabel="cross-entropy, nats per image", yscale=scale)
     plot(accuracy, epochs, train_right, test_right)
     accuracy.set(title="Accuracy", ylabel="images classified right, %")
     # The last few percent are what there is to see: begin below the worst but the first epoch.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +17,11 @@ class Record(NamedTuple):
     test_loss: float
     test_accuracy: float
     seconds: float
+
+    def json(self) -> str:
+        """As a JSON object; a loss that is not finite, which JSON cannot say, becomes null."""
+        fields = self._asdict().items()
+        return json.dumps({name: x if math.isfinite(x) else None for name, x in fields})
 
 
 @dataclass

@@ -83,8 +83,7 @@ class RunFolder:
                 self.write(CONFIG, json.dumps(config, indent=2) + "\n")
             weights = {name: tensor.numpy() for name, tensor in state["model"].items()}
             checkpoint.write(weights, self.path / MODEL)
-            lines = [json.dumps(record._asdict()) + "\n" for record in records]
-            self.write(METRICS, "".join(lines))
+            self.write(METRICS, "".join(f"{record.json()}\n" for record in records))
             checkpoint.save(state, self.path / CHECKPOINT)
 
     def write(self, name: str, content: str | bytes) -> None:

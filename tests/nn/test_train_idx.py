@@ -1,0 +1,194 @@
+"""IDX files: read to the last byte, refused with the file, the offset and what was expected."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from rushlight.errors import FileRefused
+from rushlight_nn.train.idx import read_idx, read_idx_source
+
+RANDOM = np.random.default_rng(5)
+
+
+def idx(array, kind=8):
+    """The content of an IDX file of unsigned bytes."""
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def images():
+    return RANDOM.integers(0, 256, (20, 5, 7)).astype(np.uint8)
+
+
+LABELS = np.array([3, 9] * 10, np.uint8)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_what_is_written_is_read(write, images, pack):
+    found = read_idx(write("images", pack(idx(images))), 3)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, images)
+
+
+def test_gzip_is_known_by_its_content_and_not_by_its_name(write, images):
+    np.testing.assert_array_equal(read_idx(write("images.gz", idx(images)), 3), images)
+
+
+def test_without_test_files_a_stratified_fifth_is_held_out(write, images):
+    source = read_idx_source(write("images", idx(images)), write("labels", idx(LABELS)))
+    assert source.train.classes == ("3", "9")
+    assert np.bincount(source.test.labels).tolist() == [2, 2]
+    assert np.bincount(source.train.labels).tolist() == [8, 8]
+    assert source.train.size == (5, 7)
+    again = read_idx_source(write("images", idx(images)), write("labels", idx(LABELS)))
+    assert again.fingerprint() == source.fingerprint()
+
+
+def test_test_files_are_the_test(write, images):
+    source = read_idx_source(
+        write("images", idx(images)),
+        write("labels", idx(LABELS)),
+        write("test-images", idx(images[:4])),
+        write("test-labels", idx(LABELS[:4])),
+    )
+    assert len(source.train) == 20
+    np.testing.assert_array_equal(source.test.images, images[:4])
+    np.testing.assert_array_equal(source.test.labels, [0, 1, 0, 1])
+
+
+GOOD = idx(np.arange(2 * 3 * 3).reshape(2, 3, 3))
+DAMAGED = {
+    "empty": (b"", "ends at offset 0; expected the magic number up to offset 4"),
+    "cut in the magic number": (
+        GOOD[:3],
+        "ends at offset 3; expected the magic number up to offset 4",
+    ),
+    "cut in the lengths": (
+        GOOD[:10],
+        "ends at offset 10; expected the lengths of the axes up to offset 16",
+    ),
+    "cut in the images": (GOOD[:-1], "ends at offset 33; expected 2 x 3 x 3 bytes up to offset 34"),
+    "longer than it says": (
+        GOOD + b"!",
+        "goes on after offset 34; expected its end there, after 2 x 3 x 3 bytes",
+    ),
+    "another format": (
+        b"\x89PNG" + GOOD,
+        (
+            "byte 0 is 0x89; expected 0x00 of the magic number 00 00 08 03 "
+            "(images: unsigned bytes, 3 axes)"
+        ),
+    ),
+    "floats": (
+        GOOD[:2] + b"\x0d" + GOOD[3:],
+        (
+            "byte 2 is 0x0d; expected 0x08 of the magic number 00 00 08 03 "
+            "(images: unsigned bytes, 3 axes)"
+        ),
+    ),
+    "labels": (
+        idx(LABELS),
+        (
+            "byte 3 is 0x01; expected 0x03 of the magic number 00 00 08 03 "
+            "(images: unsigned bytes, 3 axes)"
+        ),
+    ),
+    "no images": (
+        struct.pack(">4B3I", 0, 0, 8, 3, 0, 3, 3),
+        "axis 0 has length 0 at offset 4; expected at least 1",
+    ),
+    "no columns": (
+        struct.pack(">4B3I", 0, 0, 8, 3, 2, 3, 0),
+        "axis 2 has length 0 at offset 12; expected at least 1",
+    ),
+    "a length beyond all memory": (
+        struct.pack(">4B3I", 0, 0, 8, 3, *[2**32 - 1] * 3) + bytes(10),
+        (
+            f"ends at offset 26; expected {' x '.join([str(2**32 - 1)] * 3)} bytes "
+            f"up to offset {16 + (2**32 - 1) ** 3}"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_refused_by_offset(kind, pack, write):
+    content, sentence = DAMAGED[kind]
+    path = write("images", pack(content))
+    unpacked = "" if pack is bytes else " (unpacked)"
+    with pytest.raises(FileRefused) as caught:
+        read_idx(path, 3)
+    assert str(caught.value) == f"{path}{unpacked}: {sentence}"
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_broken_gzip_stream_is_refused(damage, write, images):
+    packed = bytearray(gzip.compress(idx(images)))
+    if damage == "cut":
+        del packed[-20:]
+    else:
+        packed[len(packed) // 2] ^= 0xFF
+    path = write("images.gz", bytes(packed))
+    with pytest.raises(FileRefused, match=f"within its {len(packed)} bytes .*expected a whole one"):
+        read_idx(path, 3)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(FileRefused, match="nothing: No such file or directory; expected an IDX"):
+        read_idx(tmp_path / "nothing", 3)
+
+
+def test_counts_that_differ_are_refused(write, images):
+    pictures, labels = write("images", idx(images)), write("labels", idx(LABELS[:-1]))
+    with pytest.raises(FileRefused) as caught:
+        read_idx_source(pictures, labels)
+    assert str(caught.value) == (
+        f"{labels}: 19 labels by the length at offset 4; "
+        f"expected 20, as many as there are images in {pictures}"
+    )
+
+
+def test_images_and_labels_exchanged_are_refused(write, images):
+    pictures, labels = write("images", idx(images)), write("labels", idx(LABELS))
+    with pytest.raises(FileRefused, match=r"labels: byte 3 is 0x01; expected 0x03"):
+        read_idx_source(labels, pictures)
+
+
+def test_a_single_class_is_refused(write, images):
+    labels = write("labels", idx(np.full(20, 4)))
+    with pytest.raises(FileRefused, match="every label from offset 8 on is 4; expected at least 2"):
+        read_idx_source(write("images", idx(images)), labels)
+
+
+def test_a_class_of_one_image_is_refused(write, images):
+    labels = write("labels", idx(np.array([0] * 19 + [1])))
+    with pytest.raises(FileRefused, match=r"class '1' has 1 image\(s\); give at least 2"):
+        read_idx_source(write("images", idx(images)), labels)
+
+
+def test_test_images_of_another_size_are_refused(write, images):
+    pair = write("images", idx(images)), write("labels", idx(LABELS))
+    other = write("other", idx(images[:, :, :6]))
+    with pytest.raises(FileRefused, match=r"other: images of 5 x 6 .* offset 8; expected 5 x 7"):
+        read_idx_source(*pair, other, pair[1])
+
+
+def test_a_test_label_that_was_never_learnt_is_refused(write, images):
+    pair = write("images", idx(images)), write("labels", idx(LABELS))
+    strange = write("strange", idx(np.where(np.arange(20) == 6, 5, LABELS)))
+    with pytest.raises(FileRefused, match=r"strange: label 5 at offset 14; .* 3, 9"):
+        read_idx_source(*pair, pair[0], strange)

@@ -1,0 +1,109 @@
+"""The pictures of a run: that they are there, whole, and say what they must."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rushlight_nn.train import Record, Samples, picture
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were made, to read their texts."""
+    made = []
+    plain = picture.png
+    monkeypatch.setattr(picture, "png", lambda figure: made.append(figure) or plain(figure))
+    return made
+
+
+def texts(figure: Figure) -> list[str]:
+    found = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        labels = [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+        found += [*labels, *(text.get_text() for text in axes.texts)]
+    return [text for text in found if text]
+
+
+def opened(content):
+    image = Image.open(BytesIO(content))
+    image.load()
+    assert image.format == "PNG"
+    return image
+
+
+def classed(count, classes, top=255):
+    images = RANDOM.integers(0, top + 1, (count, 8, 8)).astype(np.uint8)
+    return Samples(images, np.arange(count) % len(classes), classes, top)
+
+
+def sure_of(guess, classes, wrong=0.9):
+    probabilities = np.full((len(guess), classes), (1 - wrong) / (classes - 1), np.float32)
+    probabilities[range(len(guess)), guess] = wrong
+    return probabilities
+
+
+def test_curves_name_their_axes(drawn):
+    records = [Record(e, 1 / e, 1 - 0.5 / e, 0.9 / e, 1 - 0.4 / e, 1.0) for e in (1, 2, 3)]
+    assert min(opened(picture.curves(records)).size) > 400
+    said = texts(drawn[0])
+    assert said.count("epoch") == 2
+    assert "cross-entropy, nats per image" in said
+    assert "images classified right, %" in said
+    legend = [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()]
+    assert legend == ["training", "held out"]
+
+
+def test_curves_of_a_single_epoch_without_mistakes_or_loss():
+    opened(picture.curves([Record(1, 0.0, 1.0, 0.0, 1.0, 1.0)]))
+
+
+def test_the_confusion_counts(drawn):
+    truth = np.array([0, 0, 0, 1, 1, 2])
+    guess = np.array([0, 0, 1, 1, 1, 0])
+    opened(picture.confusion(truth, guess, ("a", "b", "c")))
+    axes = drawn[0].axes[0]
+    numbers = {text.get_position(): text.get_text() for text in axes.texts}
+    assert numbers == {(0, 0): "2", (1, 0): "1", (1, 1): "2", (0, 2): "1"}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("guess", "truth")
+    assert axes.get_title() == "4 of 6 held-out images right (66.67%)"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("count", [2, 40, 150])
+def test_a_confusion_of_many_classes_with_long_names(count):
+    names = tuple(f"a class with $ and number {i}" for i in range(count))
+    labels = np.arange(count)
+    assert max(opened(picture.confusion(labels, labels, names)).size) <= 17 * picture.DPI
+
+
+def test_mistakes_are_shown_with_truth_and_guess_the_surest_first(drawn):
+    test = classed(10, ("cat", "dog"))
+    guess = test.labels.copy()
+    guess[[3, 6]] ^= 1
+    probabilities = sure_of(guess, 2)
+    probabilities[3] = [0.55, 0.45]
+    opened(picture.mistakes(test, probabilities))
+    said = texts(drawn[0])
+    assert said == [
+        "2 of 10 held-out images wrong",
+        "truth cat\nguess dog (90%)",
+        "truth dog\nguess cat (55%)",
+    ]
+
+
+def test_more_mistakes_than_fit(drawn):
+    test = classed(100, tuple("abcde"))
+    opened(picture.mistakes(test, sure_of((test.labels + 1) % 5, 5)))
+    assert texts(drawn[0])[0] == "100 of 100 held-out images wrong, the surest 40 shown"
+    assert len([axes for axes in drawn[0].axes if axes.images]) == 40
+
+
+def test_no_mistakes_is_said(drawn):
+    test = classed(10, ("cat", "dog"))
+    opened(picture.mistakes(test, sure_of(test.labels, 2)))
+    assert texts(drawn[0]) == ["No mistakes: all 10 held-out images are classified right."]

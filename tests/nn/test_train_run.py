@@ -1,0 +1,446 @@
+"""Runs: what they leave, what they refuse, and that interrupted ones go on bit for bit."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rushlight_nn import checkpoint
+from rushlight_nn.train import RunFolder
+from rushlight_nn.train.job import Job
+from rushlight_nn.train.loop import Trainer
+from rushlight_nn.train.run import FILES, unused
+
+EPOCHS = ["--epochs", "3", "--batch-size", "16"]
+FIELDS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def measured(run: Path) -> list[dict[str, float]]:
+    return [{**line, "seconds": 0} for line in metrics(run)]
+
+
+def model(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(idx_files, tmp_path_factory):
+    """An undisturbed run of three epochs."""
+    from rushlight.cli import main
+
+    run = tmp_path_factory.mktemp("whole") / "deep" / "run"
+    assert main(["train", "idx", *idx_files, *EPOCHS, "--out", str(run)]) == 0
+    return run
+
+
+# What is left
+
+
+def test_a_run_leaves_its_files_and_no_others(whole):
+    assert sorted(path.name for path in whole.iterdir()) == sorted(FILES)
+
+
+def test_metrics_have_a_line_for_each_epoch_with_exactly_these_fields(whole):
+    lines = metrics(whole)
+    assert [list(line) for line in lines] == [FIELDS] * 3
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert all(line["seconds"] > 0 for line in lines)
+
+
+def test_the_config_says_what_was_asked_for(whole, idx_files):
+    config = json.loads((whole / "config.json").read_text())
+    assert config["source"]["name"] == "idx"
+    assert config["source"]["options"] == {"images": idx_files[1], "labels": idx_files[3]}
+    assert config["classes"] == ["0", "1"]
+    assert config["size"] == [8, 8]
+    assert {name: config[name] for name in ("epochs", "batch_size", "lr", "seed")} == {
+        "epochs": 3, "batch_size": 16, "lr": 3e-3, "seed": 0
+    }  # fmt: skip
+
+
+def test_pictures_are_pictures(whole):
+    for name in ("curves.png", "confusion.png", "mistakes.png"):
+        with Image.open(whole / name) as image:
+            image.load()
+            assert image.format == "PNG"
+
+
+def test_the_model_is_a_plain_safetensors_file(whole):
+    weights = checkpoint.load_state(whole / "model.safetensors")
+    assert weights["features.0.weight"].shape == (16, 1, 3, 3)
+
+
+def test_the_same_seed_twice_gives_the_same_weights(whole, idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    assert rushlight("train", "idx", *idx_files, *EPOCHS, "--out", run)[0] == 0
+    assert model(run) == model(whole)
+    assert measured(run) == measured(whole)
+    other = tmp_path / "other"
+    assert rushlight("train", "idx", *idx_files, *EPOCHS, "--seed", "1", "--out", other)[0] == 0
+    assert model(other) != model(whole)
+
+
+def test_compiled_it_gives_the_same_weights(whole, idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    assert rushlight("train", "idx", *idx_files, *EPOCHS, "--compile", "--out", run)[0] == 0
+    assert model(run) == model(whole)
+
+
+def test_a_run_without_a_terminal_says_one_line(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    code, out, err = rushlight("train", "idx", *idx_files, "--epochs", "1", "--out", run)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{run} is finished: 1 epochs in ")
+    assert out.count("\n") == 1
+
+
+def test_json_is_for_machines(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    words = ["train", "idx", *idx_files, "--epochs", "1", "--json", "--out", run]
+    code, out, err = rushlight(*words)
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert list(told) == ["run", *FIELDS]
+    assert told["run"] == str(run)
+
+
+def test_without_out_every_run_has_a_folder_of_its_own(idx_files, tmp_path, monkeypatch, rushlight):
+    monkeypatch.chdir(tmp_path)
+    for name in ("idx", "idx-2"):
+        assert rushlight("train", "idx", *idx_files, "--epochs", "1")[0] == 0
+        assert (tmp_path / "runs" / name / "mistakes.png").exists()
+    assert unused(tmp_path / "runs", "idx").name == "idx-3"
+
+
+# What is refused
+
+
+def test_a_folder_with_a_run_is_refused_and_stays_as_it_is(whole, idx_files, rushlight):
+    before = {name: (whole / name).read_bytes() for name in FILES}
+    code, out, err = rushlight("train", "idx", *idx_files, *EPOCHS, "--out", whole)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"rushlight: {whole}: holds a run (config.json is there); go on with --resume {whole}, "
+        "give another --out, or replace it with --force\n"
+    )
+    assert {name: (whole / name).read_bytes() for name in FILES} == before
+
+
+def test_force_replaces_a_run_and_nothing_else(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    words = ["train", "idx", *idx_files, "--out", run]
+    assert rushlight(*words, "--epochs", "2")[0] == 0
+    (run / "notes.txt").write_text("mine")
+    assert rushlight(*words, "--epochs", "1", "--force")[0] == 0
+    assert len(metrics(run)) == 1
+    assert json.loads((run / "config.json").read_text())["epochs"] == 1
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+def test_force_keeps_the_old_run_until_there_is_a_new_one(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    assert rushlight("train", "idx", *idx_files, "--epochs", "1", "--out", run)[0] == 0
+    before = {name: (run / name).read_bytes() for name in FILES}
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"nonsense")
+    words = ["--images", broken, "--labels", idx_files[3], "--out", run, "--force"]
+    code, _, err = rushlight("train", "idx", *words)
+    assert code == 2
+    assert err.startswith(f"rushlight: {broken}: byte 0 is 0x6e; expected 0x00")
+    assert {name: (run / name).read_bytes() for name in FILES} == before
+
+
+def test_a_damaged_source_leaves_nothing(idx_files, tmp_path, rushlight):
+    content = Path(idx_files[1]).read_bytes()
+    (tmp_path / "cut").write_bytes(content[:-1])
+    run = tmp_path / "run"
+    words = ["--images", tmp_path / "cut", "--labels", idx_files[3], "--out", run]
+    code, out, err = rushlight("train", "idx", *words)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"rushlight: {tmp_path / 'cut'}: ends at offset {len(content) - 1}; "
+        f"expected 60 x 8 x 8 bytes up to offset {len(content)}\n"
+    )
+    assert not run.exists()
+
+
+def test_a_failure_in_the_first_epoch_leaves_nothing(idx_files, tmp_path, monkeypatch, rushlight):
+    def broken(self, inputs, labels):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Trainer, "step", broken)
+    with pytest.raises(ZeroDivisionError):
+        rushlight("train", "idx", *idx_files, "--out", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "train: nothing to train on; name digits, idx or folder, or --resume RUN"),
+        (["idx"], "train idx: --images and --labels belong together; give both"),
+        (["idx", "--labels", "a"], "train idx: --images and --labels belong together; give both"),
+        (
+            ["idx", "--images", "a", "--labels", "b", "--test-images", "c"],
+            "train idx: --test-images and --test-labels belong together; give both",
+        ),
+        (["folder"], "train folder: no folder; give the one that holds a folder per class"),
+    ],
+)
+def test_arguments_that_are_not_complete(words, sentence, tmp_path, monkeypatch, rushlight):
+    monkeypatch.chdir(tmp_path)
+    assert rushlight("train", *words) == (2, "", f"rushlight: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--epochs", "0"], "argument --epochs: '0'; give an integer from 1"),
+        (["--epochs", "many"], "argument --epochs: 'many'; give an integer from 1"),
+        (["--batch-size", "-1"], "argument --batch-size: '-1'; give an integer from 1"),
+        (["--seed", "-1"], "argument --seed: '-1'; give an integer from 0"),
+        (["--lr", "0"], "argument --lr: '0'; give a number greater than 0"),
+        (["--lr", "nan"], "argument --lr: 'nan'; give a number greater than 0"),
+    ],
+)
+def test_numbers_out_of_range(words, sentence, rushlight):
+    code, out, err = rushlight("train", "digits", *words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+@pytest.mark.parametrize("words", [["train", "digits"], ["predict", "run", "image.png"]])
+@pytest.mark.parametrize("device", ["nowhere", "numpy:3"])
+def test_a_device_that_is_not_there_says_why_and_what_is(words, device, rushlight):
+    code, out, err = rushlight(*words, "--device", device)
+    assert (code, out) == (2, "")
+    assert err.startswith("rushlight: ")
+    assert err.count("\n") == 1
+    assert device in err or device.partition(":")[0] in err
+    assert "devices here: numpy" in err
+
+
+def test_a_place_that_cannot_be_written(idx_files, tmp_path, rushlight):
+    (tmp_path / "file").touch()
+    code, _, err = rushlight("train", "idx", *idx_files, "--out", tmp_path / "file" / "run")
+    assert code == 2
+    assert "nothing can be written in" in err
+
+
+# Interrupted and resumed
+
+
+def interrupt_in(monkeypatch, batch: int, times: int = 1) -> None:
+    """Let Ctrl-C be pressed while a batch is learnt from, counted from 1 through all epochs."""
+    step, count = Trainer.step, 0
+
+    def pressed(self, inputs, labels):
+        nonlocal count
+        count += 1
+        result = step(self, inputs, labels)
+        if count == batch:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(Trainer, "step", pressed)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 9])
+def test_interrupted_and_resumed_is_undisturbed(
+    batch, whole, idx_files, tmp_path, monkeypatch, rushlight
+):
+    run = tmp_path / "a run"
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, batch)
+        code, out, err = rushlight("train", "idx", *idx_files, *EPOCHS, "--out", run)
+    assert (code, out) == (130, "")
+    assert err == f"rushlight: interrupted; go on with: rushlight train --resume '{run}'\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(metrics(run)) == (batch - 1) // 3  # 48 images are 3 batches of 16
+    assert not (run / "curves.png").exists()
+    code, out, err = rushlight("train", "--resume", run)
+    assert (code, err) == (0, "")
+    assert "is finished: 3 epochs" in out
+    assert model(run) == model(whole)
+    assert measured(run) == measured(whole)
+    assert sorted(path.name for path in run.iterdir()) == sorted(FILES)
+
+
+def test_interrupted_twice_it_ends_at_once(idx_files, tmp_path, monkeypatch, rushlight):
+    interrupt_in(monkeypatch, 2, times=2)
+    code, _, err = rushlight("train", "idx", *idx_files, *EPOCHS, "--out", tmp_path / "run")
+    assert (code, err) == (130, "rushlight: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_while_drawing_it_draws_later(
+    whole, idx_files, tmp_path, monkeypatch, rushlight
+):
+    def pressed(self):
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "draw", pressed)
+        code, _, err = rushlight("train", "idx", *idx_files, *EPOCHS, "--out", run)
+    assert code == 130
+    assert "go on with: rushlight train --resume" in err
+    assert rushlight("train", "--resume", run)[0] == 0
+    assert (run / "mistakes.png").exists()
+    assert model(run) == model(whole)
+
+
+def test_a_signal_from_outside_and_resumed_is_undisturbed(whole, idx_files, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", "import sys; from rushlight.cli import main; sys.exit(main())"]
+    words = ["train", "idx", *idx_files, "--batch-size", "16", "--epochs", "200", "--out", str(run)]
+    process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True)
+    with process:
+        deadline = time.monotonic() + 60
+        while not (run / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == f"rushlight: interrupted; go on with: rushlight train --resume {run}\n"
+    state = checkpoint.load(run / "checkpoint.safetensors")
+    assert 1 <= len(state["records"]) < 200
+
+
+def test_a_finished_run_says_so(whole, rushlight):
+    before = {name: (whole / name).stat().st_mtime_ns for name in FILES}
+    code, out, err = rushlight("train", "--resume", whole)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{whole} is finished already: 3 epochs in ")
+    assert {name: (whole / name).stat().st_mtime_ns for name in FILES} == before
+
+
+def test_resume_takes_no_options_that_the_run_has(whole, rushlight):
+    code, _, err = rushlight("train", "idx", "--resume", whole, "--lr", "1", "--epochs", "9")
+    assert code == 2
+    assert err == (
+        "rushlight: train: --resume with --lr, --epochs; leave them out, the run has its own\n"
+    )
+
+
+def test_resume_of_another_source_is_refused(whole, rushlight):
+    code, _, err = rushlight("train", "digits", "--resume", whole)
+    assert code == 2
+    assert "was trained on idx, not on digits" in err
+    assert rushlight("train", "idx", "--resume", whole)[0] == 0
+
+
+def test_resume_of_nothing_is_refused(tmp_path, rushlight):
+    code, _, err = rushlight("train", "--resume", tmp_path / "nothing")
+    assert code == 2
+    assert err == (
+        f"rushlight: {tmp_path / 'nothing'}: no run that can be read (config.json: No such file "
+        "or directory); give a folder that `rushlight train` wrote\n"
+    )
+
+
+@pytest.fixture
+def half(idx_files, tmp_path, monkeypatch, rushlight):
+    """A run that was interrupted in its second epoch."""
+    run = tmp_path / "half"
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, 5)
+        assert rushlight("train", "idx", *idx_files, *EPOCHS, "--out", run)[0] == 130
+    return run
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "missing", "another"])
+def test_a_damaged_checkpoint_is_refused_and_kept(damage, half, whole, rushlight):
+    path = half / "checkpoint.safetensors"
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "another":
+        checkpoint.save({"model": {"weight": np.zeros(3, np.float32)}}, path)
+    else:
+        path.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
+    left = path.read_bytes() if path.exists() else None
+    code, out, err = rushlight("train", "--resume", half)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"rushlight: {half}")
+    assert "checkpoint.safetensors" in err
+    assert err.count("\n") == 1
+    assert (path.read_bytes() if path.exists() else None) == left
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is no JSON at offset 1"),
+        ("[]", "is no object"),
+        ("{}", "does not belong to this run or was changed (KeyError: 'epochs')"),
+        (b"\xff\xfe\xff", "is no text at offset"),
+    ],
+)
+def test_a_damaged_config_is_refused(content, said, half, rushlight):
+    path = half / "config.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, _, err = rushlight("train", "--resume", half)
+    assert code == 2
+    assert f"{path}: {said}" in err
+
+
+def test_a_changed_option_is_refused(half, rushlight):
+    path = half / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "lr": "fast"}))
+    code, _, err = rushlight("train", "--resume", half)
+    assert code == 2
+    assert "config.json: does not belong to this run or was changed (ValueError:" in err
+
+
+def test_data_that_changed_since_is_refused(idx_files, tmp_path, monkeypatch, rushlight):
+    content = bytearray(Path(idx_files[1]).read_bytes())
+    images = tmp_path / "images"
+    images.write_bytes(content)
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, 2)
+        words = ["--images", images, "--labels", idx_files[3], "--out", run]
+        assert rushlight("train", "idx", *words)[0] == 130
+    content[100] ^= 1
+    images.write_bytes(content)
+    code, _, err = rushlight("train", "--resume", run)
+    assert code == 2
+    assert "images or labels have changed since this run began" in err
+
+
+def test_a_device_may_be_chosen_anew_to_go_on(half, rushlight):
+    assert rushlight("train", "--resume", half, "--device", "hostile")[0] == 0
+    assert len(metrics(half)) == 3
+
+
+def test_a_full_disk_is_one_sentence(idx_files, tmp_path, monkeypatch, rushlight):
+    def full(state, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    run = tmp_path / "run"
+    code, _, err = rushlight("train", "idx", *idx_files, "--epochs", "1", "--out", run)
+    assert code == 2
+    assert err == (
+        f"rushlight: {run}: cannot be written (No space left on device); "
+        "make room for it or give another --out\n"
+    )
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(ValueError, match="nothing can be written in"):
+        RunFolder(tmp_path / "run").prepare(force=False)
