@@ -141,7 +141,8 @@ def grad(
                 raise NoGradient(
                     f"grad: the outputs do not depend on input {x.spec}; pass allow_unused=True to get None"
                 )
-    return tuple([ends.get(node) for node in nodes])
+    found = [ends.get(node) for node in nodes]
+    return tuple([g if g is None else alone(g) for g in found])
 
 
 def paired(tensors: Any, given: Any) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
