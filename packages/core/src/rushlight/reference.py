@@ -40,17 +40,26 @@ def widened(x: Array) -> Array:
 
 
 def cast(x: Array, dtype: Any) -> Array:
+    """The values of x as another type; x itself if it has it."""
     return x.astype(dtype, copy=False)
 
 
+def whole(x: Any) -> bool:
+    """Whether an array or a number is of integers or bools."""
+    return x.dtype.kind in "iub" if hasattr(x, "dtype") else not isinstance(x, float)
+
+
 def floordiv(x: Any, y: Any) -> Any:
-    whole = getattr(x, "dtype", np.dtype(int)).kind in "iub" and getattr(y, "dtype", np.dtype(int)).kind in "iub"
-    if whole and not isinstance(x, float) and not isinstance(y, float) and not np.all(y):
-        raise ContractError("floordiv: an integer divided by zero; make the divisor nonzero or floating point")
+    """floor(x / y).  Raises: ContractError for an integer divided by 0."""
+    if whole(x) and whole(y) and not np.all(y):
+        raise ContractError(
+            "floordiv: an integer divided by zero; make the divisor nonzero or floating point"
+        )
     return np.floor_divide(x, y)
 
 
 def power(x: Any, y: Any) -> Any:
+    """x ** y.  Raises: ContractError for an integer to a negative power."""
     try:
         return x**y  # the operator has fast paths for small whole exponents, np.power has not
     except ValueError as error:
@@ -61,26 +70,32 @@ error_function = np.frompyfunc(math.erf, 1, 1)
 
 
 def erf(x: Array) -> Array:
+    """The C library's, element by element in float64."""
     return np.asarray(error_function(x.astype(np.float64))).astype(x.dtype)
 
 
-def where(cond: Array, x: Any, y: Any) -> Array:
+def where(cond: Array, x: Any, y: Any) -> Any:
+    """x where cond holds, y elsewhere."""
     return np.where(cond, x, y)
 
 
 def relu(x: Array) -> Any:
+    """max(x, 0)."""
     return np.maximum(x, ZERO[x.dtype]) if x.dtype in ZERO else np.maximum(x, 0)
 
 
 def gate(x: Array, open: Array) -> Any:
-    return np.where(open > 0, x, ZERO[x.dtype] if x.dtype in ZERO else 0)
+    """x where open is positive, 0 elsewhere."""
+    return np.where(open > 0, x, ZERO.get(x.dtype, 0))
 
 
 FLOAT32 = np.dtype(np.float32)
-ZERO = {dtype: np.zeros((), dtype) for dtype in map(np.dtype, "bBhilfd")}  # twice as fast as a Python 0
+# beside x twice as fast as a Python 0
+ZERO: dict[Any, Any] = {dtype: np.zeros((), dtype) for dtype in map(np.dtype, "bBhilfd")}
 
 
 def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), by exp(-|x|), which does not overflow."""
     e = np.exp(-np.abs(x))
     return np.asarray(np.where(x < 0, e, ONE.get(x.dtype, 1.0)) / (1.0 + e), x.dtype)
 
@@ -90,8 +105,14 @@ ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "efd")}
 # -- reduction ------------------------------------------------------------------------------------
 
 
-def reduction(ufunc: np.ufunc) -> Callable[..., Any]:
-    reduce = ufunc.reduce
+# numpy's own annotations know reduce by keywords only
+add_reduce: Callable[..., Array] = np.add.reduce
+max_reduce: Callable[..., Array] = np.maximum.reduce
+min_reduce: Callable[..., Array] = np.minimum.reduce
+
+
+def reduction(reduce: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel of a ufunc's reduce over axes, narrow types in float32."""
 
     def kernel(x: Array, axes: Shape, keepdim: bool) -> Any:
         dtype = x.dtype
@@ -105,28 +126,33 @@ def reduction(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 def largest(x: Array, axes: Shape, keepdim: bool) -> Any:
-    return np.maximum.reduce(x, axes, None, None, keepdim)
+    """The largest over axes; nan if any is."""
+    return max_reduce(x, axes, None, None, keepdim)
 
 
 def smallest(x: Array, axes: Shape, keepdim: bool) -> Any:
-    return np.minimum.reduce(x, axes, None, None, keepdim)
+    """The smallest over axes; nan if any is."""
+    return min_reduce(x, axes, None, None, keepdim)
 
 
 def argmax(x: Array, axis: int, keepdim: bool) -> Any:
+    """Where along an axis the first largest stands, or the first nan."""
     return x.argmax(axis, keepdims=keepdim)
 
 
 def mean(x: Array, axes: Shape, keepdim: bool) -> Any:
+    """sum(x) / n over axes; nan of nothing."""
     n = math.prod([x.shape[i] for i in axes])
     return np.true_divide(total(x, axes, keepdim), n, dtype=x.dtype)
 
 
-total = reduction(np.add)
+total = reduction(add_reduce)
 
 # -- movement -------------------------------------------------------------------------------------
 
 
 def expand(x: Array, shape: Shape) -> Array:
+    """A view of x in which stretched axes have stride 0."""
     if not x.flags.c_contiguous:
         return np.broadcast_to(x, shape)
     # the same view; broadcast_to takes 2.3 us to make it, this 0.6
@@ -145,12 +171,14 @@ def cut(bounds: tuple[tuple[int, int, int], ...]) -> tuple[slice, ...]:
 
 
 def unslice(x: Array, shape: Shape, bounds: tuple[tuple[int, int, int], ...]) -> Array:
+    """Zeros, but x where slice took it from."""
     z = np.zeros(shape, x.dtype)
     z[cut(bounds)] = x
     return z
 
 
 def pad(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    """x with value before and after each axis."""
     shape = tuple([a + n + b for (a, b), n in zip(widths, x.shape, strict=True)])
     z = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
     z[tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True)])] = x
@@ -158,6 +186,7 @@ def pad(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
 
 
 def windows(x: Array, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Array:
+    """A view with a window at every stride, its axes at the end."""
     shape, steps = list(x.shape), list(x.strides)
     for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
         shape[i] = (x.shape[i] - d * (k - 1) - 1) // s + 1
@@ -166,7 +195,10 @@ def windows(x: Array, axes: Shape, sizes: Shape, strides: Shape, dilations: Shap
     return np.lib.stride_tricks.as_strided(x, (*shape, *sizes), (*steps, *inner), writeable=False)
 
 
-def fold(x: Array, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Array:
+def fold(
+    x: Array, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape
+) -> Array:
+    """Windows summed to where they came from, one element of all windows at a time."""
     z = np.zeros(shape, np.float32 if narrow(x) else x.dtype)
     everything = [slice(None)] * len(shape)
     for place in np.ndindex(*sizes):
@@ -181,6 +213,7 @@ def fold(x: Array, shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dila
 
 
 def matmul(x: Array, y: Array) -> Any:
+    """x @ y."""
     if narrow(x):  # the reference sums in float32
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
     # np.dot takes 0.6 us where np.matmul takes 0.9 us (2 x 2), and 1.0 for 2.0 us (50 x 16 x 16)
@@ -192,6 +225,7 @@ def matmul(x: Array, y: Array) -> Any:
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Any:
+    """x weight^T + bias."""
     if narrow(x):
         z = matmul(x, weight.T)
         return z if bias is None else z + bias
@@ -202,6 +236,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Any:
 
 
 def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    """g weight, g^T x and the sum of g, where asked."""
     gx = matmul(g, weight) if asked[0] else None
     rows = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
     gweight = matmul(rows.T, x if x.ndim == 2 else x.reshape(-1, x.shape[-1])) if asked[1] else None
@@ -217,11 +252,14 @@ def within(op: str, index: Array, n: int, axis: int) -> Array:
         low, high = int(index.min()), int(index.max())
         if low < 0 or high >= n:
             wrong = low if low < 0 else high
-            raise IndexOutOfRange(f"{op}: index {wrong} is out of range for axis {axis} of length {n}")
+            raise IndexOutOfRange(
+                f"{op}: index {wrong} is out of range for axis {axis} of length {n}"
+            )
     return index
 
 
 def take(x: Array, index: Array, axis: int) -> Array:
+    """Rows of x along an axis."""
     return np.take(x, within("take", index, x.shape[axis], axis), axis)
 
 
@@ -234,10 +272,12 @@ def spots(op: str, x: Array, index: Array, axis: int) -> tuple[Any, ...]:
 
 
 def gather(x: Array, index: Array, axis: int) -> Array:
+    """x[.., index[.., j, ..], ..]."""
     return np.asarray(x[spots("gather", x, index, axis)])
 
 
 def scatter_add(x: Array, index: Array, source: Array, axis: int) -> Array:
+    """x with source added at [.., index[.., j, ..], ..], in the order of source."""
     z = x.astype(np.float32) if narrow(x) else x.copy()
     part = source[tuple(slice(n) for n in index.shape)]
     np.add.at(z, spots("scatter_add", x, index, axis), part)
@@ -245,6 +285,7 @@ def scatter_add(x: Array, index: Array, source: Array, axis: int) -> Array:
 
 
 def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
+    """Zeros, to which x is added where gather found it."""
     z = np.zeros(shape, x.dtype)
     if index.shape[axis] == 1:  # no index repeats
         z[spots("gather", z, index, axis)] = x
@@ -255,11 +296,14 @@ def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
 # -- creation -------------------------------------------------------------------------------------
 
 
-def full(value: Any, shape: Shape, dtype: Any, device: int) -> Array:
+# numpy has one device, so these do not ask which
+def full(value: Any, shape: Shape, dtype: Any, device: int) -> Array:  # noqa: ARG001
+    """value everywhere."""
     return np.full(shape, value, dtype)
 
 
-def iota(length: int, dtype: Any, device: int) -> Array:
+def iota(length: int, dtype: Any, device: int) -> Array:  # noqa: ARG001
+    """0, 1, 2, .."""
     return np.arange(length).astype(dtype, copy=False)
 
 
@@ -268,11 +312,11 @@ WEYL = 0x9E3779B9, 0xBB67AE85
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:
-    """Philox4x32-10: ten rounds on 128-bit blocks, here the counter in the low 64 bits and zeros above."""
+def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:  # noqa: ARG001
+    """Philox4x32-10: ten rounds on blocks of 128 bits, the counter in the low 64, zeros above."""
     count = math.prod(shape)
     first = int(counter) % 2**64
-    c = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(first)  # wraps round, as the counter does
+    c = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(first)  # wraps, as the counter does
     c0, c1, c2, c3 = c & LOW, c >> HALF, np.zeros_like(c), np.zeros_like(c)
     k0, k1 = int(key) % 2**32, int(key) // 2**32 % 2**32
     for _ in range(10):
@@ -286,46 +330,52 @@ def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:
 
 # -- fused ----------------------------------------------------------------------------------------
 
-
-# Within a kernel arrays of its own are written in place: that halves the time on a thousand elements.
+# A kernel writes arrays of its own in place: that halves the time on a thousand elements.
 
 
 def softmax(x: Array, axis: int) -> Array:
+    """exp(x) / sum(exp(x)), the largest x taken off before."""
     z = widened(x)
-    z = z - np.maximum.reduce(z, axis, None, None, True)
+    z = z - max_reduce(z, axis, None, None, True)
     np.exp(z, z)
-    z /= np.add.reduce(z, axis, None, None, True)
+    z /= add_reduce(z, axis, None, None, True)
     return z.astype(x.dtype, copy=False)
 
 
 def softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
+    """(g - sum(g z)) z."""
     gx = widened(g) * z
-    gx -= z * np.add.reduce(gx, axis, None, None, True)
+    gx -= z * add_reduce(gx, axis, None, None, True)
     return (gx.astype(g.dtype, copy=False),)
 
 
 def log_softmax(x: Array, axis: int) -> Array:
+    """x - log(sum(exp(x))), the largest x taken off before."""
     z = widened(x)
-    z = z - np.maximum.reduce(z, axis, None, None, True)
-    z -= np.log(np.add.reduce(np.exp(z), axis, None, None, True))
+    z = z - max_reduce(z, axis, None, None, True)
+    z -= np.log(add_reduce(np.exp(z), axis, None, None, True))
     return z.astype(x.dtype, copy=False)
 
 
 def log_softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
+    """g - exp(z) sum(g)."""
     gx = np.exp(widened(z))
-    gx *= np.add.reduce(widened(g), axis, None, None, True)
+    gx *= add_reduce(widened(g), axis, None, None, True)
     np.subtract(g, gx, gx)
     return (gx.astype(g.dtype, copy=False),)
 
 
 def mean_over(x: Array, axes: Shape) -> Array:
     """The mean over axes that stay as length one."""
-    total = np.add.reduce(x, axes, None, None, True)
+    total = add_reduce(x, axes, None, None, True)
     total /= math.prod([x.shape[i] for i in axes])
     return np.asarray(total)
 
 
-def layer_norm_fwd(x: Array, weight: Any, bias: Any, axes: Shape, eps: float) -> tuple[Array, Array, Array]:
+def layer_norm_fwd(
+    x: Array, weight: Any, bias: Any, axes: Shape, eps: float
+) -> tuple[Array, Array, Array]:
+    """(x - mu) rstd weight + bias, mu and rstd = 1 / sqrt(var + eps) of each row."""
     z = widened(x)
     mu = mean_over(z, axes)
     z = z - mu
@@ -347,21 +397,23 @@ def placed(z: Array, weight: Any, bias: Any) -> Array:
 
 
 def layer_norm(x: Array, weight: Any, bias: Any, axes: Shape, eps: float) -> Array:
+    """(x - mu) rstd weight + bias."""
     return layer_norm_fwd(x, weight, bias, axes, eps)[0]
 
 
 def layer_norm_vjp(
     g: Array, x: Array, weight: Any, mu: Array, rstd: Array, axes: Shape, asked: tuple[bool, ...]
 ) -> tuple[Any, Any, Any]:
+    """gx = rstd (h - mean(h) - y mean(h y)) with h = g weight, y = (x - mu) rstd."""
     dtype, g = g.dtype, widened(g)
     rows = tuple(range(axes[0]))
     y = x - mu
     y *= rstd
     gx = gweight = gbias = None
     if asked[1]:
-        gweight = np.add.reduce(g * y, rows).astype(dtype, copy=False)
+        gweight = add_reduce(g * y, rows).astype(dtype, copy=False)
     if asked[2]:
-        gbias = np.add.reduce(g, rows).astype(dtype, copy=False)
+        gbias = add_reduce(g, rows).astype(dtype, copy=False)
     if asked[0]:
         h = g if weight is None else g * weight
         gx = h - mean_over(h, axes)
@@ -373,10 +425,12 @@ def layer_norm_vjp(
 
 
 def per_channel(p: Array, ndim: int) -> Array:
+    """[c] -> [1, c, 1, ..]."""
     return p.reshape(1, -1, *(1,) * (ndim - 2))
 
 
-def batch_norm_fwd(x: Array, weight: Any, bias: Any, eps: float) -> tuple[Array, Array, Array]:
+def batch_norm_fwd(x: Array, weight: Any, bias: Any, eps: float) -> tuple[Array, ...]:
+    """(x - mu) / sqrt(variance + eps) * weight + bias, mu and variance of each channel."""
     axes = (0, *range(2, x.ndim))
     z = widened(x)
     mu = mean_over(z, axes)
@@ -385,16 +439,18 @@ def batch_norm_fwd(x: Array, weight: Any, bias: Any, eps: float) -> tuple[Array,
     scale = 1 / np.sqrt(variance + eps)
     z *= scale if weight is None else scale * per_channel(weight, x.ndim)
     z = placed(z, None, None if bias is None else per_channel(bias, x.ndim))
-    return tuple([v.astype(x.dtype, copy=False) for v in (z, mu, variance)])  # type: ignore[return-value]
+    return tuple([v.astype(x.dtype, copy=False) for v in (z, mu, variance)])
 
 
 def batch_norm(x: Array, weight: Any, bias: Any, eps: float) -> Array:
+    """(x - mu) / sqrt(variance + eps) * weight + bias."""
     return batch_norm_fwd(x, weight, bias, eps)[0]
 
 
 def batch_norm_vjp(
     g: Array, x: Array, weight: Any, mu: Array, variance: Array, eps: float, asked: tuple[bool, ...]
 ) -> tuple[Any, Any, Any]:
+    """gx = weight rstd (g - mean(g) - y mean(g y)) with y = (x - mu) rstd."""
     dtype, g = g.dtype, widened(g)
     axes = (0, *range(2, x.ndim))
     rstd = 1 / np.sqrt(widened(variance) + eps)
@@ -416,13 +472,14 @@ def batch_norm_vjp(
     return gx, gweight, gbias
 
 
-def cross_entropy_fwd(x: Array, target: Array, ignore: int) -> tuple[Any, Array, Array, Any]:
+def cross_entropy_fwd(x: Array, target: Array, ignore: int) -> tuple[Array, ...]:
+    """The mean loss; log(sum(exp(x))) as the largest and the rest; how many rows count."""
     if x.ndim != 2 or target.shape != x.shape[:1]:
         raise ValueError("logits and targets do not fit")  # the body of the operation says how
     z = widened(x)
-    top = np.maximum.reduce(z, 1, None, None, True)
+    top = max_reduce(z, 1, None, None, True)
     z = z - top
-    rest = np.log(np.add.reduce(np.exp(z), 1, None, None, True))
+    rest = np.log(add_reduce(np.exp(z), 1, None, None, True))
     lines = np.arange(len(target))
     valid = target != ignore
     rows = np.count_nonzero(valid)
@@ -431,17 +488,19 @@ def cross_entropy_fwd(x: Array, target: Array, ignore: int) -> tuple[Any, Array,
     within("cross_entropy", target, x.shape[1], 1)
     losses = rest[lines, 0]
     losses -= z[lines, target]
-    loss = np.add.reduce(losses) / np.float32(rows)
+    loss = add_reduce(losses) / np.float32(rows)
     return tuple([np.asarray(v, x.dtype) for v in (loss, top, rest, rows)])
 
 
 def cross_entropy(x: Array, target: Array, ignore: int) -> Any:
+    """The mean of -log_softmax(x)[target] over the rows that count."""
     return cross_entropy_fwd(x, target, ignore)[0]
 
 
 def cross_entropy_vjp(
     g: Any, x: Array, target: Array, top: Array, rest: Array, rows: Any, ignore: int
 ) -> tuple[Array, None]:
+    """(softmax(x) - one_hot(target)) g / rows in the rows that count."""
     gx = widened(x) - top
     gx -= rest
     np.exp(gx, gx)
@@ -456,12 +515,14 @@ def cross_entropy_vjp(
 
 
 def mse(x: Array, y: Array) -> Any:
+    """The mean of (x - y)^2."""
     away = np.subtract(widened(x), widened(y), out=...)
     np.multiply(away, away, away)
-    return (np.add.reduce(away, None) / away.dtype.type(away.size)).astype(x.dtype)
+    return (add_reduce(away, None) / away.dtype.type(away.size)).astype(x.dtype)
 
 
 def mse_vjp(g: Array, x: Array, y: Array, asked: tuple[bool, ...]) -> tuple[Any, Any]:
+    """2 g (x - y) / n, and its opposite."""
     gx = widened(x) - widened(y)
     gx *= g * (2.0 / x.size)
     gx = gx.astype(x.dtype, copy=False)
@@ -469,12 +530,14 @@ def mse_vjp(g: Array, x: Array, y: Array, asked: tuple[bool, ...]) -> tuple[Any,
 
 
 def adam(
-    step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, m: Array, v: Array,
-    *group: Array, decoupled: bool, maximize: bool,
+    step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+    m: Array, v: Array, *group: Array, decoupled: bool, maximize: bool,
 ) -> tuple[Array, ...]:  # fmt: skip
+    """p - lr m' / (sqrt(v') + eps) for all parameters of a group at once."""
     if narrow(m):
         wide = map(widened, (m, v, *group))
-        made = adam(step, lr, beta1, beta2, eps, weight_decay, *wide, decoupled=decoupled, maximize=maximize)
+        how: dict[str, Any] = {"decoupled": decoupled, "maximize": maximize}
+        made = adam(step, lr, beta1, beta2, eps, weight_decay, *wide, **how)
         return tuple([x.astype(m.dtype) for x in made])
     half = len(group) // 2
     g = np.concatenate([g.ravel() for g in group[half:]])
@@ -539,7 +602,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "gate": gate,
     "sigmoid": sigmoid,
     "sum": total,
-    "prod": reduction(np.multiply),
+    "prod": reduction(np.multiply.reduce),
     "max": largest,
     "min": smallest,
     "argmax": argmax,
