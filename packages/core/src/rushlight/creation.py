@@ -9,7 +9,6 @@ import numpy as np
 
 from . import dtypes, ops
 from .device import Device, resolve
-from .dtypes import DType
 from .errors import ContractError
 from .function import lengths
 from .spec import Shape
@@ -18,7 +17,9 @@ from .tensor import Tensor
 Place = str | Device | None
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Place = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """A copy of data: numbers, nested lists, a numpy array or a tensor.
 
     Without dtype, Python floats become float32, ints int64; arrays keep theirs.
@@ -43,7 +44,9 @@ def host(data: Any) -> np.ndarray[Any, Any]:
     try:
         values = np.asarray(unwrapped(data))
     except ValueError as error:
-        raise ContractError("tensor: rows of different lengths; give every row the same length") from error
+        raise ContractError(
+            "tensor: rows of different lengths; give every row the same length"
+        ) from error
     except OverflowError as error:
         raise ContractError(f"tensor: {error}; give a dtype that can hold it") from error
     if values.dtype.kind in "OUSmM":
@@ -66,7 +69,7 @@ def held(values: np.ndarray[Any, Any], place: Device) -> Tensor:
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Place = None) -> Tensor:
-    """data itself if it is a tensor as asked, a numpy array without a copy where possible, else a copy."""
+    """data itself if a tensor as asked; a numpy array is shared where possible; else a copy."""
     if isinstance(data, Tensor):
         return data.to(device or data.device, dtype or data.dtype)
     if isinstance(data, np.ndarray):
@@ -76,22 +79,25 @@ def as_tensor(data: Any, dtype: Any = None, device: Place = None) -> Tensor:
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
-    """The array as a tensor of the numpy device, sharing its memory: writing the array changes the tensor.
+    """The array as a tensor of the numpy device, in shared memory: writing it changes the tensor.
 
     Raises: ContractError for an element type that tensors do not have.
     """
     if not isinstance(array, np.ndarray):
-        raise ContractError(f"from_numpy: {type(array).__name__} is no numpy array; use rl.tensor()")
+        raise ContractError(
+            f"from_numpy: {type(array).__name__} is no numpy array; use rl.tensor()"
+        )
     wanted = dtypes.as_dtype(array.dtype)
-    # a view: numpy's dtype objects are equal in more than one copy, tensors compare them by identity
-    return held(array.view(wanted) if array.dtype.isnative else array.astype(wanted), resolve("numpy"))
+    # a view: numpy has equal dtype objects in more than one copy, tensors compare by identity
+    values = array.view(wanted) if array.dtype.isnative else array.astype(wanted)
+    return held(values, resolve("numpy"))
 
 
 def full(
     size: Sequence[int] | int, fill_value: Any, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """fill_value everywhere; without dtype, of the type that tensor(fill_value) has.  -> [*size]."""
+    """fill_value everywhere; without dtype, of the type of tensor(fill_value).  -> [*size]."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     inferred = {bool: dtypes.bool_, int: dtypes.int64}.get(type(fill_value), dtypes.default_float)
@@ -108,18 +114,24 @@ def filled(value: Any, shape: Shape, dtype: Any, device: Place, requires_grad: b
     return ops.full(value, shape=shape, dtype=wanted, device=place).requires_grad_(requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros.  -> [*size]."""
     return filled(0, lengths(size), dtype, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """Ones.  -> [*size]."""
     return filled(1, lengths(size), dtype, device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False) -> Tensor:
-    """Values of no meaning; here zeros, so that no program depends on what memory held.  -> [*size]."""
+def empty(
+    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
+    """Values of no meaning; zeros, so that no program depends on what memory held.  -> [*size]."""
     return filled(0, lengths(size), dtype, device, requires_grad)
 
 
@@ -147,7 +159,7 @@ def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """start, start + step, .. below end; arange(n) begins at 0.  -> [ceil((end - start) / step)].
+    """start, start + step, .. below end; start is 0 if left out.  -> [ceil((end - start) / step)].
 
     int64 if all arguments are ints, else float32.  Raises: ContractError if step is 0.
     """
@@ -160,11 +172,13 @@ def arange(
     place = resolve(device)
     place.accept("arange", wanted)
     length = max(0, int(np.ceil((end - start) / step)))
-    values = (start + step * np.arange(length, dtype=np.int64 if whole else np.float64)).astype(wanted)
-    return held(values, place).requires_grad_(requires_grad)
+    values = start + step * np.arange(length, dtype=np.int64 if whole else np.float64)
+    return held(values.astype(wanted), place).requires_grad_(requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Place = None) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Place = None
+) -> Tensor:
     """steps values, evenly from start to end, both included.  -> [steps]."""
     if steps < 0:
         raise ContractError(f"linspace: {steps} steps; their number is not negative")

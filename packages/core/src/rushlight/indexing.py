@@ -1,4 +1,4 @@
-"""`x[...]` and `x[...] = v`: what Python writes between brackets becomes slices, reshapes and takes."""
+"""`x[...]` and `x[...] = v`: what stands between brackets becomes slices, reshapes and takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .tensor import Tensor, way_to
 
 
 class Plan(NamedTuple):
-    """What an index of basic parts means: a slice of every axis, then a reshape; and tensors, by axis of that."""
+    """What an index means: a slice of every axis, then a reshape; and tensors, by axis of that."""
 
     bounds: tuple[tuple[int, int, int], ...]
     shape: Shape
@@ -19,10 +19,17 @@ class Plan(NamedTuple):
 
 
 def plan(x: Tensor, index: Any) -> Plan:
-    """Raises: IndexOutOfRange for an int beyond its axis, ContractError for what is no index of x."""
+    """What index means for x.
+
+    Raises: IndexOutOfRange for an int beyond its axis, ContractError for what is no index of x.
+    """
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple([as_part(x, part) for part in parts])
-    used = sum(part.ndim if is_mask(part) else 1 for part in parts if part is not None and part is not Ellipsis)
+    used = sum(
+        part.ndim if is_mask(part) else 1
+        for part in parts
+        if part is not None and part is not Ellipsis
+    )
     if used > x.ndim:
         raise IndexOutOfRange(f"index: {used} indices for {x.spec}; it has {x.ndim} dims")
     dots = sum(part is Ellipsis for part in parts)
@@ -72,13 +79,16 @@ def as_part(x: Tensor, part: Any) -> Any:
 
         part = tensor(list(part) if isinstance(part, range) else part, device=x.device)
     if isinstance(part, bool):
-        raise ContractError("index: a bool is no index; use None for a new dim, or a bool tensor for a mask")
+        raise ContractError(
+            "index: a bool is no index; use None for a new dim, or a bool tensor for a mask"
+        )
     if not isinstance(part, Tensor):
         try:
             return part.__index__()
         except AttributeError:
+            given = type(part).__name__
             raise ContractError(
-                f"index: {type(part).__name__} is no index; use ints, slices, None, '...' or tensors"
+                f"index: {given} is no index; use ints, slices, None, '...' or tensors"
             ) from None
     if part.dtype is dtypes.bool_ or part.dtype in dtypes.INTEGER:
         return part
@@ -86,6 +96,7 @@ def as_part(x: Tensor, part: Any) -> Any:
 
 
 def is_mask(part: Any) -> bool:
+    """Whether a part of an index is a tensor of bools."""
     return isinstance(part, Tensor) and part.dtype is dtypes.bool_
 
 
@@ -104,6 +115,7 @@ def read(x: Tensor, index: Any) -> Tensor:
 
 
 def sliced(x: Tensor, found: Plan) -> Tensor:
+    """x sliced and reshaped as the plan says; x itself if there is nothing to do."""
     if any(b != (0, n, 1) for b, n in zip(found.bounds, x.shape, strict=True)):
         x = ops.slice(x, found.bounds)
     return x if x.shape == found.shape else ops.reshape(x, found.shape)
@@ -114,15 +126,21 @@ def taken(x: Tensor, found: Plan) -> Tensor:
     axis, first = found.tensors[0]
     if is_mask(first):
         if len(found.tensors) > 1:
-            raise ContractError("index: a mask beside another tensor is not supported; use one of them at a time")
+            raise ContractError(
+                "index: a mask beside another tensor is not supported; use one of them at a time"
+            )
         span = first.ndim
         if x.shape[axis : axis + span] != first.shape:
-            raise ContractError(f"index: mask {first.spec} for {x.spec} from dim {axis}; give it the same lengths")
+            raise ContractError(
+                f"index: mask {first.spec} for {x.spec} from dim {axis}; give it the same lengths"
+            )
         index = places(first)
     else:
         span = len(found.tensors)
         if any(is_mask(t) or at != axis + i for i, (at, t) in enumerate(found.tensors)):
-            raise ContractError("index: tensors that are not side by side are not supported; permute x first")
+            raise ContractError(
+                "index: tensors that are not side by side are not supported; permute x first"
+            )
         index = None
         for i, (_, t) in enumerate(found.tensors):
             n = x.shape[axis + i]
@@ -160,8 +178,8 @@ def write(x: Tensor, index: Any, value: Any) -> None:
     (_, mask), *others = found.tensors
     if others or not is_mask(mask) or mask.shape != (x.shape or (1,)) or value.numel() != 1:
         raise ContractError(
-            "index: assignment through tensors is supported for one mask of the same shape and one value; "
-            "use rl.where() or scatter_add()"
+            "index: assignment through tensors is supported for one mask of the same shape and one "
+            "value; use rl.where() or scatter_add()"
         )
     x.assign_(ops.where(ops.reshape(mask, x.shape), ops.reshape(value, ()), x))
 

@@ -1,7 +1,7 @@
 """Streams of random numbers, and tensors of them.
 
-A stream is a key (the seed) and a counter of blocks drawn so far: nothing else, so it can be saved as two
-numbers, and the same seed gives the same bits on every device, eager or compiled.
+A stream is a key (the seed) and a counter of blocks drawn so far: nothing else, so it can be saved
+as two numbers, and the same seed gives the same bits on every device, eager or compiled.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Generator:
         try:
             seed, counter = state["seed"], state["counter"]
         except (KeyError, TypeError) as error:
-            raise ContractError(f"set_state: {state!r} is no state; give what get_state() returned") from error
+            raise ContractError(
+                f"set_state: {state!r} is no state; give what get_state() returned"
+            ) from error
         self.key.value, self.counter.value = int(seed) % 2**64, int(counter) % 2**64
 
     def draw(self, blocks: int) -> tuple[Any, Any]:
@@ -86,15 +88,22 @@ def set_rng_state(new_state: dict[str, int]) -> None:
     default_generator.set_state(new_state)
 
 
-def draws(op: Any, words: int, shape: Any, dtype: Any, device: Place, generator: Generator | None) -> Tensor:
-    """The operation on the next part of a stream; words: how many uniform values make one of its elements."""
+def draws(
+    op: Any, words: int, shape: Any, dtype: Any, device: Place, generator: Generator | None
+) -> Tensor:
+    """The operation on the next part of a stream.
+
+    words: how many uniform values make one of its elements.
+    """
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     if wanted not in dtypes.FLOATING:
         raise ContractError(f"{op.op.name}: dtype {wanted.name}; give a floating one")
     place.accept(op.op.name, wanted)
     shape = tuple([int(n) for n in shape])
-    key, counter = (generator or default_generator).draw(ops.random.blocks(size(shape), wanted, words))
-    return op(key, counter, shape=shape, dtype=wanted, device=place)
+    blocks = ops.random.blocks(size(shape), wanted, words)
+    key, counter = (generator or default_generator).draw(blocks)
+    z: Tensor = op(key, counter, shape=shape, dtype=wanted, device=place)
+    return z
 
 
 def rand(
@@ -102,7 +111,8 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform in [0, 1).  -> [*size]."""
-    return draws(ops.uniform, 1, lengths(size), dtype, device, generator).requires_grad_(requires_grad)
+    z = draws(ops.uniform, 1, lengths(size), dtype, device, generator)
+    return z.requires_grad_(requires_grad)
 
 
 def randn(
@@ -110,7 +120,8 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with mean 0 and variance 1.  -> [*size]."""
-    return draws(ops.normal, 2, lengths(size), dtype, device, generator).requires_grad_(requires_grad)
+    z = draws(ops.normal, 2, lengths(size), dtype, device, generator)
+    return z.requires_grad_(requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
@@ -133,9 +144,9 @@ def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
-    """Integers from low to high - 1, or randint(high, size) from 0.  -> int64[*size].
+    """Integers from low (0 if only high and size are given) to high - 1.  -> int64[*size].
 
-    A word of 32 bits modulo the range, so the lowest values are more frequent by at most range / 2^32.
+    A word of 32 bits modulo the range: the lowest are more frequent by at most range / 2^32.
     Raises: ContractError if the range is empty or exceeds 2^32.
     """
     if size is None:
