@@ -1,4 +1,4 @@
-"""Layers and losses as functions: PyTorch's values, gradients and refusals, on both devices of core."""
+"""Layers and losses as functions: PyTorch's values and gradients, on both devices of core."""
 
 import re
 
@@ -203,8 +203,10 @@ IMAGE = rl.ones(2, 3, 5, 6)
 MISTAKES = {
     "matmul: inner lengths differ": (
         lambda: X34 @ X34,
-        "matmul: inner lengths differ: float32[3, 4] @ float32[3, 4]; "
-        "transpose one with .mT if that is meant",
+        (
+            "matmul: inner lengths differ: float32[3, 4] @ float32[3, 4]; "
+            "transpose one with .mT if that is meant"
+        ),
     ),
     "matmul of numbers": (
         lambda: X34 @ rl.tensor(2.0),
@@ -216,12 +218,17 @@ MISTAKES = {
     ),
     "broadcast": (
         lambda: rl.ones(3) + rl.ones(4),
-        "add: shapes [3] and [4] do not broadcast; axis 0 has lengths 3 and 4, "
-        "make them equal or one of them 1",
+        (
+            "add: shapes [3] and [4] do not broadcast; axis 0 has lengths 3 and 4, "
+            "make them equal or one of them 1"
+        ),
     ),
     "reshape": (
         lambda: X34.reshape(5, 2),
-        "reshape: float32[3, 4] has 12 elements, shape [5, 2] needs 10; use a shape of the same size",
+        (
+            "reshape: float32[3, 4] has 12 elements, shape [5, 2] needs 10; "
+            "use a shape of the same size"
+        ),
     ),
     "reshape -1": (
         lambda: X34.reshape(5, -1),
@@ -229,8 +236,10 @@ MISTAKES = {
     ),
     "expand": (
         lambda: X34.expand(3, 5),
-        "expand: shapes [3, 4] and [3, 5] do not broadcast; axis 1 has lengths 4 and 5, "
-        "make them equal or one of them 1",
+        (
+            "expand: shapes [3, 4] and [3, 5] do not broadcast; axis 1 has lengths 4 and 5, "
+            "make them equal or one of them 1"
+        ),
     ),
     "permute": (
         lambda: X34.permute(0, 0),
@@ -250,18 +259,24 @@ MISTAKES = {
     ),
     "conv2d channels": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 2, 3, 3)),
-        "conv: input float32[2, 3, 5, 6] with weight float32[4, 2, 3, 3] and groups=1; input channels "
-        "must be weight.shape[1] * groups, and output channels divisible by groups",
+        (
+            "conv: input float32[2, 3, 5, 6] with weight float32[4, 2, 3, 3] and groups=1; "
+            "input channels must be weight.shape[1] * groups, and output channels divisible by groups"
+        ),
     ),
     "conv2d dims": (
         lambda: rl.conv2d(rl.ones(3, 5), rl.ones(4, 3, 3, 3)),
-        "conv2d: input float32[3, 5] with weight float32[4, 3, 3, 3]; give [b, c, h, w] (or [c, h, w]) "
-        "and [o, c / groups, k, l]",
+        (
+            "conv2d: input float32[3, 5] with weight float32[4, 3, 3, 3]; "
+            "give [b, c, h, w] (or [c, h, w]) and [o, c / groups, k, l]"
+        ),
     ),
     "conv2d too large": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 6, 3)),
-        "windows: size 6, stride 1, dilation 1 along axis 2 of float32[2, 3, 5, 6]; a window spans 6 "
-        "elements and must fit, all three are at least 1",
+        (
+            "windows: size 6, stride 1, dilation 1 along axis 2 of float32[2, 3, 5, 6]; "
+            "a window spans 6 elements and must fit, all three are at least 1"
+        ),
     ),
     "conv2d same, strided": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 3, 3), padding="same", stride=2),
