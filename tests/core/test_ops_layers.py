@@ -261,7 +261,8 @@ MISTAKES = {
         lambda: rl.conv2d(IMAGE, rl.ones(4, 2, 3, 3)),
         (
             "conv: input float32[2, 3, 5, 6] with weight float32[4, 2, 3, 3] and groups=1; "
-            "input channels must be weight.shape[1] * groups, and output channels divisible by groups"
+            "input channels must be weight.shape[1] * groups, and output channels divisible by "
+            "groups"
         ),
     ),
     "conv2d dims": (
