@@ -1,6 +1,8 @@
 """Runs: what they leave, what they refuse, and that interrupted ones go on bit for bit."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,10 +15,12 @@ from PIL import Image
 
 from rushlight_nn import checkpoint
 from rushlight_nn.train import RunFolder
+from rushlight_nn.train.extra import apps
 from rushlight_nn.train.job import Job
 from rushlight_nn.train.loop import Trainer
 from rushlight_nn.train.run import FILES, unused
 
+COMMAND = [sys.executable, "-c", "import sys; from rushlight.cli import main; sys.exit(main())"]
 EPOCHS = ["--epochs", "3", "--batch-size", "16"]
 FIELDS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
 
@@ -303,9 +307,8 @@ def test_interrupted_while_drawing_it_draws_later(
 
 def test_a_signal_from_outside_and_resumed_is_undisturbed(whole, idx_files, tmp_path):
     run = tmp_path / "run"
-    command = [sys.executable, "-c", "import sys; from rushlight.cli import main; sys.exit(main())"]
     words = ["train", "idx", *idx_files, "--batch-size", "16", "--epochs", "200", "--out", str(run)]
-    process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True)
     with process:
         deadline = time.monotonic() + 60
         while not (run / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
@@ -444,3 +447,67 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(ValueError, match="nothing can be written in"):
         RunFolder(tmp_path / "run").prepare(force=False)
+
+
+# The terminal, and what may not be installed
+
+
+def test_on_a_terminal_a_bar_shows_loss_accuracy_and_samples_per_second(idx_files, tmp_path):
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX's")
+    ours, theirs = pty.openpty()
+    words = ["train", "idx", *idx_files, "--epochs", "4", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [*COMMAND, *words], stdout=subprocess.PIPE, stderr=theirs, text=True, env=os.environ
+    )
+    os.close(theirs)
+    shown = b""
+    with process:
+        # Linux reports the end of the other side as an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+        out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert out.count("\n") == 1
+    bars = shown.decode().split("\r")
+    assert any("epoch 4/4 |" in bar for bar in bars)
+    last = bars[-1] if bars[-1].strip() else bars[-2]
+    assert "samples/s" in last
+    assert "loss 0." in last
+    assert ", accuracy " in last
+    assert ", test " in last
+    assert all(len(bar) <= 81 for bar in bars)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("matplotlib.figure", "matplotlib"),
+        ("sklearn.datasets", "scikit-learn"),
+        ("threadpoolctl", "threadpoolctl"),
+    ],
+)
+def test_a_missing_extra_says_how_to_install_it(module, package, tmp_path, monkeypatch, rushlight):
+    monkeypatch.setitem(sys.modules, module, None)
+    code, out, err = rushlight("train", "digits", "--out", tmp_path / "run")
+    assert (code, out) == (2, "")
+    assert err.endswith(f': needs {package}; pip install "rushlight-nn[apps]"\n')
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_missing_module_is_a_defect():
+    with pytest.raises(ModuleNotFoundError, match="nonsense"), apps("it"):
+        raise ModuleNotFoundError("no nonsense", name="nonsense")
+
+
+def test_the_subcommands_import_nothing_heavy():
+    program = (
+        "import sys, rushlight_nn.cli; "
+        "print(*{'tqdm', 'PIL', 'matplotlib', 'sklearn', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"

@@ -22,7 +22,8 @@ Floats = npt.NDArray[np.float32]
 
 DPI = 120
 TRAIN, TEST, WRONG = "#1f6f8b", "#d1495b", "#d1495b"
-MISTAKES_SHOWN, MISTAKES_ABREAST = 40, 8
+MISTAKES_SHOWN = 40
+PAGE, CELL, LETTER = 11.0, 1.35, 0.08  # inches: a gallery, an image in it at least, a letter
 NUMBERED_CLASSES = 30  # more would not fit their cells
 NAME_LENGTH = 14  # of a class, in titles and along axes
 
@@ -46,7 +47,8 @@ def png(drawn: Figure) -> bytes:
 
 def short(name: str) -> str:
     """A class name that fits beside its neighbours, and means itself to matplotlib."""
-    cut = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+    half = NAME_LENGTH // 2
+    cut = name if len(name) <= NAME_LENGTH else f"{name[: half - 1]}…{name[-half:]}"
     return cut.replace("$", r"\$")
 
 
@@ -132,17 +134,22 @@ def mistakes(test: Samples, probabilities: Floats) -> bytes:
         )  # fmt: skip
         return png(drawn)
     surest = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")][:MISTAKES_SHOWN]
-    across = min(len(surest), MISTAKES_ABREAST)
+    titles = [
+        f"truth {short(test.classes[test.labels[i]])}\n"
+        f"guess {short(test.classes[guess[i]])} ({probabilities[i, guess[i]]:.0%})"
+        for i in surest
+    ]
+    letters = max(len(line) for title in titles for line in title.splitlines())
+    width = max(CELL, LETTER * letters)
+    across = min(len(surest), int(PAGE / width))
     down = -(-len(surest) // across)
-    drawn = figure(max(1.35 * across, 5), 1.75 * down + 0.7)
+    drawn = figure(max(width * across, 5), (CELL + 0.4) * down + 0.5)
     grid = drawn.subplots(down, across, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, i in zip(grid.flat, surest, strict=False):
+    for axes, i, title in zip(grid.flat, surest, titles, strict=False):
         axes.imshow(test.images[i], cmap="gray", vmin=0, vmax=test.top, interpolation="nearest")
-        sure = probabilities[i, guess[i]]
-        truth, guessed = short(test.classes[test.labels[i]]), short(test.classes[guess[i]])
-        axes.set_title(f"truth {truth}\nguess {guessed} ({sure:.0%})", fontsize=9)
+        axes.set_title(title, fontsize=9)
     some = f", the surest {len(surest)} shown" if len(surest) < len(wrong) else ""
     drawn.suptitle(f"{len(wrong)} of {len(test)} held-out images wrong{some}")
     return png(drawn)
