@@ -1,4 +1,4 @@
-"""Arguments and results: nested containers taken apart into tensors and numbers, and put together again."""
+"""Arguments and results: containers taken apart into tensors and numbers, and rebuilt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class Constant:
         if not isinstance(other, Constant):
             return NotImplemented
         mine, theirs = self.value, other.value
-        return mine is theirs or (type(mine) is type(theirs) and isinstance(mine, self.PLAIN) and mine == theirs)
+        if mine is theirs:
+            return True
+        return type(mine) is type(theirs) and isinstance(mine, self.PLAIN) and bool(mine == theirs)
 
     def __hash__(self) -> int:
         return hash(self.value) if isinstance(self.value, self.PLAIN) else id(self.value)
@@ -45,7 +47,7 @@ class Branch(NamedTuple):
 
 
 def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[type, ...]) -> Any:
-    """The structure of value; its leaves of these kinds are put into `leaves`, the same one once."""
+    """The structure of value; its leaves of these kinds are put into `leaves`, each once."""
     if isinstance(value, kinds):
         i = seen.setdefault(id(value), len(leaves)) if isinstance(value, Tensor) else len(leaves)
         if i == len(leaves):
@@ -54,9 +56,12 @@ def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[ty
     if isinstance(value, (list, tuple)):
         return Branch(type(value), (), tuple([flatten(x, leaves, seen, kinds) for x in value]))
     if type(value) is dict:
-        return Branch(dict, tuple(value), tuple([flatten(x, leaves, seen, kinds) for x in value.values()]))
+        parts = [flatten(x, leaves, seen, kinds) for x in value.values()]
+        return Branch(dict, tuple(value), tuple(parts))
     if hasattr(value, "__array_interface__"):
-        raise ContractError("compile: an argument or result is a numpy array; make it a tensor with rl.from_numpy()")
+        raise ContractError(
+            "compile: an argument or result is a numpy array; make it a tensor with rl.from_numpy()"
+        )
     return Constant(value)
 
 
@@ -68,5 +73,6 @@ def rebuild(structure: Any, leaves: list[Any]) -> Any:
         parts = [rebuild(part, leaves) for part in structure.parts]
         if structure.kind is dict:
             return dict(zip(structure.keys, parts, strict=True))
-        return structure.kind(*parts) if hasattr(structure.kind, "_fields") else structure.kind(parts)
+        named = hasattr(structure.kind, "_fields")  # a named tuple takes its parts one by one
+        return structure.kind(*parts) if named else structure.kind(parts)
     return structure.value

@@ -23,14 +23,15 @@ from .argument import Place, flatten, rebuild
 from .graph import Graph, Program, Value, blame, is_made
 from .trace import Guard, Trace, Tracing
 
+Owner = Tensor | Place  # of a gradient: a captured tensor, or the place of an argument
 MANY = 8  # programs of one function after which a warning says what keeps changing
 
 _epoch = 0
 
 
 def retrace() -> None:
-    """Programs traced before now are stale: something changed that no key shows, such as a module's mode."""
-    global _epoch
+    """Programs traced before now are stale: what changed no key shows, such as a module's mode."""
+    global _epoch  # noqa: PLW0603  one number for all functions
     _epoch += 1
 
 
@@ -41,9 +42,9 @@ def is_compiling() -> bool:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Inside, operations run now although a trace is going on: what they make is not part of the program.
+    """Inside, operations run now although a trace is going on: they are no part of the program.
 
-    For state that is made when it is first needed, such as an optimizer's: the trace then captures it.
+    For state that is made when it is first needed, such as an optimizer's: the trace captures it.
     """
     with interpreting(QUIET):
         yield
@@ -52,9 +53,10 @@ def paused() -> Iterator[None]:
 def compile(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A function that does what fn does, traced once for each kind of arguments and then replayed.
 
-    A kind: the shapes, types and devices of tensors, whether they require gradients and whether gradients are
-    remembered, and the values of ints, bools, strings and other objects.  A float may change freely, and so
-    may tensors that fn uses without being given them, the numbers of an optimizer, and a random stream.
+    A kind: the shapes, types and devices of tensors, whether they require gradients and whether
+    gradients are remembered, and the values of ints, bools, strings and other objects.  A float may
+    change freely, and so may tensors that fn uses without being given them, the numbers of an
+    optimizer, and a random stream.
     Python code that looks at the value of a tensor (`if t:`, `float(t)`) raises TracingError.
 
     >>> import rushlight as rl
@@ -75,7 +77,7 @@ class Argument(NamedTuple):
 
 
 class Compiled:
-    """A function with its programs.  Attributes that it lacks are those of the function (or module)."""
+    """A function with its programs.  Attributes that it lacks are the function's (or module's)."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
@@ -129,8 +131,8 @@ class Compiled:
         self.count = 1 if stale else self.count + 1
         if self.count == MANY + 1:
             warnings.warn(
-                f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; pass it as a "
-                f"tensor or a float, or keep it the same",
+                f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; "
+                f"pass it as a tensor or a float, or keep it the same",
                 stacklevel=4,
             )
         self.latest = key
@@ -148,7 +150,8 @@ def kind(x: Any) -> Any:
     """What of a leaf is part of the key."""
     if not isinstance(x, Tensor):
         return float
-    return (x._data.shape, x._data.dtype, x.device, x._node is not None, getattr(x, "_grad", None) is None)
+    ungiven = getattr(x, "_grad", None) is None
+    return (x._data.shape, x._data.dtype, x.device, x._node is not None, ungiven)
 
 
 def changed(before: Any, after: Any) -> str:
@@ -159,7 +162,10 @@ def changed(before: Any, after: Any) -> str:
             return f"tensor or number {i} of its arguments changed, last from {was} to {now}"
     if before[0] != after[0]:
         return f"its arguments changed, last from {before[0]} to {after[0]}"
-    return "what it captures changes: a tensor's shape, a number it compares, or whether a gradient is there"
+    return (
+        "what it captures changes: a tensor's shape, a number it compares, or whether a gradient "
+        "is there"
+    )
 
 
 def stand_in(tracing: Tracing, i: int, x: Any) -> Any:
@@ -199,43 +205,50 @@ class Traced:
     Every list of Values or Numbers here stands in the order of the program's inputs or outputs.
     """
 
-    def __init__(self, trace: Trace, recording: bool, stand_ins: list[Any], given: list[Any], result: Any) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        recording: bool,
+        stand_ins: list[Any],
+        given: list[Any],
+        result: Any,
+    ) -> None:
         tracing = Tracing(trace, recording=False)
-        place = {id(x): i for i, x in enumerate(stand_ins)}
+        places = {id(x): Place(i) for i, x in enumerate(stand_ins)}
         found: list[Any] = []
         self.structure = flatten(result, found, {}, (Tensor, Number))
-        # what is handed back as it is: an argument, or a tensor that was there before
-        self.same = [
-            x if isinstance(x, Tensor) and not isinstance(x._data, Value)
-            else Place(place[id(x)]) if id(x) in place else None
-            for x in found
-        ]  # fmt: skip
+        # what is handed back as it is: a tensor that was there before, or an argument
+        self.same = [x if is_concrete(x) else places.get(id(x)) for x in found]
         fresh = [x for x, same in zip(found, self.same, strict=True) if same is None]
         self.made = [x if isinstance(x, Number) else tracing.read(x) for x in fresh]
         self.devices = [getattr(x, "device", None) for x in fresh]
-        backward = Backward(trace, tracing, fresh, stand_ins) if recording else None
+        backward = Backward(trace, tracing, fresh, places) if recording else None
         self.backward = backward if backward and backward.roots else None
-        self.writes = [(x, value) for x, value in trace.held.items() if value is not trace.captures[x]]
+        self.writes = [(x, v) for x, v in trace.held.items() if v is not trace.captures[x]]
         self.argument_writes = [
-            (i, x._data) for i, x in enumerate(stand_ins) if isinstance(x, Tensor) and x._data is not given[i]
+            (i, x._data)
+            for i, (x, data) in enumerate(zip(stand_ins, given, strict=True))
+            if isinstance(x, Tensor) and x._data is not data
         ]
-        left = [(x, g) for x, g in trace.grads.items() if g is not trace.grads_before[x]]
-        left = [(place.get(id(x), x), g) for x, g in left]
-        left = [(x, g) for x, g in left if isinstance(x, int) or not isinstance(x._data, Value)]
+        left: list[tuple[Owner, Tensor | None]] = [
+            (places.get(id(x), x), g)
+            for x, g in trace.grads.items()
+            if g is not trace.grads_before[x] and (is_concrete(x) or id(x) in places)
+        ]
         self.cleared = [x for x, g in left if g is None]
         self.grads = [(x, tracing.read(g), g.device) for x, g in left if g is not None]
         self.cells = [(c, n) for c, n in trace.cells_held.items() if n is not trace.cells[c]]
 
-        held_grads = [(place.get(id(x), x), g) for x, g in trace.grads_before.items() if g is not None]
-        self.grads_read = [x for x, _ in held_grads]
-        self.grads_absent = [
-            x for x, g in trace.grads_before.items() if g is None and not isinstance(x._data, Value)
-        ]
+        before = trace.grads_before.items()
+        held_grads = [(places.get(id(x), x), g) for x, g in before if g is not None]
+        self.grads_read: list[Owner] = [x for x, _ in held_grads]
+        self.grads_absent = [x for x, g in before if g is None and is_concrete(x)]
         self.captures = [Capture(x, x.spec, x._node is not None) for x in trace.captures]
         self.cells_read = list(trace.cells)
         self.guards: list[Guard] = trace.guards
         inputs = (
-            *given, *trace.captures.values(), *(g._data for _, g in held_grads), *trace.cells.values(),
+            *given, *trace.captures.values(),
+            *(g._data for _, g in held_grads), *trace.cells.values(),
         )  # fmt: skip
         outputs = (
             *self.made, *(v for _, v in self.writes), *(v for _, v in self.argument_writes),
@@ -247,11 +260,12 @@ class Traced:
 
     def holds(self, leaves: list[Any]) -> bool:
         """Whether what was traced is what would be traced now."""
+        # lists, because generators take twice the time and this is asked at each call
         return (
-            all([capture.holds() for capture in self.captures])
-            and all([getattr(x, "_grad", None) is None for x in self.grads_absent])
-            and all([grad_of(x, leaves) is not None for x in self.grads_read])
-            and all([self.decided(guard, leaves) for guard in self.guards])
+            all([capture.holds() for capture in self.captures])  # noqa: C419
+            and all([getattr(x, "_grad", None) is None for x in self.grads_absent])  # noqa: C419
+            and all([grad_of(x, leaves) is not None for x in self.grads_read])  # noqa: C419
+            and all([self.decided(guard, leaves) for guard in self.guards])  # noqa: C419
         )
 
     def decided(self, guard: Guard, leaves: list[Any]) -> bool:
@@ -274,9 +288,9 @@ class Traced:
         for i, _ in self.argument_writes:
             leaves[i]._data = next(out)
         for x, _, device in self.grads:
-            (leaves[x] if isinstance(x, int) else x)._grad = wrap(next(out), device)
+            (leaves[x.i] if isinstance(x, Place) else x)._grad = wrap(next(out), device)
         for x in self.cleared:
-            (leaves[x] if isinstance(x, int) else x)._grad = None
+            (leaves[x.i] if isinstance(x, Place) else x)._grad = None
         for cell, _ in self.cells:
             cell.held = next(out)
         if self.backward is not None:
@@ -289,9 +303,14 @@ class Traced:
         return rebuild(self.structure, results)
 
 
-def grad_of(x: Any, leaves: list[Any]) -> Any:
+def is_concrete(x: Any) -> bool:
+    """Whether x is a tensor that was there before the trace."""
+    return isinstance(x, Tensor) and not isinstance(x._data, Value)
+
+
+def grad_of(x: Owner, leaves: list[Any]) -> Any:
     """The .grad of a captured tensor, or of an argument given by its place."""
-    return getattr(leaves[x] if isinstance(x, int) else x, "_grad", None)
+    return getattr(leaves[x.i] if isinstance(x, Place) else x, "_grad", None)
 
 
 def run(program: Program, inputs: Iterable[Any]) -> list[Any]:
@@ -313,11 +332,12 @@ def run(program: Program, inputs: Iterable[Any]) -> list[Any]:
 class Backward:
     """The backward pass of results that are differentiated outside of the compiled function.
 
-    start: how many of the trace's steps belong to the forward pass.  kept: what this pass needs of it.
+    start: how many of the trace's steps belong to the forward pass.  kept: what is needed of it.
     """
 
-    def __init__(self, trace: Trace, tracing: Tracing, fresh: list[Any], stand_ins: list[Any]) -> None:
-        place = {id(x): i for i, x in enumerate(stand_ins)}
+    def __init__(
+        self, trace: Trace, tracing: Tracing, fresh: list[Any], places: dict[int, Place]
+    ) -> None:
         self.start = len(trace.steps)
         self.kept: list[Any] = []
         self.roots = [
@@ -332,10 +352,13 @@ class Backward:
             except NoGradient:  # part of the tape was used up inside the function
                 self.roots = []
                 return
-            leaves = [(node.tensor(), g) for node, g in ends.items() if isinstance(node, Leaf)]
-            leaves = [(x, g) for x, g in leaves if x is not None]
+            leaves = [
+                (x, g)
+                for node, g in ends.items()
+                if isinstance(node, Leaf) and (x := node.tensor()) is not None
+            ]
             outputs = tuple([tracing.read(g) for _, g in leaves])
-        self.leaves = [place.get(id(x), x) for x, _ in leaves]
+        self.leaves: list[Owner] = [places.get(id(x), x) for x, _ in leaves]
         self.devices = [g.device for _, g in leaves]
         self.specs = [(x.spec, x.device) for x in seeds]
         graph = Graph((), tuple(trace.steps[self.start :]), outputs).pruned()
@@ -348,14 +371,15 @@ class Backward:
 
     def attach(self, fresh: list[Any], leaves: list[Any], kept: list[Any]) -> None:
         """Put one call on the tape."""
-        edges = tuple([(leaves[x] if isinstance(x, int) else x)._node for x in self.leaves])
+        edges = tuple([(leaves[x.i] if isinstance(x, Place) else x)._node for x in self.leaves])
         remember(self, kept, edges, [fresh[i] for i in self.roots], [False] * len(self.roots))
 
     def backward(self, kept: list[Any], *cotangents: Tensor | None) -> tuple[Tensor, ...]:
-        """The cotangents of the leaves.  Raises: NoGradient if they must be differentiable themselves."""
+        """The cotangents of the leaves.  Raises: NoGradient if these must be differentiable."""
         if interpreter.get().recording:
             raise NoGradient(
-                "compiled: a second derivative through a compiled function; take the first inside of it"
+                "compiled: a second derivative through a compiled function; take the first inside "
+                "of it"
             )
         given = []
         for g, (spec, device) in zip(cotangents, self.specs, strict=True):

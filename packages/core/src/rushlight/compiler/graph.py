@@ -1,8 +1,9 @@
-"""Graph: what a function does, written down.  A value that can be printed and replayed; knows no tape."""
+"""Graph: what a function does, written down.  It can be printed and replayed; knows no tape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any, NamedTuple
 
 from ..cell import Number, compute
@@ -23,9 +24,15 @@ class Value:
         self.shape: Shape = tuple(spec.shape)
         self.dtype: DType = spec.dtype
 
+    def __str__(self) -> str:
+        return str(Spec(self.shape, self.dtype))
+
 
 class Step(NamedTuple):
-    """One call of a kernel.  inputs: Values, Numbers, plain numbers and None; outputs: Values, or None."""
+    """One call of a kernel.
+
+    inputs: Values, Numbers, plain numbers and None.  outputs: Values, or None for what is not made.
+    """
 
     op: Operation
     device: Device
@@ -42,7 +49,15 @@ class Sum(NamedTuple):
     outputs: tuple[Number]
 
 
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**"}
+SIGNS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+}
 
 
 class Graph(NamedTuple):
@@ -62,7 +77,7 @@ class Graph(NamedTuple):
         return self._replace(steps=tuple(kept[::-1]))
 
     def program(self) -> Program:
-        """The steps as one straight Python function of arrays and numbers, in which what dies is let go."""
+        """The steps as one straight Python function, in which what dies is let go."""
         names: dict[Any, str] = {}
         scope: dict[str, Any] = {"__name__": __name__}  # of which warnings of numpy's are not shown
 
@@ -73,11 +88,11 @@ class Graph(NamedTuple):
             return names.setdefault(x, f"{letter}{len(names)}")
 
         lines = [f"def run({', '.join(map(name, self.inputs))}):"]
-        last = {x: i for i, step in enumerate(self.steps) for x in (*step.inputs, *step.outputs) if is_made(x)}
-        last |= dict.fromkeys((x for x in self.outputs if is_made(x)), len(self.steps))
-        for x in self.inputs:
-            if x not in last:
-                lines.append(f"    del {name(x)}")
+        last: dict[Any, int] = {}  # the step after which each is needed no more
+        for i, step in enumerate(self.steps):
+            last |= dict.fromkeys(filter(is_made, (*step.inputs, *step.outputs)), i)
+        last |= dict.fromkeys(filter(is_made, self.outputs), len(self.steps))
+        lines += [f"    del {name(x)}" for x in self.inputs if x not in last]
         for i, step in enumerate(self.steps):
             lines += [f"    {line}" for line in lines_of(step, i, name, scope)]
             dying = {x for x in (*step.inputs, *step.outputs) if is_made(x) and last[x] == i}
@@ -85,12 +100,12 @@ class Graph(NamedTuple):
                 lines.append(f"    del {', '.join(sorted(map(name, dying)))}")
         lines.append(f"    return [{', '.join(map(name, self.outputs))}]")
         text = "\n".join(lines) + "\n"
-        exec(compile(text, "<rushlight program>", "exec"), scope)  # noqa: S102  our own text, as dataclasses do
+        exec(compile(text, "<rushlight program>", "exec"), scope)  # noqa: S102  our own text
         return Program(self, text, scope["run"])
 
 
 class Program(NamedTuple):
-    """A graph that can be run: `run(*inputs) -> outputs`, on the device's arrays and Python numbers."""
+    """A graph that can be run: `run(*inputs) -> outputs`, on arrays and Python numbers."""
 
     graph: Graph
     text: str
@@ -116,10 +131,13 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
         except IndexError as error:
             raise IndexOutOfRange(f"{step.op.name}: {error}") from error
         except Exception as error:  # whatever a plug-in's kernel raises becomes one kind of error
-            shown = ", ".join(str(Spec(x.shape, x.dtype)) if isinstance(x, Value) else str(x) for x in step.inputs)
-            raise KernelFailed(f"{step.op.name}: the kernel of {step.device} failed on {shown}: {error}") from error
-        several = isinstance(made, (tuple, list))
-        known |= {v: step.device.lift(x) for v, x in zip(step.outputs, made if several else (made,), strict=True) if v is not None}
+            shown = ", ".join(map(str, step.inputs))
+            raise KernelFailed(
+                f"{step.op.name}: the kernel of {step.device} failed on {shown}: {error}"
+            ) from error
+        made = made if isinstance(made, (tuple, list)) else (made,)
+        pairs = zip(step.outputs, made, strict=True)
+        known |= {value: step.device.lift(x) for value, x in pairs if value is not None}
 
 
 def is_made(x: Any) -> bool:
@@ -127,8 +145,10 @@ def is_made(x: Any) -> bool:
     return isinstance(x, (Value, Number))
 
 
-def lines_of(step: Step | Sum, i: int, name: Callable[[Any], str], scope: dict[str, Any]) -> Iterable[str]:
-    """A step in Python; what it calls is put into scope."""
+def lines_of(
+    step: Step | Sum, i: int, name: Callable[[Any], str], scope: dict[str, Any]
+) -> Iterable[str]:
+    """The i-th step in Python; what it calls is put into scope."""
     if isinstance(step, Sum):
         x, y = map(name, step.inputs)
         yield f"{name(step.outputs[0])} = {x} {SIGNS[step.how]} {y}"
@@ -138,15 +158,14 @@ def lines_of(step: Step | Sum, i: int, name: Callable[[Any], str], scope: dict[s
     arguments = list(map(name, step.inputs))
     for parameter, value in zip(step.op.params, step.params, strict=True):
         value = value.index if isinstance(value, Device) else value
-        plain = type(value) in (int, float, bool, tuple) and "inf" not in repr(value) and "nan" not in repr(value)
-        text = repr(value) if plain and plain_tuple(value) else f"{parameter}{i}"
+        text = repr(value) if is_literal(value) else f"{parameter}{i}"
         scope[f"{parameter}{i}"] = value
         arguments.append(f"{parameter}={text}" if step.op.variadic else text)
     call = f"{kernel}({', '.join(arguments)})"
     results = ["_" if value is None else name(value) for value in step.outputs]
     yield f"{', '.join(results)}{',' if is_several(step) else ''} = {call}"
     for value, result in zip(step.outputs, results, strict=True):
-        if value is not None and value.shape == ():  # kernels may return scalars of their own for 0-d results
+        if value is not None and value.shape == ():  # a kernel may return a scalar of its own
             scope["lift"] = step.device.lift
             yield f"{result} = lift({result})"
 
@@ -156,8 +175,8 @@ def is_several(step: Step) -> bool:
     return len(step.outputs) == 1 and step.op.name.endswith(".vjp")
 
 
-def plain_tuple(value: Any) -> bool:
+def is_literal(value: Any) -> bool:
     """Whether repr() of a parameter is Python that makes it."""
-    if isinstance(value, tuple):
-        return type(value) is tuple and all(map(plain_tuple, value))
-    return type(value) in (int, float, bool)
+    if type(value) is tuple:
+        return all(map(is_literal, value))
+    return type(value) in (int, bool) or (type(value) is float and isfinite(value))

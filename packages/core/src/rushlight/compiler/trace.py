@@ -73,7 +73,9 @@ class Tracing(Meaning):
             self.read(x)
             self.trace.held[x] = data
 
-    def run(self, op: Operation, device: Device, inputs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
+    def run(
+        self, op: Operation, device: Device, inputs: tuple[Any, ...], params: tuple[Any, ...]
+    ) -> Any:
         specs = infer(op, device, tuple([spec_of(x) for x in inputs]), params)
         several = isinstance(specs, tuple) and not isinstance(specs, Spec)
         out = tuple([None if s is None else Value(s) for s in (specs if several else (specs,))])
@@ -119,11 +121,11 @@ class Tracing(Meaning):
         return made
 
     def guard(self, number: Number, how: str, other: Any) -> bool:
-        """The outcome of a comparison now.  Raises: TracingError for a number that was computed here."""
+        """The outcome of a comparison now.  Raises: TracingError for a number computed here."""
         if number.source is None:
             raise TracingError(
-                f"compare: a number computed while tracing has no value yet, {caller()}; compare the number that "
-                f"it was computed from, or do so outside of the compiled function"
+                f"compare: a number computed while tracing has no value yet, {caller()}; compare "
+                f"the number that it was computed from, or do so outside of the compiled function"
             )
         value = number.source.held if isinstance(number.source, Cell) else number.source.value
         outcome = bool(compute(how, value, other))
@@ -132,7 +134,7 @@ class Tracing(Meaning):
 
 
 def infer(op: Operation, device: Device, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
-    """The Spec of the result (a tuple for several): a primitive's contract, or what a body comes to."""
+    """The Spec of the result (a tuple for several): by contract, or what a body comes to."""
     # A half: with 1 - beta and its like, neither 0 nor 1 can stand for every number.
     specs = tuple([x.kind(0.5) or x.kind(1) if isinstance(x, Number) else x for x in specs])
     if not op.has_body:
@@ -144,7 +146,7 @@ def infer(op: Operation, device: Device, specs: tuple[Any, ...], params: tuple[A
     stand_ins = [wrap(Value(x), device) if isinstance(x, Spec) else x for x in specs]
     with interpreting(Tracing(Trace(), recording=False, whole=False)):
         z = op.statement(*stand_ins, **op.named(params))
-    found = tuple([None if part is None else part.spec for part in z]) if isinstance(z, (tuple, list)) else z.spec
+    several = isinstance(z, (tuple, list))
+    found = tuple([None if part is None else part.spec for part in z]) if several else z.spec
     op.contracts[specs, params] = found
     return found
-
