@@ -15,7 +15,15 @@ from .check import gradcheck
 from .custom import Function
 from .tape import walk
 
-__all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 
 def mend(g: Any, node: Node) -> Any:
@@ -30,15 +38,20 @@ def mend(g: Any, node: Node) -> Any:
     return g if g._data.dtype is node.dtype else ops.cast(g, node.dtype)
 
 
-def rooted(op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[tuple[Node, Tensor]]:
+def rooted(
+    op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]
+) -> list[tuple[Node, Tensor]]:
     """Where a walk begins, with cotangents.  Raises: NoGradient, ContractError."""
     roots = []
     if len(outputs) != len(given):
-        raise ContractError(f"{op}: {len(given)} cotangents for {len(outputs)} outputs; give one for each")
+        raise ContractError(
+            f"{op}: {len(given)} cotangents for {len(outputs)} outputs; give one for each"
+        )
     for x, g in zip(outputs, given, strict=True):
         if x._node is None:
             raise NoGradient(
-                f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is computed from"
+                f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is "
+                f"computed from"
             )
         if g is None:
             if size(x._data.shape) != 1:
@@ -95,7 +108,7 @@ def accumulate(node: Any, g: Tensor) -> None:
         for hook in tuple(node.hooks.values()):
             shown = hook(g)
             g = g if shown is None else shown
-        leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g  # what a hook returned is looked at
+        leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g  # looked at: it is a hook's
         return
     before = leaf.grad
     if straight.current().eager:
@@ -122,14 +135,18 @@ def grad(
     """d outputs / d inputs, one for each input; with create_graph, differentiable.
 
     inputs: leaves or computed tensors; only what leads to them is visited.
-    Raises: NoGradient if an input requires none, or, unless allow_unused, if outputs do not depend on it.
+    Raises: NoGradient if an input requires none, or if outputs do not depend on it, unless
+    allow_unused.
     """
     outputs, given = paired(outputs, grad_outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     nodes = []
     for x in wanted:
         if x._node is None:
-            raise NoGradient(f"grad: input {x.spec} does not require a gradient; set requires_grad before it is used")
+            raise NoGradient(
+                f"grad: input {x.spec} does not require a gradient; set requires_grad before it "
+                f"is used"
+            )
         nodes.append(x._node)
     keep = create_graph if retain_graph is None else retain_graph
     with interpreting(interpreter.get().quiet(create_graph)):
@@ -139,7 +156,8 @@ def grad(
         for x in wanted:
             if x._node not in ends:
                 raise NoGradient(
-                    f"grad: the outputs do not depend on input {x.spec}; pass allow_unused=True to get None"
+                    f"grad: the outputs do not depend on input {x.spec}; pass allow_unused=True to "
+                    f"get None"
                 )
     found = [ends.get(node) for node in nodes]
     return tuple([g if g is None else alone(g) for g in found])

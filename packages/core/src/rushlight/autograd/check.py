@@ -23,7 +23,8 @@ def gradcheck(
 ) -> bool:
     """Whether backward() agrees with (f(x + eps) - f(x - eps)) / (2 eps) in every element.
 
-    inputs: float64 tensors, of which those that require a gradient are checked; tolerances as numpy's allclose.
+    inputs: float64 tensors, of which those that require a gradient are checked.
+    atol, rtol: as numpy's allclose has them.
     Raises: WrongGradient naming the first element that differs, unless raise_exception is False;
     ContractError for an input of another type, whose differences would be noise.
     """
@@ -33,7 +34,9 @@ def gradcheck(
         raise ContractError("gradcheck: no input requires a gradient; set requires_grad on one")
     for i in checked:
         if args[i].dtype is not dtypes.float64:
-            raise ContractError(f"gradcheck: input {i} is {args[i].spec}; use float64, finite differences need it")
+            raise ContractError(
+                f"gradcheck: input {i} is {args[i].spec}; use float64, finite differences need it"
+            )
     count = len(outputs_of(func, args))
     for which in range(count):
         for i in checked:
@@ -53,8 +56,9 @@ def outputs_of(func: Callable[..., Any], args: Sequence[Any]) -> list[Tensor]:
 
 
 def compare(
-    func: Callable[..., Any], args: Sequence[Any], which: int, i: int, eps: float, atol: float, rtol: float
-) -> str:
+    func: Callable[..., Any], args: Sequence[Any], which: int, i: int,
+    eps: float, atol: float, rtol: float,
+) -> str:  # fmt: skip
     """What differs in d output[which] / d args[i]; empty if nothing does."""
     from . import grad
 
@@ -73,8 +77,9 @@ def compare(
         for j, (ours, theirs) in enumerate(zip(row, numeric[k], strict=True)):
             if not abs(ours - theirs) <= atol + rtol * abs(theirs):
                 return (
-                    f"gradcheck: d output {which}[{k}] / d input {i}[{j}] is {ours:.6g} by backward, "
-                    f"{theirs:.6g} by differences; correct the gradient, or move the input off a kink"
+                    f"gradcheck: d output {which}[{k}] / d input {i}[{j}] is {ours:.6g} by "
+                    f"backward, {theirs:.6g} by differences; correct the gradient, or move the "
+                    f"input off a kink"
                 )
     return ""
 

@@ -21,7 +21,7 @@ class Context:
         self._constant: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors; backward finds them in `saved_tensors`, and is told if one was assigned since."""
+        """Keep tensors for `saved_tensors`, which tells backward if one was assigned since."""
         mode: Any = straight.current()
         self._saved = tuple([(x, None if x is None else mode.read(x)) for x in tensors])
 
@@ -36,7 +36,8 @@ class Context:
         for x, used in self._saved:
             if x is not None and mode.read(x) is not used:
                 raise StaleValue(
-                    f"backward: a saved tensor {x.spec} was assigned in place since; save its clone() instead"
+                    f"backward: a saved tensor {x.spec} was assigned in place since; save its "
+                    f"clone() instead"
                 )
         return tuple([x for x, _ in self._saved])
 
@@ -44,14 +45,15 @@ class Context:
 class Function:
     """A differentiable function in Python: derive, state `forward` and `backward`, call `apply`.
 
-    forward(ctx, *args) computes on tensors of which no gradient is asked; backward(ctx, *cotangents)
-    returns one cotangent per argument, None where there is none.
+    forward(ctx, *args) computes on tensors of which no gradient is asked;
+    backward(ctx, *cotangents) returns one cotangent per argument, None where there is none.
 
     >>> class Square(Function):
     ...     @staticmethod
     ...     def forward(ctx, x):
     ...         ctx.save_for_backward(x)
     ...         return x * x
+    ...
     ...     @staticmethod
     ...     def backward(ctx, g):
     ...         (x,) = ctx.saved_tensors
@@ -100,14 +102,14 @@ class Applied:
         self.name = function.__name__
 
     def cotangents(self, node: Node, g: Any) -> tuple[Any, ...]:
-        """One cotangent per argument.  Raises: ContractError if backward returns another number of them."""
+        """One cotangent per argument.  Raises: ContractError if backward returns more or fewer."""
         arrived = g.parts if isinstance(g, Parts) else (g,)
         given = self.function.backward(self.ctx, *arrived)
         given = given if isinstance(given, tuple) else (given,)
         if len(given) != len(node.edges):
             raise ContractError(
-                f"{self.name}.backward: {len(given)} cotangents for {len(node.edges)} arguments of forward; "
-                f"return one for each, None where there is none"
+                f"{self.name}.backward: {len(given)} cotangents for {len(node.edges)} arguments of "
+                f"forward; return one for each, None where there is none"
             )
         return given
 
@@ -115,10 +117,11 @@ class Applied:
 class Parts:
     """Cotangents of several results of one application, some of them perhaps absent.
 
-    To the walk it is a cotangent that fits the application's node, which has no shape.
+    To the walk it is a cotangent that fits the application's node, which has no shape either.
     """
 
-    shape = dtype = None
+    shape: Any = None
+    dtype: Any = None
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
@@ -146,14 +149,14 @@ class Part:
 def remember(
     cls: Any, ctx: Any, edges: tuple[Any, ...], outputs: list[Any], constant: list[bool]
 ) -> None:
-    """Put the application on the tape: one node, or for several results one node behind one for each."""
+    """Put the application on the tape: one node, and for several results one more for each."""
     whole = Node()
     whole.op, whole.edges = Applied(cls, ctx), edges
     if len(outputs) == 1:
         whole.shape, whole.dtype = outputs[0].shape, outputs[0].dtype
         outputs[0]._node = None if constant[0] else whole
         return
-    whole.shape = whole.dtype = None
+    whole.shape, whole.dtype = Parts.shape, Parts.dtype
     for i, z in enumerate(outputs):
         if isinstance(z, Tensor) and z.is_floating_point() and not constant[i]:
             z._node = node = Node()
