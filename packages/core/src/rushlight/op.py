@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from . import straight
 from .errors import ContractError, NoGradient, StaleValue
-from .node import Node
+from .node import NOTHING, Node
 from .spec import Spec
 
 if TYPE_CHECKING:
@@ -234,24 +234,26 @@ class Operation:
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
         """One cotangent per edge of the node, by the stated rules."""
-        inputs, used, result, residuals, specs = node.saved
-        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
-            # the first two comparisons settle nearly every case without asking the interpreter
-            if x is not data and x._data is not data and straight.current().read(x) is not data:
-                raise StaleValue(
-                    f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
-                    f"call backward() first, or use the tensor's clone()"
-                )
-        if self.keeps_result:
-            z = straight.Tensor()
-            z._data, z.device = result, g.device
-            z._node = node if straight.current().recording else None
-            result = z
-        if self.backward is not None:
-            return self.jointly(node, g, result, inputs, residuals, specs)
-        if not self.has_rule:
+        environment: list[Any] | None = None
+        if node.saved is not NOTHING or self.backward is not None:
+            inputs, used, result, residuals, specs = node.saved
+            for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+                # the first two comparisons settle nearly every case without asking the interpreter
+                if x is not data and x._data is not data and straight.current().read(x) is not data:
+                    raise StaleValue(
+                        f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
+                        f"call backward() first, or use the tensor's clone()"
+                    )
+            if self.keeps_result:
+                z = straight.Tensor()
+                z._data, z.device = result, g.device
+                z._node = node if straight.current().recording else None
+                result = z
+            if self.backward is not None:
+                return self.jointly(node, g, result, inputs, residuals, specs)
+            environment = [g, None, result, *node.params, *inputs]
+        elif not self.has_rule:
             raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
-        environment = [g, None, result, *node.params, *inputs]
         out: list[Any] = []
         i = 0
         for edge in node.edges:
@@ -262,6 +264,8 @@ class Operation:
             elif pick is None:
                 out.append(rule(g))
             else:
+                if environment is None:
+                    environment = [g, None, None, *node.params]
                 environment[1] = edge.shape
                 out.append(rule(*pick(environment)))
         return out

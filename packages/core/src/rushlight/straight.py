@@ -11,6 +11,7 @@ statement's own parameter names, so it is called, inspected and reported like th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, repeat
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,10 @@ def connect(tensor_class: type[Any], current_interpreter: Callable[[], Interpret
 
 def path(op: Operation) -> Call:
     """The function that users of this operation call."""
-    if op.variadic or not op.inputs or op.takes_numbers:
-        return general(op)
+    if not op.inputs and not op.variadic or "device" in op.params:
+        return general(op)  # what makes tensors from nothing is told where
     form = FORMS.get((len(op.inputs), len(op.params)))
-    if form is None or "." in op.name:  # a forward or backward pass has several results
+    if form is None or op.variadic or op.takes_numbers or "." in op.name:  # a forward or backward pass has several results
         return several(op)
     call: FunctionType = form(op)  # type: ignore[assignment]
     code = call.__code__
@@ -257,11 +258,11 @@ def three(op: Operation) -> Call:
 
 def several(op: Operation) -> Call:
     """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for the condition of `where`."""
-    run, count = op.run, len(op.inputs)
+    run, count, variadic = op.run, len(op.inputs), op.variadic
 
     def call(*inputs: Any, **named: Any) -> Any:
         params = tuple(named.values()) if tuple(named) == op.params else op.ordered(named)
-        if len(inputs) != count:
+        if len(inputs) != count and not variadic:
             raise TypeError(f"{op.name}() takes the inputs {', '.join(op.inputs)}, got {len(inputs)}")
         return run(inputs, params)
 
@@ -275,6 +276,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
     forward = op.forward.name if op.forward else ""
     numbers, bound = op.takes_numbers, tuple([name not in op.free for name in op.inputs])
     opens = opens and not forward
+    variadic, names = op.variadic, op.params
 
     def run(inputs: Any, params: Any) -> Any:
         mode = current()
@@ -284,7 +286,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
         asked = False
         data: list[Any] = []
         edges: list[Any] = []
-        for x, alike in zip(inputs, bound):  # noqa: B905  strict costs a tenth
+        for x, alike in zip(inputs, chain(bound, repeat(True)) if variadic else bound):  # noqa: B905
             if isinstance(x, Tensor):
                 x_ = x._data
                 data.append(x_)
@@ -311,7 +313,10 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
             return mode.apply(op, inputs, params)
         try:
             kernel = device.kernels[forward if forward and asked else name]  # type: ignore[union-attr]
-            result = kernel(*data, *params)
+            if variadic:
+                result = kernel(*data, **dict(zip(names, params, strict=True)))
+            else:
+                result = kernel(*data, *params)
         except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
             return mode.apply(op, inputs, params)
         residuals: Any = ()
