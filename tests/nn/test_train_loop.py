@@ -145,6 +145,16 @@ def test_stopped_it_goes_on_where_it_was_in_the_same_process(undisturbed):
     assert_same(made, undisturbed)
 
 
+def test_a_stop_before_the_first_batch_counts(undisturbed):
+    stop = StopAfter(0)
+    made = trainer(callbacks=[stop])
+    made.stop()
+    assert not made.fit()
+    assert (stop.told, made.batch) == (1, 0)
+    assert made.fit()
+    assert_same(made, undisturbed)
+
+
 def test_callbacks_hear_of_every_batch_and_epoch():
     heard = []
 

@@ -129,9 +129,11 @@ def test_a_table_the_likeliest_first(run, picture, rushlight):
 
 def test_on_a_terminal_the_table_is_rich(run, picture, rushlight, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    code, out, _ = rushlight("predict", run, picture)
+    strange = picture.rename(picture.with_name("[red]seven.png"))
+    code, out, _ = rushlight("predict", run, strange)
     assert code == 0
     assert "█" in out
+    assert "[red]seven.png" in out.replace("\n", "")
 
 
 def test_without_rich_the_table_is_plain(monkeypatch, capsys):

@@ -283,6 +283,7 @@ def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
     """Print a table of classes and probabilities; coloured if rich and a terminal are there."""
     try:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
     except ModuleNotFoundError:
         plain(title, rows)
@@ -290,13 +291,12 @@ def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
     if not sys.stdout.isatty():
         plain(title, rows)
         return
-    table = Table("class", title=title, title_justify="left", title_style="bold")
+    table = Table("class", title=escape(title), title_justify="left", title_style="bold")
     table.add_column("probability", justify="right")
     table.add_column("")
     for i, (name, probability) in enumerate(rows):
-        table.add_row(
-            name, f"{probability:.2%}", bar(probability), style="green" if not i else None
-        )
+        style = "green" if i == 0 else None
+        table.add_row(escape(name), f"{probability:.2%}", bar(probability), style=style)
     Console().print(table)
 
 

@@ -95,7 +95,7 @@ class Job(Callback):
         config: dict[str, Any] | None = None,
     ) -> None:
         """config: of the run that is gone on with; None for a new one."""
-        self.folder, self.source, self.options, self.device = folder, source, options, device
+        self.folder, self.source, self.device = folder, source, device
         images = source.train.values()
         framing = Framing.measure(images)
         self.config = config or {

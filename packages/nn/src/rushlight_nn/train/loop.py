@@ -84,11 +84,14 @@ class Trainer:
         self.stopping = True
 
     def fit(self) -> bool:
-        """Train until every epoch is done, or stop() is called; returns whether it is done."""
-        self.stopping = False
+        """Train until every epoch is done, or stop() is called; returns whether it is done.
+
+        A stop() before the call counts: it may come from a signal, at any moment.
+        """
         while not self.finished and not self.stopping:
             self._epoch()
         if self.stopping:
+            self.stopping = False
             for callback in self.callbacks:
                 callback.stopped(self)
         return self.finished

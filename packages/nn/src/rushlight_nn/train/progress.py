@@ -44,6 +44,7 @@ class Progress(Callback):
 
     @staticmethod
     def title(trainer: Trainer) -> str:
+        """What stands before the bar."""
         epoch = min(len(trainer.records) + 1, trainer.epochs)
         return f"epoch {epoch}/{trainer.epochs}"
 
