@@ -1,4 +1,4 @@
-"""The public functions of tensors: PyTorch's names and arguments, brought to normal form, then one operation.
+"""The functions of tensors: PyTorch's names and arguments, brought to normal form, then operations.
 
 Most are methods of Tensor too, under the same name: the function is the method.
 """
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import dtypes, ops
 from .dtypes import DType
 from .errors import ContractError
-from .spec import EVERY, Shape, normal_axes, normal_axis, resolve_shape, size
+from .spec import EVERY, Shape, normal_axes, normal_axis, reduced, resolve_shape, size
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 Dim = int | Sequence[int] | None
 
-eq, ne, lt, le, gt, ge = ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal
+eq, ne = ops.equal, ops.not_equal
+lt, le, gt, ge = ops.less, ops.less_equal, ops.greater, ops.greater_equal
 bitwise_not, bitwise_and = ops.bitwise_not, ops.bitwise_and
 bitwise_or, bitwise_xor = ops.bitwise_or, ops.bitwise_xor
 
@@ -121,8 +122,10 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
 # -- reduction ------------------------------------------------------------------------------------
 
 
-def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
-    """Sum over dim, or over all.  [.., n, ..] -> [.., ..]; bools and integers are summed as int64."""
+def sum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """Sum over dim, or over all; of bools and integers as int64.  [.., n, ..] -> [.., ..]."""
     x = input._data
     axes = EVERY[len(x.shape)] if dim is None else normal_axes("sum", dim, len(x.shape))
     if dtype is not None or x.dtype not in dtypes.FLOATING:
@@ -130,15 +133,19 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType |
     return ops.sum(input, axes, keepdim)
 
 
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
-    """Product over dim, or over all.  [.., n, ..] -> [.., ..]; bools and integers are multiplied as int64."""
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """Product over dim, or over all; of bools and integers as int64.  [.., n, ..] -> [.., ..]."""
     axes = normal_axes("prod", dim, input.ndim)
     if dtype is not None or input.dtype not in dtypes.FLOATING:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype or dtypes.int64))
     return ops.prod(input, axes=axes, keepdim=keepdim)
 
 
-def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+def mean(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     """sum(input) / n over dim, or over all; nan of nothing.  [.., n, ..] -> [.., ..].
 
     Raises: ContractError for bools and integers, unless a floating dtype is given.
@@ -150,8 +157,9 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType 
 
 
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> Tensor:
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> Tensor:  # fmt: skip
     """sum((input - mean)^2) / (n - correction) over dim, or over all.  [.., n, ..] -> [.., ..].
 
     unbiased: False for correction 0; also in place of dim, as in PyTorch.
@@ -165,8 +173,9 @@ def var(
 
 
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
-) -> Tensor:
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> Tensor:  # fmt: skip
     """The square root of var.  [.., n, ..] -> [.., ..]."""
     return ops.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
 
@@ -185,6 +194,7 @@ class Extreme(NamedTuple):
 
 
 def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
+    """The max or min along dim, and where it first stands.  [.., n, ..] -> [.., ..] twice."""
     axis = normal_axis(op, dim, x.ndim)
     if x.ndim == 0:
         return Extreme(ops.reshape(x, shape=()), argmax(x))
@@ -198,9 +208,9 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest of all; along dim: (values, indices of the first largest); of two tensors: the larger.
+    """The largest of all; along dim also where it first stands; of two tensors the larger.
 
-    [.., n, ..] -> [], or [.., ..] twice.  nan if any is.
+    [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
     if dim is None:
@@ -209,9 +219,9 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest of all; along dim: (values, indices of the first smallest); of two tensors: the smaller.
+    """The smallest of all; along dim also where it first stands; of two tensors the smaller.
 
-    [.., n, ..] -> [], or [.., ..] twice.  nan if any is.
+    [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
     if dim is None:
@@ -230,7 +240,7 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first largest stands along dim, or in the flattened tensor.  [.., n, ..] -> int64[.., ..]."""
+    """Where the first largest stands along dim, or of all.  [.., n, ..] -> int64[.., ..]."""
     if dim is None or input.ndim == 0:
         flat = ops.argmax(ops.reshape(input, shape=(size(input.shape),)), axis=0, keepdim=False)
         return ops.reshape(flat, shape=(1,) * input.ndim) if keepdim else flat
@@ -238,7 +248,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first smallest stands along dim, or in the flattened tensor.  [.., n, ..] -> int64[.., ..]."""
+    """Where the first smallest stands along dim, or of all.  [.., n, ..] -> int64[.., ..]."""
     return argmax(-input if input.dtype in dtypes.FLOATING else ~input, dim, keepdim)
 
 
@@ -248,7 +258,10 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether every element is nonzero, over dim or all; true of nothing.  [.., n, ..] -> bool[.., ..]."""
+    """Whether every element is nonzero, over dim or all.  [.., n, ..] -> bool[.., ..].
+
+    True of nothing.
+    """
     return ops.equal(sum(ops.equal(input, 0), dim, keepdim), 0)
 
 
@@ -258,7 +271,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     top = ops.max(input.detach(), axes=axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
     z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
-    return z if keepdim else ops.reshape(z, shape=ops.reduction.reduced(input.shape, axes, False))
+    return z if keepdim else ops.reshape(z, shape=reduced(input.shape, axes, False))
 
 
 def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -281,7 +294,10 @@ def lengths(given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in the same order, folded to shape; one length may be -1.  [*s] -> [*shape]."""
+    """The same elements in the same order, folded to shape.  [*s] -> [*shape].
+
+    One length may be -1: what the others leave.
+    """
     if len(shape) == 1 and type(shape[0]) is not int:
         shape = lengths(shape)
     if -1 in shape:
@@ -313,7 +329,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def t(input: Tensor) -> Tensor:
-    """A matrix transposed; a vector as it is.  [m, n] -> [n, m].  Raises: ContractError for more dims."""
+    """A matrix transposed; a vector as it is.  [m, n] -> [n, m].
+
+    Raises: ContractError for more dims.
+    """
     if input.ndim > 2:
         raise ContractError(f"t: {input.spec} has more than 2 dims; use .mT or .permute()")
     return ops.permute(input, tuple(reversed(range(input.ndim))))
@@ -334,9 +353,12 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dims from start_dim to end_dim as one.  [.., a, b, ..] -> [.., a b, ..]."""
-    first, last = normal_axis("flatten", start_dim, input.ndim), normal_axis("flatten", end_dim, input.ndim)
+    first = normal_axis("flatten", start_dim, input.ndim)
+    last = normal_axis("flatten", end_dim, input.ndim)
     if first > last:
-        raise ContractError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}; exchange them")
+        raise ContractError(
+            f"flatten: start_dim {start_dim} comes after end_dim {end_dim}; exchange them"
+        )
     whole = input.shape or (1,)
     shape = (*whole[:first], size(whole[first : last + 1]), *whole[last + 1 :])
     return ops.reshape(input, shape)
@@ -350,13 +372,18 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def expand(input: Tensor, *sizes: Any) -> Tensor:
-    """Dims of length one stretched, -1 to keep a length, new dims in front.  [.., 1, ..] -> [.., n, ..]."""
+    """Dims of length one stretched, and new ones in front.  [.., 1, ..] -> [.., n, ..].
+
+    A size of -1 keeps a length.  Raises: ContractError for fewer sizes than dims.
+    """
     shape = lengths(sizes)
     lead = len(shape) - input.ndim
     if lead < 0:
-        raise ContractError(f"expand: {input.spec} to {list(shape)}; give at least {input.ndim} lengths")
-    shape = tuple([input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape)])
-    return ops.expand(input, shape)
+        raise ContractError(
+            f"expand: {input.spec} to {list(shape)}; give at least {input.ndim} lengths"
+        )
+    old = (-1,) * lead + input.shape
+    return ops.expand(input, tuple([m if n == -1 else n for n, m in zip(shape, old, strict=True)]))
 
 
 def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
@@ -367,15 +394,15 @@ def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Backwards along dims.  [.., n, ..] -> [.., n, ..]."""
     axes = normal_axes("flip", lengths(dims), input.ndim) if lengths(dims) else ()
-    bounds = tuple((n - 1, n, -1) if i in axes and n else (0, n, 1) for i, n in enumerate(input.shape))
-    return ops.slice(input, bounds)
+    bounds = [(n - 1, n, -1) if i in axes and n else (0, n, 1) for i, n in enumerate(input.shape)]
+    return ops.slice(input, tuple(bounds))
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """length elements from start on along dim.  [.., n, ..] -> [.., length, ..]."""
     axis = normal_axis("narrow", dim, input.ndim)
-    bounds = tuple((start, length, 1) if i == axis else (0, n, 1) for i, n in enumerate(input.shape))
-    return ops.slice(input, bounds)
+    bounds = [(start, length, 1) if i == axis else (0, n, 1) for i, n in enumerate(input.shape)]
+    return ops.slice(input, tuple(bounds))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -391,14 +418,22 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Joined along a new dim.  [*s], .. -> [.., k, ..].  Raises: ContractError unless all are alike."""
+    """Joined along a new dim.  [*s], .. -> [.., k, ..].
+
+    Raises: ContractError unless all are alike, or if there is nothing to join.
+    """
     if not tensors:
         raise ContractError("stack: no tensors; give at least one")
     return cat([unsqueeze(x, dim) for x in tensors], normal_axis("stack", dim, tensors[0].ndim + 1))
 
 
-def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts of the given length, the last one perhaps shorter, or of the given lengths.  [.., n, ..] -> [.., n_i, ..], .."""
+def split(
+    input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Parts of the given length, the last one perhaps shorter, or of the given lengths.
+
+    [.., n, ..] -> [.., n_i, ..], ..
+    """
     axis = normal_axis("split", dim, input.ndim)
     n = input.shape[axis]
     if isinstance(split_size_or_sections, int):
@@ -409,7 +444,9 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
     else:
         sections = split_size_or_sections
         if builtins.sum(sections) != n:
-            raise ContractError(f"split: lengths {list(sections)} of a dim of {n}; they must add up to it")
+            raise ContractError(
+                f"split: lengths {list(sections)} of a dim of {n}; they must add up to it"
+            )
     parts, start = [], 0
     for length in sections:
         parts.append(narrow(input, axis, start, length))
@@ -418,20 +455,24 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of equal length, the last one perhaps shorter.  [.., n, ..] -> [.., n_i, ..], .."""
+    """At most `chunks` parts of equal length, the last one perhaps shorter.
+
+    [.., n, ..] -> [.., n_i, ..], ..
+    """
     if chunks < 1:
         raise ContractError(f"chunk: {chunks} chunks; ask for at least 1")
     n = input.shape[normal_axis("chunk", dim, input.ndim)]
     return split(input, builtins.max(-(-n // chunks), 1), dim)
 
 
-# -- contraction and indexing -----------------------------------------------------------------------
+# -- contraction and indexing ---------------------------------------------------------------------
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product over the last two dims; a 1-d operand is a row on the left, a column on the right.
+    """Matrix product over the last two dims.  [*b, m, k] @ [*b, k, n] -> [*b, m, n].
 
-    [*b, m, k] @ [*b, k, n] -> [*b, m, n]; [k] @ [k] -> []; [*b, m, k] @ [k] -> [*b, m].
+    A 1-d operand is a row on the left, a column on the right: [k] @ [k] -> [],
+    [*b, m, k] @ [k] -> [*b, m].  Raises: ContractError for a 0-d operand.
     """
     try:
         m, n = len(input._data.shape), len(other._data.shape)
@@ -440,7 +481,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if m > 1 and n > 1:
         return ops.matmul(input, other)
     if m == 0 or n == 0:
-        raise ContractError(f"matmul: {input.spec} @ {other.spec}; both need at least 1 dim, use * for numbers")
+        raise ContractError(
+            f"matmul: {input.spec} @ {other.spec}; both need at least 1 dim, use * for numbers"
+        )
     x = ops.reshape(input, (1, input.shape[0])) if m == 1 else input
     y = ops.reshape(other, (other.shape[0], 1)) if n == 1 else other
     z = ops.matmul(x, y)
@@ -452,7 +495,10 @@ mm = bmm = matmul
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and elements, as a Python bool; elementwise it is eq.  [*s], [*t] -> bool."""
+    """Whether both have the same shape and elements, as a Python bool.  [*s], [*t] -> bool.
+
+    Element by element it is eq.
+    """
     return input.shape == other.shape and bool(all(ops.equal(input, other)))
 
 
@@ -477,7 +523,10 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """input with src[.., j, ..] added at [.., index[.., j, ..], ..] along dim.  [.., n, ..] -> [.., n, ..]."""
+    """input with src[.., j, ..] added at [.., index[.., j, ..], ..] along dim.
+
+    [.., n, ..], int64[.., m, ..], [.., m, ..] -> [.., n, ..].
+    """
     axis = normal_axis("scatter_add", dim, input.ndim)
     return ops.scatter_add(input, index, src, axis=axis)
 
@@ -527,8 +576,8 @@ def conv2d(
 ) -> Tensor:  # fmt: skip
     """Cross-correlation over two dims.  [b, c, h, w], [o, c / groups, k, l], [o] -> [b, o, h', w'].
 
-    h' = (h + 2 padding - dilation (k - 1) - 1) // stride + 1.  padding may be "valid" (none) or "same"
-    (h' = h; stride 1 only).  An input [c, h, w] has no batch.
+    h' = (h + 2 padding - dilation (k - 1) - 1) // stride + 1.  padding may be "valid" (none) or
+    "same" (h' = h; stride 1 only).  An input [c, h, w] has no batch.
     Raises: ContractError if dims, channels or windows do not fit.
     """
     if input.ndim == 3:
@@ -536,8 +585,8 @@ def conv2d(
         return squeeze(z, 0)
     if input.ndim != 4 or weight.ndim != 4:
         raise ContractError(
-            f"conv2d: input {input.spec} with weight {weight.spec}; give [b, c, h, w] (or [c, h, w]) and "
-            f"[o, c / groups, k, l]"
+            f"conv2d: input {input.spec} with weight {weight.spec}; give [b, c, h, w] (or "
+            f"[c, h, w]) and [o, c / groups, k, l]"
         )
     strides = repeated("conv2d", "stride", stride, 2)
     steps = repeated("conv2d", "dilation", dilation, 2)
@@ -565,7 +614,9 @@ def pool_windows(
     pads = repeated(op, "padding", padding, 2)
     for p, k in zip(pads, sizes, strict=True):
         if not 0 <= p <= k // 2:
-            raise ContractError(f"{op}: padding {padding} for kernel_size {kernel_size}; at most half of it")
+            raise ContractError(
+                f"{op}: padding {padding} for kernel_size {kernel_size}; at most half of it"
+            )
     return sizes, strides, tuple((p, p) for p in pads)
 
 
@@ -576,7 +627,8 @@ def max_pool2d(
     """The largest in each window, nan if any is.  [b, c, h, w] -> [b, c, h', w'].
 
     stride: None for kernel_size.  h' = (h + 2 padding - dilation (k - 1) - 1) // stride + 1.
-    Raises: ContractError if windows do not fit, and for ceil_mode and return_indices, which are not supported.
+    Raises: ContractError if windows do not fit, and for ceil_mode and return_indices, which are
+    not supported.
     """
     unsupported("max_pool2d", ceil_mode=ceil_mode, return_indices=return_indices)
     sizes, strides, widths = pool_windows("max_pool2d", input, kernel_size, stride, padding)
@@ -590,13 +642,15 @@ def avg_pool2d(
 ) -> Tensor:  # fmt: skip
     """The mean of each window.  [b, c, h, w] -> [b, c, h', w'].
 
-    count_include_pad: whether zeros beyond the border count.  divisor_override: divide by this instead.
+    count_include_pad: whether zeros beyond the border count.
+    divisor_override: divide by this instead.
     Raises: ContractError if windows do not fit, and for ceil_mode, which is not supported.
     """
     unsupported("avg_pool2d", ceil_mode=ceil_mode)
     sizes, strides, widths = pool_windows("avg_pool2d", input, kernel_size, stride, padding)
     total = ops.sum_pool(input, sizes=sizes, stride=strides, padding=widths)
-    if divisor_override is not None or count_include_pad or not builtins.any(map(builtins.any, widths)):
+    padded = builtins.any(map(builtins.any, widths))
+    if divisor_override is not None or count_include_pad or not padded:
         return total / float(divisor_override or size(sizes))
     ones = ops.full(1, shape=input.shape, dtype=input.dtype, device=input.device)
     return total / ops.sum_pool(ones, sizes=sizes, stride=strides, padding=widths)
@@ -607,10 +661,13 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
     Raises: ContractError unless output_size divides the image; None keeps a length.
     """
-    given = (output_size,) * 2 if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    alike = output_size is None or isinstance(output_size, int)
+    given = (output_size,) * 2 if alike else tuple(output_size)
     out = tuple([n if o is None else o for o, n in zip(given, input.shape[-2:], strict=True)])
     if builtins.any(o < 1 or n % o for o, n in zip(out, input.shape[-2:], strict=True)):
-        raise ContractError(f"adaptive_avg_pool2d: {input.spec} to {list(out)}; lengths must divide")
+        raise ContractError(
+            f"adaptive_avg_pool2d: {input.spec} to {list(out)}; lengths must divide"
+        )
     return avg_pool2d(input, tuple(n // o for o, n in zip(out, input.shape[-2:], strict=True)))
 
 
@@ -625,8 +682,9 @@ def layer_norm(
     input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,
     bias: Tensor | None = None, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """(input - mean) / sqrt(var + eps) * weight + bias over the last dims.  [*s, *n], [*n], [*n] -> [*s, *n].
+    """(input - mean) / sqrt(var + eps) * weight + bias over the last dims.
 
+    [*s, *n], [*n], [*n] -> [*s, *n].
     eps: added to the variance, in units of input squared.
     Raises: ContractError unless normalized_shape is the shape of the last dims.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
@@ -634,30 +692,43 @@ def layer_norm(
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     n = input.ndim
     if not shape or input.shape[n - len(shape) :] != shape:
-        raise ContractError(f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims")
+        raise ContractError(
+            f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims"
+        )
     floating("layer_norm", input)
     return ops.layer_norm(input, weight, bias, axes=tuple(range(n - len(shape), n)), eps=eps)
 
 
 def batch_norm(
-    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
-    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    weight: Tensor | None = None, bias: Tensor | None = None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
     """(input - mean) / sqrt(var + eps) * weight + bias per channel.  [b, c, *s], [c] -> [b, c, *s].
 
-    training: mean and var are the batch's, and running_mean and running_var, if given, move towards them
-    by momentum (var with correction 1); else they are the running ones.
-    Raises: ContractError if training has one value per channel, or evaluation no running statistics.
+    training: mean and var are the batch's, and running_mean and running_var, if given, move towards
+    them by momentum (var with correction 1); else they are the running ones.
+    Raises: ContractError if training has one value per channel, or evaluation nothing running.
     Source: Ioffe, Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
     if input.ndim < 2:
         raise ContractError(f"batch_norm: {input.spec}; give [b, c, *s]")
-    for name, p in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    per_channel = {
+        "running_mean": running_mean,
+        "running_var": running_var,
+        "weight": weight,
+        "bias": bias,
+    }
+    for name, p in per_channel.items():
         if p is not None and p.shape != input.shape[1:2]:
-            raise ContractError(f"batch_norm: {name} {p.spec} for {input.spec}; give one value per channel")
+            raise ContractError(
+                f"batch_norm: {name} {p.spec} for {input.spec}; give one value per channel"
+            )
     if not training:
         if running_mean is None or running_var is None:
-            raise ContractError("batch_norm: no running statistics in evaluation; give them, or training=True")
+            raise ContractError(
+                "batch_norm: no running statistics in evaluation; give them, or training=True"
+            )
         shape = (1, input.shape[1], *(1,) * (input.ndim - 2))
         scale = ops.rsqrt(running_var + eps)
         if weight is not None:
@@ -666,8 +737,11 @@ def batch_norm(
         return input * ops.reshape(scale, shape) + ops.reshape(shift, shape)
     n = size(input.shape) // builtins.max(input.shape[1], 1)
     if n <= 1:
-        raise ContractError(f"batch_norm: {input.spec} has {n} values per channel; training needs more than 1")
-    z, mu, variance = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
+        raise ContractError(
+            f"batch_norm: {input.spec} has {n} values per channel; training needs more than 1"
+        )
+    made: tuple[Tensor, ...] = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
+    z, mu, variance = made
     for running, new in ((running_mean, mu), (running_var, variance * (n / (n - 1)))):
         if running is not None:
             new = ops.reshape(new, running.shape)
@@ -676,8 +750,9 @@ def batch_norm(
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """input Phi(input), Phi the normal distribution's function; "tanh" approximates it.  [*s] -> [*s].
+    """input Phi(input), Phi the normal distribution's function.  [*s] -> [*s].
 
+    approximate: "tanh" for (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 in place of Phi(x).
     Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.
     """
     if approximate not in ("none", "tanh"):
@@ -697,7 +772,7 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta input)) / beta; input itself where beta input exceeds threshold.  [*s] -> [*s]."""
+    """log(1 + exp(beta input)) / beta; input where beta input > threshold.  [*s] -> [*s]."""
     scaled = input * beta
     return ops.where(ops.greater(scaled, threshold), input, ops.log1p_exp(scaled) / beta)
 
@@ -707,7 +782,9 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
     n = len(input._data.shape)
-    return alone(ops.softmax, input) if n == 0 else ops.softmax(input, normal_axis("softmax", dim, n))
+    if n == 0:
+        return alone(ops.softmax, input)
+    return ops.softmax(input, normal_axis("softmax", dim, n))
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
@@ -715,7 +792,9 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
     n = input.ndim
-    return alone(ops.log_softmax, input) if n == 0 else ops.log_softmax(input, normal_axis("log_softmax", dim, n))
+    if n == 0:
+        return alone(ops.log_softmax, input)
+    return ops.log_softmax(input, normal_axis("log_softmax", dim, n))
 
 
 def alone(op: Any, x: Tensor) -> Tensor:
@@ -740,7 +819,9 @@ def reduce(op: str, losses: Tensor, reduction: str) -> Tensor:
 def alike(op: str, input: Tensor, target: Tensor) -> None:
     """Raises: ContractError unless both have one shape: a broadcast loss is a mistake."""
     if input.shape != target.shape:
-        raise ContractError(f"{op}: input {input.spec} and target {target.spec}; give both the same shape")
+        raise ContractError(
+            f"{op}: input {input.spec} and target {target.spec}; give both the same shape"
+        )
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -760,8 +841,9 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """-(target log(input) + (1 - target) log(1 - input)), logarithms at least -100.  [*s], [*s] -> [] or [*s].
+    """-(target log(input) + (1 - target) log(1 - input)), logarithms at least -100.
 
+    [*s], [*s] -> [] or [*s].
     input: probabilities from 0 to 1.  weight: factors of the losses.
     """
     alike("binary_cross_entropy", input, target)
@@ -783,15 +865,17 @@ def binary_cross_entropy_with_logits(
     else:
         scale = 1.0 + (pos_weight - 1.0) * target
         losses = (1.0 - target) * input + scale * ops.log1p_exp(-input)
-    return reduce("binary_cross_entropy_with_logits", losses if weight is None else losses * weight, reduction)
+    losses = losses if weight is None else losses * weight
+    return reduce("binary_cross_entropy_with_logits", losses, reduction)
 
 
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """-weight[target] input[target]; the mean divides by the sum of weights.  [n, c, *s], int[n, *s] -> [] or [n, *s].
+    """-weight[target] input[target]; the mean divides by the sum of weights.
 
+    [n, c, *s], int[n, *s] -> [] or [n, *s].
     input: log-probabilities, [n, c, *s] or [c].  Rows whose target is ignore_index count nothing.
     Raises: IndexOutOfRange for a target that is no class.
     """
@@ -799,7 +883,10 @@ def nll_loss(
         z = nll_loss(unsqueeze(input, 0), unsqueeze(target, 0), weight, ignore_index, reduction)
         return squeeze(z, 0) if reduction == "none" else z
     if input.ndim < 2 or target.shape != (input.shape[0], *input.shape[2:]):
-        raise ContractError(f"nll_loss: input {input.spec} with target {target.spec}; give [n, c, *s] and int [n, *s]")
+        raise ContractError(
+            f"nll_loss: input {input.spec} with target {target.spec}; "
+            f"give [n, c, *s] and int [n, *s]"
+        )
     valid = ops.not_equal(target, ignore_index)
     safe = ops.where(valid, target, 0)
     picked = squeeze(ops.gather(input, unsqueeze(safe, 1), axis=1), 1)
@@ -816,9 +903,11 @@ def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """-log_softmax(input)[target].  [n, c, *s], int[n, *s] (or probabilities [n, c, *s]) -> [] or [n, *s].
+    """-log_softmax(input)[target], or of a target of probabilities.
 
-    weight: of classes; the mean divides by the sum of weights.  ignore_index: a target that counts nothing.
+    [n, c, *s], int[n, *s] or float[n, c, *s] -> [] or [n, *s].
+    weight: of classes; the mean divides by the sum of weights.
+    ignore_index: a target that counts nothing.
     label_smoothing: the share of the target that is spread over all classes.
     Raises: IndexOutOfRange for a target that is no class, ContractError if shapes do not fit.
     """
@@ -854,4 +943,3 @@ def weighted(x: Tensor, weight: Tensor | None, axis: int) -> Tensor:
     if weight is None:
         return x
     return x * ops.reshape(weight, tuple(n if i == axis else 1 for i, n in enumerate(x.shape)))
-
