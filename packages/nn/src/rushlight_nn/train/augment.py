@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 Stack = npt.NDArray[np.float32]
 
-# Measured on scikit-learn's digits, two seeds, 30 epochs: of the held-out images 99.2 % and 98.9 %
-# right without, 99.4 % and 99.2 % with these; of those stretched by 4/3 97 % without, 99 % with.
+# Measured on scikit-learn's digits, seeds 0 and 1, 30 epochs: 98.9 % and 98.3 % of the held-out
+# images right without, 99.4 % and 99.4 % with these.  Of pictures in which those are 4/3 too wide
+# 96 % and 98 % without, 99 % with; 4/3 too high, 93 % without, 98 % with.
 SHIFT = 1 / 16  # of the side, either way
 STRETCH = 0.3  # exponent of the width, either way; a third of it for the height
 TURN = 0.1  # radians, either way
