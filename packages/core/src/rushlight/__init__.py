@@ -1,10 +1,10 @@
 """Rushlight: deep learning with PyTorch's programming model, where the device is a plug-in.
 
-    import rushlight as rl
-
-    x = rl.tensor([[1.0, 2.0]], requires_grad=True)
-    (x @ x.mT).sum().backward()
-    print(x.grad)
+>>> import rushlight as rl
+>>> x = rl.tensor([[1.0, 2.0]], requires_grad=True)
+>>> (x @ x.mT).sum().backward()
+>>> x.grad
+tensor([[2., 4.]])
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .device import Device as device
+from .device import Device as device  # noqa: N813  PyTorch's name
 from .device import DeviceInfo, devices
 from .dtypes import as_dtype as dtype
 from .dtypes import finfo, float16, float32, float64, int8, int16, int32, int64, uint8, uint32
@@ -283,10 +283,10 @@ __all__ = [
     "index_select",
     "initial_seed",
     "int",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "is_grad_enabled",
     "isfinite",
     "isinf",
@@ -365,8 +365,8 @@ __all__ = [
     "tanh",
     "tensor",
     "transpose",
-    "uint32",
     "uint8",
+    "uint32",
     "unflatten",
     "unsqueeze",
     "var",
@@ -377,7 +377,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Rooms that few programs enter, imported when first asked for; bfloat16, which needs ml_dtypes."""
+    """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
     if name in ("compiler", "extend", "scalar", "testing"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import ref
 
 from . import dtypes, function, ops, straight
@@ -18,23 +18,31 @@ if TYPE_CHECKING:
     import numpy as np
 
 Kind = TypeVar("Kind", bound="Tensor")
-differentiate: Callable[..., None]  # autograd's backward, which that room puts here
+differentiate: Any = None  # autograd's backward, which that room puts here
+
+
+class Array(Protocol):
+    """What a tensor holds: a backend's array, or one to be.  Opaque but for this."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> DType: ...
 
 
 class Tensor:
     """Values in one place, with the node that made them if a gradient may be asked.
 
-    _data: the backend's array, opaque but for shape and dtype.  Rebound by `assign_`, never written,
-        so its identity is its version.
+    _data: the array.  Rebound by `assign_`, never written, so its identity is its version.
     device: where it is.
     _node: the step of the tape that made it, a Leaf if its own gradient is asked, or None.
-    _base: for what `x[...]` and `x.data` return: a way to x, and how a new value is put into it.  The way is
-        weak, so that a detached value does not keep the tape of x alive.
+    _base: for what `x[...]` and `x.data` return: a way to x, and how a new value is put into it.
+        The way is weak, so that a detached value does not keep the tape of x alive.
     """
 
     # No __init__: an operation sets the slots itself, which is a tenth faster.
     __slots__ = ("__weakref__", "_base", "_data", "_grad", "_node", "device")
-    _data: Any
+    _data: Array
     device: Device
     _node: Node | None
     _grad: Tensor | None
@@ -108,17 +116,22 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Ask, or not, for the gradient of this leaf.
 
-        Raises: ContractError for what is not floating, and if the gradient of what was computed is declined.
+        Raises: ContractError for what is not floating, and if the gradient of what was computed is
+        declined.
         """
         if self._node is not None and not isinstance(self._node, Leaf):
             if requires_grad:
                 return self
-            raise ContractError("requires_grad: this tensor was computed; only leaves can be told, use detach()")
+            raise ContractError(
+                "requires_grad: this tensor was computed; only leaves can be told, use detach()"
+            )
         if not requires_grad:
             self._node = None
         elif self._node is None:
             if self.dtype not in dtypes.FLOATING:
-                raise ContractError(f"requires_grad: {self.spec} is not floating point; convert it with .float()")
+                raise ContractError(
+                    f"requires_grad: {self.spec} is not floating point; convert it with .float()"
+                )
             self._node = leaf = Leaf()
             leaf.op, leaf.edges, leaf.shape, leaf.dtype = END, (), self.shape, self.dtype
             leaf.tensor, leaf.hooks = ref(self), None
@@ -139,7 +152,8 @@ class Tensor:
         """The gradient that backward() has added up here."""
         mode: Any = straight.current()
         if not mode.eager:
-            return mode.read_grad(self)
+            traced: Tensor | None = mode.read_grad(self)
+            return traced
         try:
             return self._grad
         except AttributeError:  # unset until a backward pass: most tensors never have one
@@ -151,7 +165,10 @@ class Tensor:
             x = value._data if isinstance(value, Tensor) else None
             if x is None or x.dtype is not self._data.dtype or x.shape != self._data.shape:
                 given = type(value).__name__ if x is None else value.spec
-                raise ContractError(f"grad: {given} for a tensor {self.spec}; give a tensor of the same shape and dtype")
+                raise ContractError(
+                    f"grad: {given} for a tensor {self.spec}; give a tensor of the same shape and "
+                    f"dtype"
+                )
         mode: Any = straight.current()
         if mode.eager:
             self._grad = value
@@ -159,18 +176,25 @@ class Tensor:
             mode.assign_grad(self, value)
 
     def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
     ) -> None:
         """Add d self / d leaf to the .grad of every leaf that asks.
 
         gradient: the cotangent of self; may be left out if self has one element.
-        retain_graph: keep the tape for another backward pass.  create_graph: make the gradients differentiable.
+        retain_graph: keep the tape for another backward pass.
+        create_graph: make the gradients differentiable.
         Raises: NoGradient if self asks for none, or the tape was used up.
         """
         differentiate(self, gradient, retain_graph, create_graph)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
-        """Call hook(g) with the gradient of this leaf in each backward pass; what it returns replaces g."""
+        """Call hook(g) with this leaf's gradient in each backward pass; g becomes what it returns.
+
+        Raises: ContractError unless this is a leaf that requires a gradient.
+        """
         if not isinstance(self._node, Leaf):
             raise ContractError("register_hook: hooks are for leaves that require a gradient")
         if self._node.hooks is None:
@@ -180,7 +204,7 @@ class Tensor:
         return handle
 
     def detach(self) -> Tensor:
-        """The same values, of which no gradient is asked.  Assigning in place to it assigns to self."""
+        """The same values, of which no gradient is asked; assigning to it assigns to self."""
         z = Tensor()
         z._data, z.device, z._node = straight.current().read(self), self.device, None
         z._base = (way_to(self), keep)
@@ -195,9 +219,13 @@ class Tensor:
     def data(self, value: Any) -> None:
         mode: Any = straight.current()
         if not isinstance(value, Tensor):
-            raise ContractError(f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()")
+            raise ContractError(
+                f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()"
+            )
         if not mode.eager:
-            raise TracingError("data: cannot be replaced while tracing; use copy_() under no_grad()")
+            raise TracingError(
+                "data: cannot be replaced while tracing; use copy_() under no_grad()"
+            )
         self._data, self.device = value._data, value.device
         if isinstance(self._node, Leaf):
             self._node.shape, self._node.dtype = self.shape, self.dtype
@@ -270,10 +298,11 @@ class Tensor:
         ops.bitwise_not, ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor,
     )  # fmt: skip
     add, sub, div, true_divide = function.add, function.sub, function.div, function.div
-    clamp, clip, square, reciprocal = function.clamp, function.clamp, function.square, function.reciprocal
+    clamp = clip = function.clamp
+    square, reciprocal, masked_fill = function.square, function.reciprocal, function.masked_fill
     isnan, isinf, isfinite = function.isnan, function.isinf, function.isfinite
-    logical_not, logical_and, logical_or = function.logical_not, function.logical_and, function.logical_or
-    masked_fill = function.masked_fill
+    logical_not, logical_and = function.logical_not, function.logical_and
+    logical_or = function.logical_or
     sum, prod, mean, var, std, norm = (
         function.sum, function.prod, function.mean, function.var, function.std, function.norm,
     )  # fmt: skip
@@ -294,12 +323,12 @@ class Tensor:
     softmax, log_softmax = function.softmax, function.log_softmax
 
     @property
-    def mT(self) -> Tensor:
+    def mT(self) -> Tensor:  # noqa: N802  PyTorch's name
         """The last two dims exchanged.  [*b, m, n] -> [*b, n, m]."""
         return ops.permute(self, LAST_TWO_SWAPPED[len(self._data.shape)])
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802  PyTorch's name
         """The dims in reverse.  [m, n] -> [n, m]."""
         return ops.permute(self, tuple(range(self.ndim))[::-1])
 
@@ -342,21 +371,25 @@ class Tensor:
     # -- to other types and places
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """self in another place or of another element type: .to(device), .to(dtype), .to(device, dtype), .to(other).
+        """self in another place or of another element type; self itself if it is as asked.
 
-        copy: a tensor of its own even if self is as asked.
+        .to(device), .to(dtype), .to(device, dtype), .to(other).
+        copy: a tensor of its own in any case.
         """
         device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
         copy = kwargs.pop("copy", False)
         kwargs.pop("non_blocking", None)
         if kwargs:
-            raise TypeError(f"to() has no argument {next(iter(kwargs))!r}; it takes device and dtype")
+            raise TypeError(
+                f"to() has no argument {next(iter(kwargs))!r}; it takes device and dtype"
+            )
         for given in args:
+            named = isinstance(given, str) and given not in dtypes.BY_NAME
             if isinstance(given, Tensor):
                 device, dtype = given.device, given.dtype
-            elif isinstance(given, Device) or (isinstance(given, str) and given not in dtypes.BY_NAME):
+            elif named or isinstance(given, Device):
                 device = given
-            elif not isinstance(given, bool):  # PyTorch's positional non_blocking means nothing here
+            elif not isinstance(given, bool):  # PyTorch's non_blocking means nothing here
                 dtype = given
         z = self
         if dtype is not None and dtypes.as_dtype(dtype) is not z.dtype:
@@ -421,18 +454,21 @@ class Tensor:
         return z
 
     def values(self, what: str) -> Any:
-        """The values on the host.  Raises: TracingError, in the name of what was asked, while tracing."""
+        """The values on the host.  Raises: TracingError while tracing, in the name of `what`."""
         if not straight.current().eager or not isinstance(self._data, self.device.array):
             raise TracingError(
-                f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to choose by "
-                f"value, or return the tensor and read it outside of the compiled function"
+                f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to "
+                f"choose by value, or return the tensor and read it outside of the compiled "
+                f"function"
             )
         return self.device.get(self._data)
 
     def item(self) -> Any:
-        """The one element as a Python number.  Raises: ContractError unless there is exactly one."""
+        """The one element as a Python number.  Raises: ContractError unless there is just one."""
         if self.numel() != 1:
-            raise ContractError(f"item: {self.spec} has {self.numel()} elements; use .tolist() for more than one")
+            raise ContractError(
+                f"item: {self.spec} has {self.numel()} elements; use .tolist() for more than one"
+            )
         return self.values("item").item()
 
     def tolist(self) -> Any:
@@ -442,7 +478,8 @@ class Tensor:
     def __bool__(self) -> Any:
         if self.numel() != 1:
             raise ContractError(
-                f"bool: the truth of {self.spec} with {self.numel()} elements is ambiguous; use .any() or .all()"
+                f"bool: the truth of {self.spec} with {self.numel()} elements is ambiguous; use "
+                f".any() or .all()"
             )
         return bool(self.values("bool").item())
 
@@ -475,7 +512,9 @@ class Tensor:
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
         if not self.is_leaf:
-            raise ContractError("deepcopy: this tensor was computed with gradients; use .detach().clone()")
+            raise ContractError(
+                "deepcopy: this tensor was computed with gradients; use .detach().clone()"
+            )
         z = self.as_subclass(type(self))  # arrays are never written, so they may be shared
         z._node = None
         z.requires_grad_(self.requires_grad)
@@ -498,24 +537,29 @@ class Tensor:
         """Become value: the one way in which a tensor changes.  [*s] -> [*s].
 
         What was taken from this tensor before (a view) keeps the value that it had.
-        Raises: ContractError unless value has this shape and dtype, or for a leaf that asks for a gradient
-        outside of no_grad(); DeviceError unless it is on this device.
+        Raises: ContractError unless value has this shape and dtype, or for a leaf that asks for a
+        gradient outside of no_grad(); DeviceError unless it is on this device.
         """
         mode: Any = straight.current()
         if mode.recording and isinstance(self._node, Leaf):
             raise ContractError(
-                "assign_: a leaf that requires a gradient is changed in place; do it under rl.no_grad()"
+                "assign_: a leaf that requires a gradient is changed in place; do it under "
+                "rl.no_grad()"
             )
         before, after = self._data, value._data
         if after.dtype is not before.dtype or after.shape != before.shape:
-            raise ContractError(f"assign_: {self.spec} cannot become {value.spec}; reshape or convert it first")
+            raise ContractError(
+                f"assign_: {self.spec} cannot become {value.spec}; reshape or convert it first"
+            )
         if self.device is not value.device:
-            raise DeviceError(f"assign_: {self.device} cannot take from {value.device}; move it with .to()")
+            raise DeviceError(
+                f"assign_: {self.device} cannot take from {value.device}; move it with .to()"
+            )
         base = getattr(self, "_base", None)
         whole = base[0]() if base is not None else None
         if base is not None and whole is not None:
             put = base[1]
-            if self._node is None and whole._node is not None:  # what is detached changes values alone
+            if self._node is None and whole._node is not None:  # the detached changes values alone
                 from .eager import interpreting
 
                 with interpreting(mode.quiet(False)):
@@ -527,8 +571,9 @@ class Tensor:
 
     def copy_(self, src: Any) -> Self:
         """Become src, converted, moved and stretched to what self is."""
-        z = src if isinstance(src, Tensor) else ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
-        z = z.to(self.device, self.dtype)
+        if not isinstance(src, Tensor):
+            src = ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
+        z = src.to(self.device, self.dtype)
         return self.assign_(z if z.shape == self.shape else ops.expand(z, self.shape))
 
     def fill_(self, value: Any) -> Self:
@@ -607,7 +652,10 @@ def moved(x: Tensor, place: Device) -> Tensor:
     """x on another device; between host backends the array itself."""
     mode: Any = straight.current()
     if not mode.eager:
-        raise TracingError(f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the compiled function")
+        raise TracingError(
+            f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the "
+            f"compiled function"
+        )
     z = Tensor()
     z._data = x._data if x.device.host and place.host else place.put(x.device.get(x._data))
     z.device, z._node = place, None
@@ -622,7 +670,7 @@ def way_to(x: Tensor) -> Callable[[], Tensor | None]:
     return (lambda: x) if hasattr(x, "_base") else ref(x)
 
 
-def keep(whole: Tensor, value: Tensor) -> Tensor:
+def keep(_whole: Tensor, value: Tensor) -> Tensor:
     """How a new value is put into a whole: as it is."""
     return value
 
@@ -634,18 +682,24 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
     value = operation(before, *[before if y is x else y for y in operands], **options)
     if value.dtype is not x.dtype:
         if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
-            raise ContractError(f"in place: the result {value.spec} cannot be kept in {x.spec}; convert it first")
+            raise ContractError(
+                f"in place: the result {value.spec} cannot be kept in {x.spec}; convert it first"
+            )
         value = value.to(x.dtype)
     return x.assign_(value)
 
 
 def comparable(other: object) -> bool:
+    """Whether == and != have a meaning for a tensor and this."""
     return isinstance(other, (Tensor, Number, bool, int, float))
 
 
 def one_value(x: Tensor, what: str) -> Any:
+    """The one element of x, as a Python number.  Raises: ContractError, in the name of `what`."""
     if x.numel() != 1:
-        raise ContractError(f"{what}: {x.spec} has {x.numel()} elements; only one can become a Python number")
+        raise ContractError(
+            f"{what}: {x.spec} has {x.numel()} elements; only one can become a Python number"
+        )
     return x.values(what).item()
 
 
@@ -663,6 +717,6 @@ def caller() -> str:
     import sys
 
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rushlight":
+    while frame.f_globals.get("__name__", "").split(".")[0] == "rushlight" and frame.f_back:
         frame = frame.f_back
     return f"at {frame.f_code.co_filename}:{frame.f_lineno}"
