@@ -214,7 +214,7 @@ class Operation:
         where = self.environment | more
         unknown = [name for name in names if name not in where]
         if unknown:
-            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {sorted(where)}")
+            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {sorted(filter(None, where))}")
         if len(names) == 1:
             i = where[names[0]]
             return lambda environment: (environment[i],)

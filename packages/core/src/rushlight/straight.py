@@ -40,13 +40,15 @@ def path(op: Operation) -> Call:
     if not op.inputs and not op.variadic or "device" in op.params:
         return general(op)  # what makes tensors from nothing is told where
     form = FORMS.get((len(op.inputs), len(op.params)))
-    if form is None or op.variadic or op.takes_numbers or "." in op.name:  # a forward or backward pass has several results
+    gap = op.given.keys() - set(op.params[len(op.params) - len(op.defaults) :])  # a default in front of none
+    if form is None or gap or op.variadic or op.takes_numbers or "." in op.name:  # passes have several results
         return several(op)
     call: FunctionType = form(op)  # type: ignore[assignment]
     code = call.__code__
     names = (*op.inputs, *op.params, *code.co_varnames[code.co_argcount :])
     call.__code__ = code.replace(co_varnames=names, co_name=op.name, co_qualname=op.name)
     call.__kwdefaults__, call.__defaults__ = None, op.defaults or None
+    call.__name__ = call.__qualname__ = op.name
     return call
 
 
