@@ -18,7 +18,7 @@ PROGRAM = "from time import perf_counter as now; t = now(); import {}; print(now
 def seconds(module: str) -> float:
     """The time that a fresh process takes for one import."""
     command = [sys.executable, "-c", PROGRAM.format(module)]
-    # a setting that forbids bytecode would time the compiling of our files beside numpy's compiled ones
+    # a setting that forbids bytecode would time the compiling of our files beside numpy's bytecode
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return float(done.stdout)

@@ -1,9 +1,9 @@
-"""What an operation costs beside its arithmetic: the numpy device against PyTorch eager, one thread each.
+"""What an operation costs beside its arithmetic: numpy device and PyTorch eager, one thread each.
 
     python bench/overhead.py [rounds]
 
-One framework per process, processes alternated; a case is the median over rounds of the best of five
-repeats in a process, in microseconds.  `bare` is what the numpy calls of a kernel cost by themselves.
+One framework per process, processes alternated; a case is the median over rounds of the best of
+five repeats in a process, in microseconds.  `bare` is what the numpy calls of a kernel cost alone.
 Needs torch in the environment; `nox -s bench -- overhead` has it.
 """
 
@@ -18,7 +18,7 @@ from statistics import median
 from timeit import Timer
 
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-ROWS = [(64, 128), (256, 1024)]  # of softmax, layer_norm and cross_entropy, which are bounded by 1.3
+ROWS = [(64, 128), (256, 1024)]  # of softmax, layer_norm and cross_entropy, bounded by 1.3
 BOUNDS = {  # ours / torch, except *: ours / bare
     "a + b": 0.75,
     "a + b, grad": 0.6,
@@ -97,7 +97,7 @@ def cases(t) -> dict[str, Callable[[], object]]:
         "a * 2.0": lambda: a * 2.0,
         "reshape(3, 2)": lambda: x.reshape(3, 2),
         "permute(1, 0)": lambda: x.permute(1, 0),
-        "x.sum()": lambda: x.sum(),
+        "x.sum()": lambda: x.sum(),  # noqa: PLW0108  called as the others are
         "2x2 @ 2x2": lambda: m @ m,
         "ten operations, forward + backward": chain,
         "ten of many kinds, forward + backward": mixed,
@@ -110,7 +110,7 @@ def cases(t) -> dict[str, Callable[[], object]]:
     return made
 
 
-def row_cases(t, F, n: int, c: int) -> dict[str, Callable[[], object]]:
+def row_cases(t, F, n: int, c: int) -> dict[str, Callable[[], object]]:  # noqa: N803  its usual name
     """softmax, layer_norm and cross_entropy over n rows of c."""
     rows, g = t.randn(n, c), t.randn(n, c)
     asking = t.randn(n, c).requires_grad_()
@@ -118,32 +118,35 @@ def row_cases(t, F, n: int, c: int) -> dict[str, Callable[[], object]]:
     constant = weight.detach(), bias.detach()
     classes = t.randint(0, c, (n,))
 
-    def both(make):
+    def both(function, *more):
         def run():
             asking.grad = weight.grad = bias.grad = None
-            z = make()
+            z = function(asking, *more)
             z.backward(g if z.shape else None)
 
         return run
 
     return {
         f"softmax {n}x{c} *": lambda: F.softmax(rows, 1),
-        f"softmax {n}x{c}, forward + backward *": both(lambda: F.softmax(asking, 1)),
+        f"softmax {n}x{c}, forward + backward *": both(F.softmax, 1),
         f"layer_norm {n}x{c} *": lambda: F.layer_norm(rows, (c,), *constant),
-        f"layer_norm {n}x{c}, forward + backward *": both(lambda: F.layer_norm(asking, (c,), weight, bias)),
+        f"layer_norm {n}x{c}, forward + backward *": both(F.layer_norm, (c,), weight, bias),
         f"cross_entropy {n}x{c} *": lambda: F.cross_entropy(rows, classes),
-        f"cross_entropy {n}x{c}, forward + backward *": both(lambda: F.cross_entropy(asking, classes)),
+        f"cross_entropy {n}x{c}, forward + backward *": both(F.cross_entropy, classes),
     }
 
 
 def bare() -> dict[str, Callable[[], object]]:
     """The kernels of the cases called on numpy arrays, with neither tensor nor tape around them."""
     import numpy as np
+
     from rushlight import reference
 
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(s).astype(np.float32) for s in ((128, 256), (256, 256)))
-    made: dict[str, Callable[[], object]] = {"linear 128x256x256 *": lambda: reference.linear(x, w, w[0])}
+    made: dict[str, Callable[[], object]] = {
+        "linear 128x256x256 *": lambda: reference.linear(x, w, w[0])
+    }
     for n, c in ROWS:
         made |= bare_rows(np, reference, n, c)
     return made
@@ -199,7 +202,7 @@ def main(rounds: int) -> int:
             )
             for name, us in json.loads(done.stdout).items():
                 times.setdefault(name, {}).setdefault(which, []).append(us)
-    print(f"| case (us, medians of {rounds} processes) | rushlight | torch | bare | ratio | bound |")
+    print(f"| us, medians of {rounds} processes | rushlight | torch | bare | ratio | bound |")
     print("|---|---|---|---|---|---|")
     missed = 0
     for name, found in times.items():

@@ -386,7 +386,7 @@ class Log(ScalarFunction):
 
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
-        (a,) = ctx.saved_values
+        a: float = ctx.saved_values[0]
         return d / a
 
 
@@ -401,7 +401,7 @@ class Exp(ScalarFunction):
 
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
-        (z,) = ctx.saved_values
+        z: float = ctx.saved_values[0]
         return d * z
 
 
@@ -417,7 +417,7 @@ class Sigmoid(ScalarFunction):
 
     @staticmethod
     def backward(ctx: Context, d: float) -> float:
-        (z,) = ctx.saved_values
+        z: float = ctx.saved_values[0]
         return d * z * (1.0 - z)
 
 

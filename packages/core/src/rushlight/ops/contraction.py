@@ -43,9 +43,10 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
     Raises: ContractError if the lengths differ.
     """
     if x.shape[-1:] != weight.shape[-1:] or len(weight.shape) != 2:
+        given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
         raise ContractError(
-            f"linear: input {Spec(x.shape, x.dtype)} with weight {Spec(weight.shape, weight.dtype)}; "
-            f"give an input whose last dim is that of the weight, [*s, n] and [m, n]"
+            f"linear: input {given} with weight {filters}; give an input whose last dim is that of "
+            f"the weight, [*s, n] and [m, n]"
         )
     z = matmul(x, turned(weight))
     return z if bias is None else z + bias
