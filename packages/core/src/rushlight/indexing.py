@@ -106,11 +106,9 @@ def read(x: Tensor, index: Any) -> Tensor:
     z = sliced(x, found)
     if found.tensors:
         return taken(z, found)
-    mode: Any = straight.current()
-    if mode.eager:
-        if z is x:
-            z = ops.reshape(x, x.shape)
-        z._base = (way_to(x), lambda whole, value: replaced(whole, found, value))
+    if z is x:
+        z = ops.reshape(x, x.shape)
+    z._base = (way_to(x), lambda whole, value: replaced(whole, found, value))
     return z
 
 
