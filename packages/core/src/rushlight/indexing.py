@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import dtypes, ops, straight
+from . import dtypes, ops
 from .errors import ContractError, IndexOutOfRange
 from .spec import Shape
 from .tensor import Tensor, way_to
