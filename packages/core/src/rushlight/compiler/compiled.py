@@ -15,7 +15,7 @@ from ..autograd.custom import remember
 from ..autograd.tape import walk
 from ..cell import Cell, Number, compute
 from ..eager import QUIET, interpreter, interpreting, wrap
-from ..errors import ContractError, NoGradient, RushlightError
+from ..errors import ContractError, NoGradient, RushlightError, StaleValue
 from ..node import SPENT, Leaf
 from ..spec import Spec
 from ..tensor import Tensor
@@ -349,7 +349,7 @@ class Backward:
             try:
                 roots = [(fresh[i]._node, seed) for i, seed in zip(self.roots, seeds, strict=True)]
                 ends = walk(roots, mend, keep=True)
-            except NoGradient:  # part of the tape was used up inside the function
+            except (NoGradient, StaleValue):  # inside, the tape was used up or what it reads assigned
                 self.roots = []
                 return
             leaves = [
