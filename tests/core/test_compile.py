@@ -1,0 +1,648 @@
+"""rl.compile: what goes in and out, when it traces again, what it writes back, what it refuses."""
+
+import inspect
+from collections import namedtuple
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+
+import rushlight as rl
+from rushlight.compiler import is_compiling, paused, retrace
+
+Pair = namedtuple("Pair", "first second")  # noqa: PYI024  the untyped kind is to work as well
+
+
+def programs(compiled):
+    """How many programs a compiled function has."""
+    return sum(len(found) for found in compiled.traced.values())
+
+
+def ones(*shape, **options):
+    return rl.ones(*shape, **options)
+
+
+def here(offset):
+    """This file and the line `offset` lines away, as an error names it."""
+    return f"{__file__}:{inspect.currentframe().f_back.f_lineno + offset}"
+
+
+class TestStructures:
+    def test_containers_in_and_out(self):
+        @rl.compile
+        def turn(parts, *, extra):
+            (a, (b, none)), pair = parts
+            made = {"sum": a + b, "list": [pair.second, none, 3, "text"]}
+            return Pair(made, (extra["scale"], [], a * extra["scale"]))
+
+        a, b = rl.tensor([1.0, 2.0]), rl.tensor([3.0, 4.0])
+        for scale in (2.0, 5.0):
+            pair = Pair(a, b)
+            z = turn([(a, [b, None]), pair], extra={"scale": scale})
+            assert type(z) is Pair
+            assert list(z.first) == ["sum", "list"]
+            assert z.first["sum"].tolist() == [4.0, 6.0]
+            assert z.first["list"][0] is b
+            assert z.first["list"][1:] == [None, 3, "text"]
+            assert z.second[:2] == (scale, [])
+            assert type(z.second) is tuple
+            assert z.second[2].tolist() == [scale, 2 * scale]
+        assert programs(turn) == 1
+
+    @pytest.mark.parametrize("value", [None, 3, True, "text", (), [], {}, (1, [None])])
+    def test_plain_results(self, value):
+        assert rl.compile(lambda: value)() == value
+
+    def test_results_are_fresh_containers(self):
+        f = rl.compile(lambda x: [x + 1.0])
+        f(ones(2)).clear()
+        assert len(f(ones(2))) == 1
+
+    @pytest.mark.xfail(
+        strict=True, reason="Branch.keys are compared with ==, so {1: x} and {True: x} are one kind"
+    )
+    def test_keys_of_a_dict_are_told_apart_by_type(self):
+        f = rl.compile(lambda parts: {key: x + 1.0 for key, x in parts.items()})
+        found = [[type(key) for key in f({key: ones(2)})] for key in (1, True)]
+        assert found == [[int], [bool]]
+
+    def test_the_order_of_a_dict_is_kept(self):
+        f = rl.compile(lambda parts: [x * 1.0 for x in parts.values()])
+        a, b = rl.tensor(1.0), rl.tensor(2.0)
+        assert [x.item() for x in f({"a": a, "b": b})] == [1.0, 2.0]
+        assert [x.item() for x in f({"b": b, "a": a})] == [2.0, 1.0]
+
+    def test_the_same_tensor_twice(self):
+        def f(a, b):
+            a.add_(1.0)
+            return a is b, a * b
+
+        compiled, x, y = rl.compile(f), ones(2), ones(2)
+        same, z = compiled(x, x)
+        assert same
+        assert z.tolist() == [4.0, 4.0]
+        same, z = compiled(x, y)
+        assert not same
+        assert z.tolist() == [3.0, 3.0]
+        assert programs(compiled) == 2
+
+    def test_one_result_twice_is_one_object(self):
+        def f(x):
+            z = x + 1.0
+            return z, [z]
+
+        z, (again,) = rl.compile(f)(ones(2))
+        assert z is again
+
+    def test_what_was_given_or_captured_is_returned_itself(self):
+        w = ones(2, requires_grad=True)
+        f = rl.compile(lambda x, rate: (x, w, rate, {"x": x}))
+        for rate in (0.5, 0.25):
+            x = ones(2)
+            a, b, c, d = f(x, rate)
+            assert a is x
+            assert b is w
+            assert c == rate
+            assert d["x"] is x
+        assert programs(f) == 1
+
+    def test_an_assigned_argument_is_returned_itself(self):
+        x = ones(2)
+        f = rl.compile(lambda x: x.add_(1.0))
+        assert f(x) is x
+        assert f(x) is x
+        assert x.tolist() == [3.0, 3.0]
+
+    def test_a_numpy_array_is_refused(self):
+        f = rl.compile(lambda x: x)
+        with pytest.raises(rl.ContractError, match=r"numpy array.*rl\.from_numpy\(\)"):
+            f([np.ones(2)])
+        with pytest.raises(rl.ContractError, match=r"numpy array"):
+            rl.compile(lambda: np.ones(2))()
+
+
+class TestPrograms:
+    def test_floats_change_freely(self):
+        f = rl.compile(lambda x, scale: x * scale + scale / 2)
+        assert [f(ones(1), s).item() for s in (1.0, 2.0, -4.0)] == [1.5, 3.0, -6.0]
+        assert programs(f) == 1
+
+    def test_cells_change_freely(self):
+        rate = rl.Cell(1.0)
+
+        @rl.compile
+        def f(x):
+            rate.value = rate.value * 2
+            return x * rate.value
+
+        assert f(ones(1)).item() == 2.0
+        assert rate.value == 2.0
+        rate.value = 10.0
+        assert f(ones(1)).item() == 20.0
+        assert rate.value == 20.0
+        assert programs(f) == 1
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [(1, 2), (True, False), (1, True), ("a", "b"), (None, 0), ([1], (1,)), ([], [0])],
+    )
+    def test_other_values_are_traced_again(self, one, other):
+        f = rl.compile(lambda x, value: (x + 1.0, value))
+        for value in (one, other, one, other):
+            found = f(ones(2), value)[1]
+            assert (type(found), found) == (type(value), value)
+        assert programs(f) == 2
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda: ones(3),
+            lambda: ones(1, 2),
+            lambda: ones(2, dtype=rl.float64),
+            lambda: ones(2, device="hostile"),
+            lambda: ones(2, requires_grad=True),
+            lambda: 1.0,
+        ],
+    )
+    def test_other_tensors_are_traced_again(self, other):
+        f = rl.compile(lambda x: x + 1.0)
+        for _ in range(2):
+            f(ones(2))
+            f(other())
+        assert programs(f) == 2
+
+    def test_no_grad_is_traced_again(self):
+        f, x = rl.compile(lambda x: x * 2.0), ones(2, requires_grad=True)
+        for _ in range(2):
+            assert f(x).requires_grad
+            with rl.no_grad():
+                assert not f(x).requires_grad
+        assert programs(f) == 2
+
+    def test_captures_are_read_afresh_and_their_kind_is_watched(self):
+        w = ones(2)
+        f = rl.compile(lambda x: x * w)
+        assert f(ones(1)).tolist() == [1.0, 1.0]
+        w.fill_(3.0)
+        assert f(ones(1)).tolist() == [3.0, 3.0]
+        assert programs(f) == 1
+        w.data = rl.full((3,), 4.0)
+        assert f(ones(1)).tolist() == [4.0] * 3
+        assert programs(f) == 2
+        w.requires_grad_()
+        assert f(ones(1)).requires_grad
+        assert programs(f) == 3
+
+    @pytest.mark.parametrize("where", ["cell", "argument"])
+    def test_a_comparison_is_a_guard(self, where):
+        step = rl.Cell(0.0)
+
+        @rl.compile
+        def f(x, number):
+            number = number if where == "argument" else step.value
+            return x * 2.0 if number > 1.0 else x
+
+        for value, expected, made in [
+            (0.0, 1, 1),
+            (1.0, 1, 1),
+            (2.0, 2, 2),
+            (3.0, 2, 2),
+            (0, 1, 2),
+        ]:
+            step.value = float(value)
+            assert f(ones(1), float(value)).item() == expected
+            assert programs(f) == made
+
+    def test_a_gradient_present_or_absent(self):
+        w = ones(2, requires_grad=True)
+
+        @rl.compile
+        def f(x):
+            (x * w).sum().backward()
+            return w.grad
+
+        assert f(ones(2)) is w.grad or w.grad.tolist() == [1.0, 1.0]
+        f(ones(2))
+        assert w.grad.tolist() == [2.0, 2.0]
+        assert programs(f) == 2
+        f(ones(2))
+        assert w.grad.tolist() == [3.0, 3.0]
+        w.grad = None
+        f(ones(2))
+        assert w.grad.tolist() == [1.0, 1.0]
+        assert programs(f) == 2
+
+    def test_many_programs_are_warned_about(self):
+        f = rl.compile(lambda x, i: x + i)
+        for i in range(8):
+            f(ones(1), i)
+        with pytest.warns(
+            UserWarning, match=r"traced 9 times; its arguments changed.*7.*8"
+        ) as seen:
+            f(ones(1), 8)
+        assert len(seen) == 1
+        f(ones(1), 9)  # once is enough
+
+    @pytest.mark.xfail(
+        strict=True,
+        reason="Compiled.remember warns with stacklevel=4, one frame above the call: 3 is its line",
+    )
+    def test_the_warning_is_at_the_line_of_the_call(self):
+        f = rl.compile(lambda x, i: x + i)
+        for i in range(8):
+            f(ones(1), i)
+        with pytest.warns(UserWarning, match="traced 9 times") as seen:
+            f(ones(1), 8)
+        assert seen[0].filename == __file__
+
+    def test_the_warning_names_a_changing_shape(self):
+        f = rl.compile(lambda x: x + 1.0)
+        for n in range(1, 9):
+            f(ones(n))
+        with pytest.warns(UserWarning, match=r"tensor or number 0 .*\b8\b.* to .*\b9\b"):
+            f(ones(9))
+
+    def test_the_warning_names_what_is_captured(self):
+        step = rl.Cell(0)
+        now = [0]
+        f = rl.compile(lambda x: x + 1.0 if step.value == now[0] else x)
+        for i in range(8):
+            step.value = now[0] = i
+            f(ones(1))
+        step.value = now[0] = 8
+        with pytest.warns(UserWarning, match="what it captures changes"):
+            f(ones(1))
+
+    def test_retrace_makes_programs_stale(self):
+        factor = [2.0]
+        f = rl.compile(lambda x: x * factor[0])
+        assert f(ones(1)).item() == 2.0
+        factor[0] = 3.0
+        assert f(ones(1)).item() == 2.0
+        retrace()
+        assert f(ones(1)).item() == 3.0
+        assert programs(f) == 1
+
+    def test_paused_runs_now(self):
+        state = {}
+
+        @rl.compile
+        def f(x):
+            assert is_compiling()
+            if not state:
+                with paused():
+                    assert not is_compiling()
+                    state["sum"] = rl.zeros(1)
+                    assert state["sum"].tolist() == [0.0]
+            assert is_compiling()
+            return state["sum"].add_(x).clone()
+
+        assert not is_compiling()
+        assert [f(ones(1)).item() for _ in range(3)] == [1.0, 2.0, 3.0]
+        assert state["sum"].item() == 3.0
+
+    def test_explain_shows_each_program(self):
+        f = rl.compile(lambda x, scale: (x * scale).tanh())
+        assert f.explain().startswith("0 programs of ")
+        f(ones(1), 2.0)
+        f(ones(2), 2.0)
+        text = f.explain()
+        assert text.startswith("2 programs of ")
+        assert text.count("def run(") == 2
+        assert text.count("tanh(") == 2
+        compile(text.partition("\n\n")[2], "text", "exec")  # it is Python
+
+
+class TestFunctions:
+    def test_a_function_keeps_its_name(self):
+        @rl.compile
+        def twice(x):
+            """Two of it."""
+            return x + x
+
+        assert (twice.__name__, twice.__doc__) == ("twice", "Two of it.")
+        assert "twice" in repr(twice)
+        assert rl.compile()(abs)(rl.tensor(-1.0)).item() == 1.0
+
+    def test_options_are_refused(self):
+        with pytest.raises(rl.ContractError, match="no option 'mode'"):
+            rl.compile(lambda: None, mode="fast")
+
+    def test_a_method(self):
+        class Scale:
+            def __init__(self, by):
+                self.by = rl.tensor(by)
+
+            @rl.compile
+            def apply(self, x, *, extra=0.0):
+                return x * self.by + extra
+
+        two, three = Scale(2.0), Scale(3.0)
+        assert two.apply(ones(1)).item() == 2.0
+        assert three.apply(ones(1), extra=1.0).item() == 4.0
+        two.by.fill_(5.0)
+        assert two.apply(ones(1)).item() == 5.0
+        assert programs(Scale.apply) == 2
+
+    def test_one_compiled_function_inside_another(self):
+        w = ones(2, requires_grad=True)
+        inner = rl.compile(lambda x: x * w)
+        outer = rl.compile(lambda x: inner(x) + inner(x + 1.0))
+        for _ in range(2):
+            w.grad = None
+            outer(ones(2)).sum().backward()
+            assert w.grad.tolist() == [3.0, 3.0]
+        assert (programs(inner), programs(outer)) == (0, 1)
+
+    def test_two_threads_at_once(self):
+        w = rl.tensor([1.0, 2.0])
+        f = rl.compile(lambda x, scale: (x * w * scale).sum())
+        barrier, found = Barrier(2), {}
+
+        def work(me):
+            barrier.wait()
+            # each thread meets kinds that are new and kinds that the other has traced
+            found[me] = [f(ones(n, 2), float(me)).item() for n in (1, 2, 3) for _ in range(20)]
+
+        threads = [Thread(target=work, args=(me,)) for me in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for me in (1, 2):
+            assert found[me] == [3.0 * n * me for n in (1, 2, 3) for _ in range(20)]
+        assert not is_compiling()
+
+
+class TestGradients:
+    def test_left_on_captured_leaves_and_arguments(self):
+        w = rl.tensor([2.0, 3.0], requires_grad=True)
+
+        @rl.compile
+        def f(x):
+            (x * w).sum().backward()
+
+        for times in (1, 2, 3):
+            x = rl.tensor([5.0, 7.0], requires_grad=True)
+            assert f(x) is None
+            assert x.grad.tolist() == [2.0, 3.0]
+            assert w.grad.tolist() == [5.0 * times, 7.0 * times]
+        f(x)
+        assert x.grad.tolist() == [4.0, 6.0]
+
+    def test_cleared(self):
+        w = ones(2, requires_grad=True)
+
+        @rl.compile
+        def f(x):
+            x.grad = w.grad = None
+            return x + w
+
+        for _ in range(2):
+            x = ones(2, requires_grad=True)
+            w.grad, x.grad = ones(2), ones(2)
+            f(x)
+            assert w.grad is None
+            assert x.grad is None
+
+    def test_backward_outside(self):
+        w = rl.tensor([2.0, 3.0], requires_grad=True)
+        f = rl.compile(lambda x: (x * w).square())
+        for _ in range(2):
+            w.grad, x = None, rl.tensor([1.0, 2.0], requires_grad=True)
+            h = x * 1.0  # an argument that is no leaf
+            (f(h) * 3.0).sum().backward()
+            assert x.grad.tolist() == [24.0, 108.0]
+            assert w.grad.tolist() == [12.0, 72.0]
+        assert programs(f) == 1
+
+    @pytest.mark.parametrize("used", [(0,), (1,), (0, 1), ()])
+    def test_several_results_of_which_some_are_used(self, used):
+        w = rl.tensor([2.0, 3.0], requires_grad=True)
+
+        def f(x):
+            h = x * w
+            return h.sum(), [h.square()], h.detach()
+
+        def gradients(f):
+            w.grad, x = None, rl.tensor([1.0, 2.0], requires_grad=True)
+            a, (b,), c = f(x)
+            assert (a.requires_grad, b.requires_grad, c.requires_grad) == (True, True, False)
+            loss = x.sum()
+            for i in used:
+                loss = loss + (a, b)[i].sum()
+            loss.backward()
+            return [None if g is None else g.tolist() for g in (x.grad, w.grad)]
+
+        compiled = rl.compile(f)
+        assert [gradients(compiled), gradients(compiled)] == [gradients(f), gradients(f)]
+
+    def test_results_differentiated_one_after_the_other(self):
+        w = rl.tensor(2.0, requires_grad=True)
+        f = rl.compile(lambda: (w * w, w * 3.0))
+        a, b = f()
+        a.backward(retain_graph=True)
+        assert w.grad.item() == 4.0
+        b.backward()
+        assert w.grad.item() == 7.0
+
+    def test_a_leaf_that_is_argument_and_capture(self):
+        w = rl.tensor(3.0, requires_grad=True)
+        rl.compile(lambda x: x * w)(w).backward()
+        assert w.grad.item() == 6.0
+
+    def test_backward_outside_twice_is_refused_as_in_eager(self):
+        w = rl.tensor(2.0, requires_grad=True)
+        for f in (lambda: w * w, rl.compile(lambda: w * w)):
+            z = f()
+            z.backward()
+            with pytest.raises(rl.RushlightError):
+                z.backward()
+
+    def test_a_second_derivative_through_it_is_refused(self):
+        x = rl.tensor(2.0, requires_grad=True)
+        z = rl.compile(lambda x: x**3)(x)
+        with pytest.raises(rl.NoGradient, match="second derivative through a compiled function"):
+            rl.autograd.grad(z, x, create_graph=True)
+
+    def test_a_second_derivative_inside_of_it(self):
+        @rl.compile
+        def f(x):
+            (g,) = rl.autograd.grad(x**3, x, create_graph=True)
+            return g
+
+        for value in (2.0, 5.0):
+            x = rl.tensor(value, requires_grad=True)
+            f(x).backward()
+            assert x.grad.item() == 6.0 * value
+
+
+ALIAS = pytest.mark.xfail(
+    strict=True, reason="a tensor both given and captured is two tensors while tracing"
+)
+
+
+class Breaks(Exception):
+    """Of a function that breaks while it is traced."""
+
+
+class TestWritingBack:
+    def test_arguments_captures_and_cells(self):
+        total, count = rl.zeros(2), rl.Cell(0)
+
+        @rl.compile
+        def f(x):
+            x.mul_(2.0)
+            total.add_(x)
+            count.value = count.value + 1
+
+        for i in (1, 2):
+            x = ones(2)
+            f(x)
+            assert x.tolist() == [2.0, 2.0]
+            assert total.tolist() == [2.0 * i] * 2
+            assert count.value == i
+            assert type(count.value) is int
+
+    @pytest.mark.parametrize("warm", [False, True])
+    def test_a_kernel_that_fails_leaves_everything(self, warm):
+        rl.manual_seed(5)
+        total, count = rl.zeros(2), rl.Cell(0)
+        w = ones(2, requires_grad=True)
+
+        @rl.compile
+        def f(x, index):
+            count.value = count.value + 1
+            x.add_(rl.rand(2))
+            total.add_(1.0)
+            (w * x).sum().backward()
+            return total + rl.index_select(x, 0, index)
+
+        if warm:
+            f(ones(2), rl.tensor([0, 1]))
+        x = ones(2)
+        grad = None if w.grad is None else w.grad.tolist()
+        before = total.tolist(), count.value, rl.get_rng_state(), grad
+        with pytest.raises(rl.IndexOutOfRange, match=r"^take: index 7 "):
+            f(x, rl.tensor([0, 7]))
+        grad = None if w.grad is None else w.grad.tolist()
+        assert (total.tolist(), count.value, rl.get_rng_state(), grad) == before
+        assert x.tolist() == [1.0, 1.0]
+        f(x, rl.tensor([1, 0]))
+        assert count.value == before[1] + 1
+
+    def test_an_exception_while_tracing_leaves_everything(self):
+        rl.manual_seed(5)
+        total, count, x = rl.zeros(2), rl.Cell(1), ones(2, requires_grad=True)
+        buffer, fails = ones(2), [True]
+
+        @rl.compile
+        def f(x, buffer):
+            count.value = count.value * 2
+            total.add_(rl.rand(2))
+            buffer.zero_()
+            (x * 2.0).sum().backward()
+            if fails[0]:
+                raise Breaks
+            return buffer
+
+        state = rl.get_rng_state()
+        with pytest.raises(Breaks):
+            f(x, buffer)
+        assert (total.tolist(), buffer.tolist(), count.value) == ([0.0, 0.0], [1.0, 1.0], 1)
+        assert x.grad is None
+        assert rl.get_rng_state() == state
+        assert programs(f) == 0
+        assert not is_compiling()
+        fails[0] = False
+        assert f(x, buffer).tolist() == [0.0, 0.0]
+        assert x.grad.tolist() == [2.0, 2.0]
+
+    def test_the_random_stream_continues(self):
+        f = rl.compile(lambda: rl.randn(3) + rl.dropout(ones(3), 0.5))
+
+        def stream(*functions):
+            rl.manual_seed(3)
+            return [g().tolist() for g in functions]
+
+        assert stream(f, f.fn, f, f.fn, f) == stream(*[f.fn] * 5)
+        assert len({tuple(x) for x in stream(f, f, f)}) == 3
+        assert programs(f) == 1
+
+    @ALIAS
+    def test_an_argument_that_is_also_captured(self):
+        w = ones(2)
+
+        def f(x):
+            x.add_(1.0)
+            return w * 2.0
+
+        eager = f(w).tolist()
+        w.fill_(1.0)
+        assert rl.compile(f)(w).tolist() == eager
+
+    @ALIAS
+    def test_an_argument_that_is_also_captured_is_assigned_as_both(self):
+        w = ones(2)
+        rl.compile(lambda x: (x.add_(1.0), w.mul_(3.0)))(w)
+        assert w.tolist() == [6.0, 6.0]
+
+    @ALIAS
+    def test_the_gradient_of_an_argument_that_is_also_captured(self):
+        w = rl.tensor(3.0, requires_grad=True)
+        rl.compile(lambda x: (x * w).backward())(w)
+        assert w.grad.item() == 6.0
+
+
+LOOKS = [("bool", bool), ("float", float), ("item", rl.Tensor.item), ("numpy", rl.Tensor.numpy)]
+LOOKS += [("tolist", rl.Tensor.tolist)]
+
+
+class TestTracingErrors:
+    @pytest.mark.parametrize(("name", "look"), LOOKS)
+    @pytest.mark.parametrize("which", ["argument", "made", "captured"])
+    def test_a_look_at_a_value_names_the_line(self, name, look, which):
+        w = ones(1)
+
+        def f(x):
+            t = {"argument": x, "made": x + 1.0, "captured": w}[which]
+            return look(t)
+
+        with pytest.raises(rl.TracingError) as caught:
+            rl.compile(f)(ones(1))
+        text = str(caught.value)
+        assert text.startswith(f"{name}: ")
+        assert "has no values while tracing" in text
+        assert f"at {here(-7)};" in text
+        assert not is_compiling()
+        assert isinstance(caught.value, TypeError)
+
+    def test_if_names_the_line(self):
+        def f(x):
+            if x.sum() > 0:
+                return x
+            return -x
+
+        with pytest.raises(rl.TracingError, match=r"^bool: .* rl\.where\(\)") as caught:
+            rl.compile(f)(ones(1))
+        assert f"at {here(-6)};" in str(caught.value)
+
+    def test_the_float_of_a_number(self):
+        with pytest.raises(rl.TracingError, match="changes between calls"):
+            rl.compile(lambda x, scale: x * float(scale))(ones(1), 2.0)
+
+    def test_a_comparison_of_a_computed_number(self):
+        def f(x, scale):
+            return x if scale * 2 > 1 else -x
+
+        with pytest.raises(rl.TracingError, match=r"^compare: ") as caught:
+            rl.compile(f)(ones(1), 2.0)
+        assert f"at {here(-4)};" in str(caught.value)
+
+    def test_what_is_left_over_from_a_trace(self):
+        kept = []
+        rl.compile(lambda x, scale: kept.extend([x + 1.0, scale]))(ones(1), 2.0)
+        with pytest.raises(rl.TracingError, match="left over from a trace"):
+            kept[0] + 1.0
+        with pytest.raises(rl.TracingError, match="number of a finished trace"):
+            ones(1) * kept[1]
