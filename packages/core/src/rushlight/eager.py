@@ -1,4 +1,4 @@
-"""The interpreter that runs an operation now, and remembers it on the tape if a gradient may be asked."""
+"""The interpreter that runs an operation now, and remembers it if a gradient may be asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Inputs = tuple[Any, ...]
 
 
 class Meaning:
-    """What calling an operation means, whoever interprets it: `run`, `read` and `assign` are left open."""
+    """What calling an operation means, whoever interprets it; `run`, `read`, `assign` are open."""
 
     eager = False
 
@@ -108,7 +108,10 @@ class Eager(Meaning):
             op.contract(tuple([spec_of(x) for x in inputs]), params)
         for x in inputs:
             if isinstance(x, Tensor) and not isinstance(x._data, device.array):
-                raise TracingError(f"{op.name}: {x.spec} is left over from a trace; return it from the compiled function")
+                raise TracingError(
+                    f"{op.name}: {x.spec} is left over from a trace; return it from the compiled "
+                    f"function"
+                )
         kernel = device.kernels[op.name]
         data = [x._data if isinstance(x, Tensor) else x for x in inputs]
         try:
@@ -120,7 +123,9 @@ class Eager(Meaning):
                 warnings.simplefilter("ignore")
                 result = call(kernel, op, data, params)
         except MemoryError as error:
-            raise OutOfMemory(f"{op.name}: no room on {device} for the result of {shown(inputs)}") from error
+            raise OutOfMemory(
+                f"{op.name}: no room on {device} for the result of {shown(inputs)}"
+            ) from error
         except RushlightError:
             raise
         except IndexError as error:
@@ -149,7 +154,7 @@ class Eager(Meaning):
 
 
 def call(kernel: Callable[..., Any], op: Operation, data: Sequence[Any], params: Inputs) -> Any:
-    """Call a kernel: inputs, then parameters in the statement's order; after variadic inputs by name."""
+    """Call a kernel: inputs, then parameters in order; after variadic inputs by name."""
     if op.variadic:
         return kernel(*data, **dict(zip(op.params, map(place_index, params), strict=True)))
     return kernel(*data, *map(place_index, params))
@@ -161,10 +166,12 @@ def place_index(param: Any) -> Any:
 
 
 def asks(x: Any) -> bool:
+    """Whether a gradient may be asked of this input."""
     return isinstance(x, Tensor) and x._node is not None
 
 
 def spec_of(x: Any) -> Any:
+    """The Spec of a tensor; numbers and None stand for themselves."""
     return Spec(x._data.shape, x._data.dtype) if isinstance(x, Tensor) else x
 
 
@@ -188,18 +195,22 @@ def wrap(data: Any, device: Device) -> Tensor:
 def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Device:
     """The one device of the inputs, or the one given as a parameter."""
     device: Device | None = None
+    optional = op.has_body and not op.promotes  # a body says what None means
     for x in inputs:
         if isinstance(x, Tensor):
             if device is None:
                 device = x.device
             elif x.device is not device:
                 raise DeviceError(
-                    f"{op.name}: inputs on {device} and {x.device}; move one with .to({str(device)!r})"
+                    f"{op.name}: inputs on {device} and {x.device}; move one with "
+                    f".to({str(device)!r})"
                 )
         elif isinstance(x, Number):
             if mode.eager:
-                raise TracingError(f"{op.name}: a number of a finished trace; return it as a tensor instead")
-        elif not isinstance(x, (bool, int, float)) and (x is not None or op.promotes or not op.has_body):
+                raise TracingError(
+                    f"{op.name}: a number of a finished trace; return it as a tensor instead"
+                )
+        elif not isinstance(x, (bool, int, float)) and (x is not None or not optional):
             raise ContractError(
                 f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
             )
@@ -227,7 +238,10 @@ def interpreting(value: Interpreter) -> Iterator[None]:
 
 
 class set_grad_enabled(ContextDecorator):
-    """Remember operations for gradients or not: at once, and as a context until its end.  This thread only."""
+    """Remember operations for gradients or not: at once, and as a context until its end.
+
+    This thread only.
+    """
 
     wanted: bool
 

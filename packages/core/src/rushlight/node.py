@@ -1,4 +1,4 @@
-"""Node: one step of the tape.  Knows neither tensors nor operations; edges lead from results to inputs."""
+"""Node: one step of the tape; edges lead to inputs.  Knows neither tensors nor operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Differentiable(Protocol):
     name: str
 
     def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
-        """One cotangent per edge, given the result's own; None where an edge is None or gets nothing."""
+        """One cotangent per edge, given the result's; None where an edge is, or gets nothing."""
 
 
 class Node:
@@ -23,8 +23,8 @@ class Node:
     edges: for each input the node that made it, None where no gradient is asked.
     shape, dtype: of the result; a cotangent that reaches this node is brought to them.
     params: the operation's parameters, in order; once spent, its name.
-    saved: what the rules read: the inputs (None for those that are not read), their data when they were
-        used, the result's data, the residuals of the forward pass, and the specs of the inputs.
+    saved: what the rules read: the inputs (None for those that are not read), their data when they
+        were used, the result's data, the residuals of the forward pass, and the inputs' specs.
     """
 
     # No __init__: an operation sets the slots itself, which costs a third of a call.
@@ -62,7 +62,7 @@ NOTHING: tuple[Any, ...] = ((), (), None, (), ())  # what a node saves whose rul
 
 
 class Leaf(Node):
-    """Where a tape ends: a tensor whose gradient is asked for itself, held weakly, and its hooks."""
+    """Where a tape ends: a tensor that asks for its own gradient, held weakly, and its hooks."""
 
     __slots__ = ("hooks", "tensor")
     tensor: ref[Any]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 operations: dict[str, Operation] = {}
 Rule = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
-REMEMBERED = 4096  # contracts kept per operation; a program with more shapes than that starts afresh
+REMEMBERED = 4096  # contracts kept per operation; a program with more shapes starts afresh
 
 
 class Interpreter(Protocol):
@@ -39,7 +39,7 @@ class Interpreter(Protocol):
 
 
 class Statement(Protocol):
-    """What `@primitive` and `@composite` make: a function that states, and is told, more about itself."""
+    """What `@primitive` and `@composite` make: a function that is told more about itself."""
 
     op: Operation
 
@@ -95,11 +95,12 @@ class Operation:
         code = statement.__code__
         self.inputs = code.co_varnames[: code.co_argcount]
         self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-        self.variadic = code.co_varnames[code.co_argcount + len(self.params)] if code.co_flags & 4 else ""
+        rest = code.co_argcount + len(self.params)
+        self.variadic = code.co_varnames[rest] if code.co_flags & 4 else ""
         self.given = statement.__kwdefaults__ or {}
         self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
         self.pulls: list[tuple[Rule | None, Any]] = [(None, None)] * len(self.inputs)
-        self.reads: dict[int, frozenset[str]] = {}  # what the rule of each input reads; -1: a joint rule
+        self.reads: dict[int, frozenset[str]] = {}  # what each input's rule reads; -1: a joint rule
         self.forward: Operation | None = None
         self.backward: Operation | None = None
         self.backward_reads: Callable[[Any], Any] = tuple
@@ -132,15 +133,15 @@ class Operation:
         if self.backward is not None and not self.variadic:
             self.kept_jointly = self.kept_by([False] * len(self.inputs))
         self.run = straight.looped(self)
-        made = straight.path(self)
+        made: Any = straight.path(self)
         if self.call is None:
             self.call = made
             made.__doc__ = self.statement.__doc__
             made.__module__ = self.statement.__module__
-            made.op, made.gradients, made.vjp = self, self.gradients, self.vjp  # type: ignore[attr-defined]
-            made.residuals = self.state_residuals  # type: ignore[attr-defined]
+            made.op, made.gradients, made.vjp = self, self.gradients, self.vjp
+            made.residuals = self.state_residuals
         else:
-            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):  # type: ignore[attr-defined]
+            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
                 cell.cell_contents = new.cell_contents
 
     def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
@@ -152,7 +153,9 @@ class Operation:
         except KeyError as missing:
             raise TypeError(f"{self.name}() is missing the parameter {missing}") from None
         if len(values) != len(params):
-            raise TypeError(f"{self.name}() takes {', '.join(self.params)}, got {', '.join(params)}")
+            raise TypeError(
+                f"{self.name}() takes {', '.join(self.params)}, got {', '.join(params)}"
+            )
         return values
 
     def named(self, params: Sequence[Any]) -> dict[str, Any]:
@@ -172,24 +175,27 @@ class Operation:
     def gradients(self, **rules: Rule | None) -> None:
         """State one rule per input, run only if that input asks.
 
-        A rule names what it reads, and the tape keeps only that: `g` the cotangent of the result, `z` the
-        result, inputs and parameters by their names, and `x_shape` the shape of the rule's own input x.
-        None: no gradient flows to that input.  Rules need not undo broadcasting or conversion.
+        A rule names what it reads, and the tape keeps only that: `g` the cotangent of the result,
+        `z` the result, inputs and parameters by their names, and `x_shape` the shape of the rule's
+        own input x.  None: no gradient flows to that input.  Rules need not undo broadcasting or
+        conversion.
         """
         for name, rule in rules.items():
             i = self.inputs.index(name)
             self.reads[i] = frozenset(names_of(rule)) if rule else frozenset()
             if rule:
                 names = names_of(rule)
-                self.pulls[i] = (rule, None if names == ("g",) else self.picker(names, {f"{name}_shape": 1}))
+                pick = None if names == ("g",) else self.picker(names, {f"{name}_shape": 1})
+                self.pulls[i] = (rule, pick)
         self.settle()
 
     def vjp(self, rule: F) -> F:
         """State the cotangents of all inputs together, where they share work.
 
-        The rule is itself stated as an operation `<name>.vjp`: what it reads of the step is positional
-        (g, z, inputs, residuals), parameters are keyword-only, among them `asked`, which inputs want a
-        cotangent, and `specs`, those of all inputs.  It returns one cotangent per input, or None.
+        The rule is itself stated as an operation `<name>.vjp`: what it reads of the step is
+        positional (g, z, inputs, residuals), parameters are keyword-only, among them `asked`, which
+        inputs want a cotangent, and `specs`, those of all inputs.  It returns one cotangent per
+        input, or None.
         """
         self.reads[-1] = frozenset(names_of(rule))
         self.backward = Composite(rule, name=f"{self.name}.vjp", free=self.free)
@@ -199,7 +205,7 @@ class Operation:
         return rule
 
     def state_residuals(self, *names: str) -> Callable[[F], F]:
-        """State the forward pass that also returns what the backward pass reads: (z, *residuals)."""
+        """State the forward pass that also returns what the backward reads: (z, *residuals)."""
 
         def state(statement: F) -> F:
             self.residuals = names
@@ -214,7 +220,8 @@ class Operation:
         where = self.environment | more
         unknown = [name for name in names if name not in where]
         if unknown:
-            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {sorted(filter(None, where))}")
+            known = sorted(filter(None, where))
+            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {known}")
         if len(names) == 1:
             i = where[names[0]]
             return lambda environment: (environment[i],)
@@ -227,7 +234,8 @@ class Operation:
         key = tuple(asked)
         found = self.kept.get(key)
         if found is None:
-            read = frozenset().union(*(names for i, names in self.reads.items() if i < 0 or asked[i]))
+            rules = [names for i, names in self.reads.items() if i < 0 or asked[i]]
+            read = frozenset().union(*rules)
             fixed = [name in read for name in self.inputs]
             found = self.kept[key] = (*fixed, *[self.variadic in read] * (len(asked) - len(fixed)))
         return found
@@ -258,7 +266,7 @@ class Operation:
         i = 0
         for edge in node.edges:
             rule, pick = self.pulls[i]
-            i += 1
+            i += 1  # noqa: SIM113  for one or two edges enumerate() takes 1.6 times as long
             if edge is None or rule is None:
                 out.append(None)
             elif pick is None:
@@ -270,7 +278,9 @@ class Operation:
                 out.append(rule(*pick(environment)))
         return out
 
-    def jointly(self, node: Node, g: Any, z: Any, inputs: Any, residuals: Any, specs: Any) -> Any:
+    def jointly(
+        self, node: Node, g: Any, z: Any, inputs: Any, residuals: Any, specs: Any
+    ) -> Iterable[Any]:
         """The cotangents by the joint rule, which is itself called as an operation."""
         assert self.backward is not None
         if straight.current().recording and any(r.is_floating_point() for r in residuals):
@@ -283,11 +293,13 @@ class Operation:
             inputs = (*inputs[:fixed], inputs[fixed:])
         values = self.backward_reads([g, None, z, *node.params, *inputs, *residuals, asked, specs])
         n = len(self.backward.inputs)
-        return self.backward.run(values[:n], values[n:])
+        found: Iterable[Any] = self.backward.run(values[:n], values[n:])
+        return found
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """The result, and the residuals as constants: (result, *residuals)."""
-        return straight.current().apply(self, inputs, self.ordered(params), True)
+        made: tuple[Any, ...] = straight.current().apply(self, inputs, self.ordered(params), True)
+        return made
 
     # -- the contract
 
@@ -300,7 +312,9 @@ class Operation:
             if self.promotes is None and not self.takes_numbers:
                 for x in specs:
                     if isinstance(x, (bool, int, float)):
-                        raise ContractError(f"{self.name}: {x!r} is no tensor; make one with rl.tensor()") from None
+                        raise ContractError(
+                            f"{self.name}: {x!r} is no tensor; make one with rl.tensor()"
+                        ) from None
             found = self.statement(*specs, **self.named(params))
             if len(self.contracts) >= REMEMBERED:
                 self.contracts.clear()
@@ -325,7 +339,7 @@ def names_of(function: Any) -> tuple[str, ...]:
 
 
 def checked(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel behind its contract: for one that does not itself raise on all that is forbidden."""
+    """The kernel behind its contract: for one that does not itself refuse all that is forbidden."""
     count = len(op.inputs)
     seen: set[Any] = set()
 
@@ -363,7 +377,7 @@ def composite(statement: Callable[..., Any]) -> Statement: ...
 @overload
 def composite(**options: Any) -> Callable[[Callable[..., Any]], Statement]: ...
 def composite(statement: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """State a composite: its body, in operations, is its meaning, contract, default kernel and gradient."""
+    """State a composite: its body is its meaning, contract, default kernel and gradient."""
     if statement is None:
         return lambda statement: Composite(statement, **options).call
     return Composite(statement, **options).call

@@ -1,18 +1,18 @@
 """The straight path of an operation: the commonest case of a call, with nothing left to decide.
 
 The common case: the interpreter is eager, the inputs are tensors of one device and one element type
-(or a number that does not change it), and the kernel succeeds.  All else, a failing kernel included,
-is left to `Interpreter.apply`, which holds the whole meaning; a straight path only abbreviates it.
+(or a number that does not change it), and the kernel succeeds.  All else, a failing kernel too, is
+left to `Interpreter.apply`, which holds the whole meaning; a straight path only abbreviates it.
 
-There is one hand-written path by form of statement.  Each is a closure over its operation, given the
-statement's own parameter names, so it is called, inspected and reported like the statement itself.
+There is one hand-written path by form of statement.  Each is a closure over its operation, given
+the statement's own parameter names, so it is called, inspected and reported like the statement
+itself.  That is why a path states no types: its parameters are not those that users see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain, repeat
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .dtypes import ABSORBS, FLOATING
@@ -37,13 +37,15 @@ def connect(tensor_class: type[Any], current_interpreter: Callable[[], Interpret
 
 def path(op: Operation) -> Call:
     """The function that users of this operation call."""
-    if not op.inputs and not op.variadic or "device" in op.params:
+    if (not op.inputs and not op.variadic) or "device" in op.params:
         return general(op)  # what makes tensors from nothing is told where
     form = FORMS.get((len(op.inputs), len(op.params)))
-    gap = op.given.keys() - set(op.params[len(op.params) - len(op.defaults) :])  # a default in front of none
-    if form is None or gap or op.variadic or op.takes_numbers or "." in op.name:  # passes have several results
+    last = op.params[len(op.params) - len(op.defaults) :]
+    gap = op.given.keys() - set(last)  # a default in front of none
+    results = "." in op.name  # passes have several
+    if form is None or gap or op.variadic or op.takes_numbers or results:
         return several(op)
-    call: FunctionType = form(op)  # type: ignore[assignment]
+    call = form(op)
     code = call.__code__
     names = (*op.inputs, *op.params, *code.co_varnames[code.co_argcount :])
     call.__code__ = code.replace(co_varnames=names, co_name=op.name, co_qualname=op.name)
@@ -67,7 +69,7 @@ def one(op: Operation) -> Call:
             return mode.apply(op, (x,), ())
         try:
             data = device.kernels[name](x_)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -118,7 +120,7 @@ def two(op: Operation) -> Call:
             return mode.apply(op, (x, y), ())
         try:
             data = device.kernels[name](x_, y_)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, (x, y), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -156,7 +158,7 @@ def one_with_one(op: Operation) -> Call:
             return mode.apply(op, (x,), (p,))
         try:
             data = device.kernels[name](x_, p)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -192,7 +194,7 @@ def one_with_two(op: Operation) -> Call:
             return mode.apply(op, (x,), (p, q))
         try:
             data = device.kernels[name](x_, p, q)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, (x,), (p, q))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -244,7 +246,7 @@ def three(op: Operation) -> Call:
             return mode.apply(op, (x, y, w), ())
         try:
             data = device.kernels[name](x_, y_, w_)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, (x, y, w), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -259,20 +261,22 @@ def three(op: Operation) -> Call:
 
 
 def several(op: Operation) -> Call:
-    """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for the condition of `where`."""
+    """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for free ones."""
     run, count, variadic = op.run, len(op.inputs), op.variadic
 
     def call(*inputs: Any, **named: Any) -> Any:
         params = tuple(named.values()) if tuple(named) == op.params else op.ordered(named)
         if len(inputs) != count and not variadic:
-            raise TypeError(f"{op.name}() takes the inputs {', '.join(op.inputs)}, got {len(inputs)}")
+            raise TypeError(
+                f"{op.name}() takes the inputs {', '.join(op.inputs)}, got {len(inputs)}"
+            )
         return run(inputs, params)
 
     call.__name__ = call.__qualname__ = op.name
     return call
 
 
-def looped(op: Operation) -> Callable[[Any, Any], Any]:
+def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the loop in it
     """The straight path from inputs and parameters in order, for any number of them."""
     name, floating, constant, opens, _ = op.traits
     forward = op.forward.name if op.forward else ""
@@ -280,11 +284,12 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
     opens = opens and not forward
     variadic, names = op.variadic, op.params
 
-    def run(inputs: Any, params: Any) -> Any:
+    def run(inputs: Any, params: Any) -> Any:  # noqa: C901, PLR0912  in one piece, as all paths are
         mode = current()
         if not mode.eager:
             return mode.apply(op, inputs, params)
-        device = dtype = None
+        device: Any = None
+        dtype: Any = None
         asked = False
         data: list[Any] = []
         edges: list[Any] = []
@@ -314,16 +319,16 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:
         if (floating and dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, inputs, params)
         try:
-            kernel = device.kernels[forward if forward and asked else name]  # type: ignore[union-attr]
+            kernel = device.kernels[forward if forward and asked else name]
             if variadic:
                 result = kernel(*data, **dict(zip(names, params, strict=True)))
             else:
                 result = kernel(*data, *params)
-        except Exception:  # no kernel, or a failing one: apply opens the body, or says what is wrong
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
             return mode.apply(op, inputs, params)
         residuals: Any = ()
         if isinstance(result, tuple):
-            parts = [None if part is None else bare(part, device) for part in result]
+            parts: list[Any] = [None if part is None else bare(part, device) for part in result]
             if not asked:
                 return tuple(parts)
             z, *residuals = parts
@@ -347,19 +352,22 @@ def bare(data: Any, device: Any) -> Any:
 def record(
     op: Operation, inputs: Any, data: Any, params: Any, result: Any, edges: Any, residuals: Any
 ) -> Node:
-    """The node of a step: its inputs, what they hold, its parameters, what its result holds, and more."""
+    """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
     node = Node()
     node.op, node.params, node.edges = op, params, edges
     node.shape, node.dtype = result.shape, result.dtype
     kept = op.kept_jointly
     if kept is None:
         kept = op.kept_by([edge is not None for edge in edges])
+    specs: tuple[Any, ...] = ()
+    if op.keeps_specs:
+        specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
     node.saved = (
         tuple([x if keep else None for x, keep in zip(inputs, kept)]),  # noqa: B905
         tuple([x if keep else None for x, keep in zip(data, kept)]),  # noqa: B905
         result if op.keeps_result else None,
         tuple(residuals),
-        tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs]) if op.keeps_specs else (),
+        specs,
     )
     return node
 

@@ -27,8 +27,9 @@ def walk(
     prune: visit only what leads to a target.  keep: do not use the tape up.
     Raises: NoGradient where the tape was used up.
 
-    No recursion, so the length of a chain is bounded by memory only.  Each node is visited once, when all
-    that it feeds has been; with keep=False it is emptied there, so memory falls as the walk goes on.
+    No recursion, so the length of a chain is bounded by memory only.  Each node is visited once,
+    when all that it feeds has been; with keep=False it is emptied there, so memory falls as the
+    walk goes on.
     """
     states, leaves = count_uses([root for root, _ in roots])
     wanted = leading_to(states, targets) if prune else ()
@@ -67,8 +68,9 @@ def walk(
 
 
 def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
-    """For each node that can be reached [how many edges lead to it, room for its cotangent, itself]; the leaves.
+    """The state of each node that can be reached, and the leaves.
 
+    A state: [how many edges lead to the node, room for its cotangent, the node].
     Raises: NoGradient where the tape was used up.
     """
     states: dict[Node, list[Any]] = {root: [0, None, root] for root in roots}
@@ -79,7 +81,8 @@ def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
         if not edges:
             if node.op is SPENT:
                 raise NoGradient(
-                    "backward: the tape was used up by an earlier backward pass; pass retain_graph=True there"
+                    "backward: the tape was used up by an earlier backward pass; pass "
+                    "retain_graph=True there"
                 )
             leaves.append(node)
         for edge in edges:
