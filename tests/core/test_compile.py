@@ -58,9 +58,6 @@ class TestStructures:
         f(ones(2)).clear()
         assert len(f(ones(2))) == 1
 
-    @pytest.mark.xfail(
-        strict=True, reason="Branch.keys are compared with ==, so {1: x} and {True: x} are one kind"
-    )
     def test_keys_of_a_dict_are_told_apart_by_type(self):
         f = rl.compile(lambda parts: {key: x + 1.0 for key, x in parts.items()})
         found = [[type(key) for key in f({key: ones(2)})] for key in (1, True)]
@@ -243,10 +240,6 @@ class TestPrograms:
         assert len(seen) == 1
         f(ones(1), 9)  # once is enough
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="Compiled.remember warns with stacklevel=4, one frame above the call: 3 is its line",
-    )
     def test_the_warning_is_at_the_line_of_the_call(self):
         f = rl.compile(lambda x, i: x + i)
         for i in range(8):
@@ -477,11 +470,6 @@ class TestGradients:
             assert x.grad.item() == 6.0 * value
 
 
-ALIAS = pytest.mark.xfail(
-    strict=True, reason="a tensor both given and captured is two tensors while tracing"
-)
-
-
 class Breaks(Exception):
     """Of a function that breaks while it is traced."""
 
@@ -569,7 +557,6 @@ class TestWritingBack:
         assert len({tuple(x) for x in stream(f, f, f)}) == 3
         assert programs(f) == 1
 
-    @ALIAS
     def test_an_argument_that_is_also_captured(self):
         w = ones(2)
 
@@ -581,13 +568,11 @@ class TestWritingBack:
         w.fill_(1.0)
         assert rl.compile(f)(w).tolist() == eager
 
-    @ALIAS
     def test_an_argument_that_is_also_captured_is_assigned_as_both(self):
         w = ones(2)
         rl.compile(lambda x: (x.add_(1.0), w.mul_(3.0)))(w)
         assert w.tolist() == [6.0, 6.0]
 
-    @ALIAS
     def test_the_gradient_of_an_argument_that_is_also_captured(self):
         w = rl.tensor(3.0, requires_grad=True)
         rl.compile(lambda x: (x * w).backward())(w)

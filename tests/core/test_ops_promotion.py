@@ -122,7 +122,7 @@ def test_unsigned_words_meet_as_numpys_do():
 
 @pytest.mark.parametrize("given", [bool, int, float, "float32", "bfloat16", rl.float64], ids=str)
 def test_what_stands_for_a_type(given):
-    expected = {bool: "bool", int: "int64", float: "float32"}.get(given, str(given))
+    expected = {bool: "bool", int: "int64", float: "float64"}.get(given, str(given))
     assert rl.dtype(given).name == expected
 
 

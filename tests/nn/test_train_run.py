@@ -104,7 +104,7 @@ def test_a_run_without_a_terminal_says_one_line(idx_files, tmp_path, rushlight):
     run = tmp_path / "run"
     code, out, err = rushlight("train", "idx", *idx_files, "--epochs", "1", "--out", run)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{run} is finished: 1 epochs in ")
+    assert out.startswith(f"{run} is finished: 1 epoch in ")
     assert out.count("\n") == 1
 
 

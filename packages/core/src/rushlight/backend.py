@@ -78,7 +78,7 @@ class Backend(ABC):
 
     Laws, held by the conformance suite:
     - `get(put(a, i))` equals `a`, element type included, for every type in `capabilities.dtypes`.
-    - A kernel never writes its inputs, unless the operation declares them donated.
+    - A kernel never writes its inputs.
     - A kernel's result depends on nothing but its arguments.
     - A result may share memory with an input (a view), never with anything else.
 
@@ -100,9 +100,10 @@ class Backend(ABC):
     kernels: Mapping[str, Kernel]
     """Every required primitive, and any composite that it does better whole.
 
-    `"<op>.fwd"(*inputs, **params) -> (result, residuals)` and
-    `"<op>.vjp"(g, result, residuals, *inputs, **params) -> cotangents, None if not asked`
-    replace a composite's forward and backward pass together.
+    `"<op>.fwd"` and `"<op>.vjp"` take the place of a composite's stated forward and backward pass.
+    They are operations like others: positional inputs and parameters as their statements in
+    `rushlight.ops` name them, results flat: (result, *residuals), and one cotangent per input, None
+    where none was asked.
     """
 
     @abstractmethod

@@ -34,6 +34,13 @@ def tensor(
     else:
         wanted = dtypes.as_dtype(values.dtype)
     place.accept("tensor", wanted)
+    if values.dtype.kind in "iu" and wanted in dtypes.INTEGER and values.size:
+        limits = np.iinfo(wanted)
+        if values.min() < limits.min or values.max() > limits.max:
+            raise ContractError(
+                f"tensor: a number beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
+                f"give a wider dtype"
+            )
     return held(np.array(values, wanted), place).requires_grad_(requires_grad)
 
 

@@ -65,7 +65,7 @@ def as_dtype(given: object) -> DType:
     Raises: ContractError for a type that tensors cannot hold.
     """
     try:
-        name = {bool: "bool", int: "int64", float: "float32"}.get(given)  # type: ignore[call-overload]
+        name = {bool: "bool", int: "int64", float: "float64"}.get(given)  # type: ignore[call-overload]
         name = name or np.dtype(given).name  # type: ignore[call-overload]
     except TypeError:
         name = str(given)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .train.job import Job
 
 SUPPRESS = argparse.SUPPRESS
+DIVERGED = 1  # the exit code of a run whose loss is no number
 EPOCHS = {"digits": 30, "idx": 5, "folder": 30}
 DEFAULTS: dict[str, Any] = {
     "batch_size": 64,
@@ -184,6 +185,9 @@ def train(arguments: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     report(job, machine, "is finished")
+    if not math.isfinite(job.trainer.records[-1].train_loss):
+        tell("the loss is no number any more: training diverged; try a smaller --lr")
+        return DIVERGED
     return 0
 
 
@@ -250,7 +254,7 @@ def report(job: Job, machine: bool, state: str) -> None:
         print(json.dumps({"run": path, **told}))
         return
     print(
-        f"{path} {state}: {last.epoch} epochs in {seconds:.1f} s; "
+        f"{path} {state}: {last.epoch} epoch{'s' * (last.epoch != 1)} in {seconds:.1f} s; "
         f"accuracy {last.test_accuracy:.2%} on {test} held-out images ({wrong} wrong), "
         f"loss {last.test_loss:.4f}"
     )
@@ -273,7 +277,7 @@ def predict(arguments: argparse.Namespace) -> int:
         if arguments.json:
             guess, probability = max(rows, key=lambda row: row[1])
             told = {"image": str(path), "guess": guess, "probability": probability}
-            print(json.dumps({**told, "probabilities": dict(rows)}))
+            print(json.dumps({**told, "probabilities": dict(rows)}, allow_nan=False))
         else:
             show(str(path), sorted(rows, key=lambda row: -row[1]))
     return 0

@@ -9,7 +9,7 @@ from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, NoGradient
 from ..node import Node
-from ..spec import size
+from ..spec import Spec, size
 from ..tensor import Tensor
 from .check import gradcheck
 from .custom import Function
@@ -27,11 +27,19 @@ __all__ = [
 
 
 def mend(g: Any, node: Node) -> Any:
-    """g summed over the axes along which the node's result was stretched, in its element type."""
+    """g summed over the axes along which the node's result was stretched, in its element type.
+
+    Raises: ContractError if g is not of a shape to which that result stretches: a wrong rule.
+    """
     x = g._data
     if x.shape == node.shape:
         return g if x.dtype is node.dtype else ops.cast(g, node.dtype)
     lead = len(x.shape) - len(node.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, x.shape[lead:], strict=True)):
+        raise ContractError(
+            f"backward: a rule returned a cotangent {g.spec} for an input "
+            f"{Spec(node.shape, node.dtype)}; it must have the shape of the input"
+        )
     g = ops.sum(g, tuple(range(lead)), False) if lead else g
     stretched = tuple([i for i, n in enumerate(node.shape) if n != g.shape[i]])
     g = ops.sum(g, stretched, True) if stretched else g

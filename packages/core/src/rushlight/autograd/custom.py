@@ -82,6 +82,10 @@ class Function:
         results = made if isinstance(made, tuple) else (made,)
         if not (mode.recording and any(ctx.needs_input_grad)):
             return made
+        if not isinstance(results[0], Tensor):
+            raise ContractError(
+                f"{cls.__name__}.forward: it returned {type(results[0]).__name__}; return a tensor first"
+            )
         outputs = [fresh(x) if isinstance(x, Tensor) else x for x in results]
         remember(cls, ctx, edges, outputs, [any(x is c for c in ctx._constant) for x in results])
         return tuple(outputs) if isinstance(made, tuple) else outputs[0]
@@ -111,6 +115,11 @@ class Applied:
                 f"{self.name}.backward: {len(given)} cotangents for {len(node.edges)} arguments of "
                 f"forward; return one for each, None where there is none"
             )
+        for i, (gx, edge) in enumerate(zip(given, node.edges, strict=True)):
+            if gx is not None and edge is not None and not isinstance(gx, Tensor):
+                raise ContractError(
+                    f"{self.name}.backward: cotangent {i} is {type(gx).__name__}; return a tensor"
+                )
         return given
 
 

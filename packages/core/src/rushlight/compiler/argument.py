@@ -18,7 +18,7 @@ class Constant:
     """Anything else in a structure: equal if it is the same object, or an equal plain value."""
 
     __slots__ = ("value",)
-    PLAIN = (bool, int, str, bytes, complex, type(None))
+    PLAIN = (bool, int, float, str, bytes, complex, type(None))
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -57,7 +57,7 @@ def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[ty
         return Branch(type(value), (), tuple([flatten(x, leaves, seen, kinds) for x in value]))
     if type(value) is dict:
         parts = [flatten(x, leaves, seen, kinds) for x in value.values()]
-        return Branch(dict, tuple(value), tuple(parts))
+        return Branch(dict, tuple(map(Constant, value)), tuple(parts))
     if hasattr(value, "__array_interface__"):
         raise ContractError(
             "compile: an argument or result is a numpy array; make it a tensor with rl.from_numpy()"
@@ -72,7 +72,7 @@ def rebuild(structure: Any, leaves: list[Any]) -> Any:
     if isinstance(structure, Branch):
         parts = [rebuild(part, leaves) for part in structure.parts]
         if structure.kind is dict:
-            return dict(zip(structure.keys, parts, strict=True))
+            return {key.value: part for key, part in zip(structure.keys, parts, strict=True)}
         named = hasattr(structure.kind, "_fields")  # a named tuple takes its parts one by one
         return structure.kind(*parts) if named else structure.kind(parts)
     return structure.value

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..autograd import mend
 from ..autograd.custom import remember
-from ..autograd.tape import walk
+from ..autograd.tape import count_uses, walk
 from ..cell import Cell, Number, compute
 from ..eager import QUIET, interpreter, interpreting, wrap
 from ..errors import ContractError, NoGradient, RushlightError, StaleValue
@@ -119,7 +119,12 @@ class Compiled:
             stand_ins = [stand_in(tracing, i, x) for i, x in enumerate(leaves)]
             given = [x._data if isinstance(x, Tensor) else x for x in stand_ins]
             args, kwargs = rebuild(structure, stand_ins)
-            result = self.fn(*args, **kwargs)
+            known = zip(leaves, stand_ins, strict=True)
+            trace.aliases = {x: z for x, z in known if isinstance(x, Tensor)}
+            try:
+                result = self.fn(*args, **kwargs)
+            finally:
+                trace.restore()
         return Traced(trace, recording, stand_ins, given, result)
 
     def remember(self, key: Any, traced: Traced) -> None:
@@ -133,7 +138,7 @@ class Compiled:
             warnings.warn(
                 f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; "
                 f"pass it as a tensor or a float, or keep it the same",
-                stacklevel=4,
+                stacklevel=3,
             )
         self.latest = key
 
@@ -244,6 +249,13 @@ class Traced:
         self.grads_read: list[Owner] = [x for x, _ in held_grads]
         self.grads_absent = [x for x, g in before if g is None and is_concrete(x)]
         self.captures = [Capture(x, x.spec, x._node is not None) for x in trace.captures]
+        concrete = {id(z): x for x, z in trace.aliases.items()}
+        self.aliased = [
+            (i, concrete[id(z)])
+            for i, z in enumerate(stand_ins)
+            if id(z) in concrete and concrete[id(z)] in trace.met
+        ]
+        self.captured = set(trace.captures)
         self.cells_read = list(trace.cells)
         self.guards: list[Guard] = trace.guards
         inputs = (
@@ -263,6 +275,8 @@ class Traced:
         # lists, because generators take twice the time and this is asked at each call
         return (
             all([capture.holds() for capture in self.captures])  # noqa: C419
+            and all([leaves[i] is x for i, x in self.aliased])  # noqa: C419
+            and self.captured.isdisjoint([x for x in leaves if isinstance(x, Tensor)])
             and all([getattr(x, "_grad", None) is None for x in self.grads_absent])  # noqa: C419
             and all([grad_of(x, leaves) is not None for x in self.grads_read])  # noqa: C419
             and all([self.decided(guard, leaves) for guard in self.guards])  # noqa: C419
@@ -340,6 +354,7 @@ class Backward:
     ) -> None:
         self.start = len(trace.steps)
         self.kept: list[Any] = []
+        self.refusal = ""
         self.roots = [
             i for i, x in enumerate(fresh)
             if isinstance(x, Tensor) and x._node is not None and x._node.op is not SPENT
@@ -349,9 +364,12 @@ class Backward:
             try:
                 roots = [(fresh[i]._node, seed) for i, seed in zip(self.roots, seeds, strict=True)]
                 ends = walk(roots, mend, keep=True)
-            except (NoGradient, StaleValue):  # inside, the tape was used up or what it reads assigned
+            except NoGradient:  # part of the tape was used up inside the function
                 self.roots = []
                 return
+            except StaleValue as error:  # of interest only if somebody asks for this pass
+                self.refusal = str(error)
+                ends = {leaf: seeds[0] for leaf in count_uses([node for node, _ in roots])[1]}
             leaves = [
                 (x, g)
                 for node, g in ends.items()
@@ -381,6 +399,8 @@ class Backward:
                 "compiled: a second derivative through a compiled function; take the first inside "
                 "of it"
             )
+        if self.refusal:
+            raise StaleValue(self.refusal)
         given = []
         for g, (spec, device) in zip(cotangents, self.specs, strict=True):
             if g is None:

@@ -8,6 +8,7 @@ from ..cell import Cell, Number, compute
 from ..device import Device
 from ..eager import Meaning, interpreting, spec_of, wrap
 from ..errors import TracingError
+from ..node import Leaf
 from ..op import Operation
 from ..spec import Spec
 from ..tensor import Tensor, caller
@@ -34,7 +35,15 @@ class Trace:
         self.cells_held: dict[Cell, Any] = {}
         self.grads_before: dict[Tensor, Tensor | None] = {}  # what .grad was at the start
         self.grads: dict[Tensor, Tensor | None] = {}  # and what it is now
+        self.aliases: dict[Tensor, Tensor] = {}  # arguments that the function also knows otherwise
+        self.met: set[Tensor] = set()  # which of them it did meet
+        self.nodes: dict[Tensor, Any] = {}  # those of concrete tensors that are assigned, before
         self.guards: list[Guard] = []
+
+    def restore(self) -> None:
+        """Take the steps of this trace off the tensors that outlive it."""
+        for x, node in self.nodes.items():
+            x._node = node
 
 
 class Tracing(Meaning):
@@ -55,6 +64,7 @@ class Tracing(Meaning):
 
     def read(self, x: Tensor) -> Any:
         """What x holds at this point; a concrete tensor met for the first time is captured."""
+        x = self.meant(x)
         if isinstance(x._data, Value):
             return x._data
         held = self.trace.held
@@ -64,14 +74,22 @@ class Tracing(Meaning):
 
     def assign(self, x: Tensor, value: Tensor) -> None:
         """x becomes value here, and, if it is concrete, at the end of each call."""
-        data = self.read(value)
+        data, x = self.read(value), self.meant(x)
         if isinstance(x._data, Value):
             x._data = data
-            if self.recording and x.grad_fn is not None:
-                x._node = value._node
         else:
             self.read(x)
             self.trace.held[x] = data
+            self.trace.nodes.setdefault(x, x._node)
+        if self.recording and not isinstance(x._node, Leaf):
+            x._node = value._node
+
+    def meant(self, x: Tensor) -> Tensor:
+        """x, or what stands in for it if it is an argument of this call too."""
+        if x in self.trace.aliases:
+            self.trace.met.add(x)
+            return self.trace.aliases[x]
+        return x
 
     def run(
         self, op: Operation, device: Device, inputs: tuple[Any, ...], params: tuple[Any, ...]
@@ -87,6 +105,7 @@ class Tracing(Meaning):
 
     def read_grad(self, x: Tensor) -> Tensor | None:
         """x.grad at this point; a concrete one met for the first time is captured."""
+        x = self.meant(x)
         if x not in self.trace.grads:
             before = None if isinstance(x._data, Value) else getattr(x, "_grad", None)
             if before is not None:
@@ -97,7 +116,7 @@ class Tracing(Meaning):
     def assign_grad(self, x: Tensor, value: Tensor | None) -> None:
         """x.grad becomes value here, and at the end of each call."""
         self.read_grad(x)
-        self.trace.grads[x] = value
+        self.trace.grads[self.meant(x)] = value
 
     # -- numbers that change between calls
 

@@ -315,7 +315,9 @@ where.gradients(
 
 @primitive
 def neg(x: Spec) -> Spec:
-    """-x.  [*s] -> [*s]."""
+    """-x.  [*s] -> [*s].  Raises: ContractError for bools."""
+    if x.dtype is dtypes.bool_:
+        raise ContractError(f"neg: {x} has no minus; use ~ for not, or convert it with .to()")
     return x
 
 

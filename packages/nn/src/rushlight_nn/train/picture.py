@@ -65,8 +65,7 @@ def curves(records: Sequence[Record]) -> bytes:
     loss.set(title="Loss", ylabel="cross-entropy, nats per image", yscale=scale)
     plot(accuracy, epochs, train_right, test_right)
     accuracy.set(title="Accuracy", ylabel="images classified right, %")
-    # The last few percent are what there is to see: begin below the worst but the first epoch.
-    lowest = min(train_right[1:] + test_right[1:], default=0)
+    lowest = min(train_right + test_right, default=0)
     accuracy.set_ylim(max(0, lowest - 3), 100.5)
     last = records[-1]
     drawn.suptitle(

@@ -48,4 +48,9 @@ class Predictor:
         with rl.no_grad():
             scores = self.model(rl.tensor(np.stack(images)[:, None], device=self.device))
             found: npt.NDArray[np.float32] = rl.softmax(scores, dim=1).numpy()
+        if not np.isfinite(found).all():
+            raise rl.FileRefused(
+                "predict: the weights of this run give no numbers, since its training diverged; "
+                "train again with a smaller --lr"
+            )
         return found
