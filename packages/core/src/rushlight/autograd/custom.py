@@ -84,7 +84,7 @@ class Function:
             return made
         if not isinstance(results[0], Tensor):
             raise ContractError(
-                f"{cls.__name__}.forward: it returned {type(results[0]).__name__}; return a tensor first"
+                f"{cls.__name__}.forward: {type(results[0]).__name__} came back; return a tensor"
             )
         outputs = [fresh(x) if isinstance(x, Tensor) else x for x in results]
         remember(cls, ctx, edges, outputs, [any(x is c for c in ctx._constant) for x in results])

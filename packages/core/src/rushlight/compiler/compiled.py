@@ -369,7 +369,7 @@ class Backward:
                 return
             except StaleValue as error:  # of interest only if somebody asks for this pass
                 self.refusal = str(error)
-                ends = {leaf: seeds[0] for leaf in count_uses([node for node, _ in roots])[1]}
+                ends = dict.fromkeys(count_uses([node for node, _ in roots])[1], seeds[0])
             leaves = [
                 (x, g)
                 for node, g in ends.items()
