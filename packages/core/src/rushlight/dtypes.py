@@ -59,14 +59,14 @@ def bfloat16() -> DType:
     return found
 
 
-def as_dtype(given: object) -> DType:
+def as_dtype(given: Any) -> DType:
     """The element type that a dtype, a name or a Python type stands for.
 
     Raises: ContractError for a type that tensors cannot hold.
     """
     try:
-        name = {bool: "bool", int: "int64", float: "float64"}.get(given)  # type: ignore[call-overload]
-        name = name or np.dtype(given).name  # type: ignore[call-overload]
+        name = {bool: "bool", int: "int64", float: "float64"}.get(given)
+        name = name or np.dtype(given).name
     except TypeError:
         name = str(given)
     if name == "bfloat16":

@@ -196,7 +196,7 @@ class Scalar:
     def __gt__(self, other: ScalarLike) -> Scalar:
         return LT.apply(other, self)
 
-    def __eq__(self, other: object) -> Scalar:  # type: ignore[override]
+    def __eq__(self, other: object) -> Scalar:  # type: ignore[override]  # a Scalar, as of <
         return EQ.apply(self, other) if isinstance(other, (Scalar, Real)) else NotImplemented
 
     __hash__ = object.__hash__

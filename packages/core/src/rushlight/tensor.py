@@ -258,10 +258,10 @@ class Tensor:
     __matmul__ = function.matmul
     __hash__ = object.__hash__
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise
         return ops.equal(self, other) if comparable(other) else NotImplemented
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise
         return ops.not_equal(self, other) if comparable(other) else NotImplemented
 
     def __pos__(self) -> Tensor:

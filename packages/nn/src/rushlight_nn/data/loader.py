@@ -88,7 +88,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self._order())  # type: ignore[arg-type]
+        return len(self._order())  # type: ignore[arg-type]  # TypeError if it has no length
 
     def _order(self) -> Iterable[Any]:
         """Lists of sample numbers, or sample numbers where nothing is to be collated."""

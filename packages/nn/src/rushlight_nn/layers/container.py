@@ -60,7 +60,7 @@ class Row(Module, Generic[M]):
     @classmethod
     def _of(cls, items: list[M]) -> Self:
         """A container of this class with these items."""
-        return cls(items)  # type: ignore[call-arg]
+        return cls(items)  # type: ignore[call-arg]  # every subclass takes its items
 
     def __setitem__(self, at: int, item: M) -> None:
         setattr(self, self._names()[self._position(at)], self._checked("assignment", item))
@@ -195,7 +195,7 @@ class ParameterList(Row[Parameter]):
     def __init__(self, parameters: Iterable[rl.Tensor] | None = None) -> None:
         super().__init__()
         if parameters is not None:
-            self.extend(parameters)  # type: ignore[arg-type]
+            self.extend(parameters)  # type: ignore[arg-type]  # _checked makes parameters of tensors
 
     def _checked(self, what: str, item: object) -> Parameter:
         if isinstance(item, Parameter):
@@ -249,7 +249,7 @@ class ModuleDict(Module):
         return iter(self.keys())
 
     def __contains__(self, key: object) -> bool:
-        return self._registered.get(key) == "module"  # type: ignore[call-overload, no-any-return]
+        return isinstance(key, str) and self._registered.get(key) == "module"
 
     def keys(self) -> list[str]:
         """The names, in order of insertion."""

@@ -192,7 +192,7 @@ class FlatOptimizer(Optimizer):
         self._arrangements.append(Arrangement())
 
     @property
-    def state(self) -> States:  # type: ignore[override]
+    def state(self) -> States:  # type: ignore[override]  # computed here, held in the base
         """What is remembered of each parameter that made a step, by parameter and name."""
         found: States = {}
         for arrangement in self._arrangements:
