@@ -81,8 +81,7 @@ class Meaning:
         z = wrap(data, device)
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
-            edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
-            z._node = straight.record(op, inputs, held, params, data, edges, residuals)
+            z._node = straight.record(op, inputs, held, params, data, residuals)
         return (z, *residuals) if aside else z
 
 

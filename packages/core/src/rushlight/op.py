@@ -6,12 +6,11 @@ Knows neither what is inside a tensor nor what a backend is: those meet in the i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
-from . import straight
-from .errors import ContractError, NoGradient, StaleValue
-from .node import NOTHING, Node
+from . import pullback, straight
+from .errors import ContractError
+from .pullback import names_of
 from .spec import Spec
 
 if TYPE_CHECKING:
@@ -99,11 +98,10 @@ class Operation:
         self.variadic = code.co_varnames[rest] if code.co_flags & 4 else ""
         self.given = statement.__kwdefaults__ or {}
         self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
-        self.pulls: list[tuple[Rule | None, Any]] = [(None, None)] * len(self.inputs)
+        self.rules: dict[int, Rule | None] = {}  # of each input, by its place
         self.reads: dict[int, frozenset[str]] = {}  # what each input's rule reads; -1: a joint rule
         self.forward: Operation | None = None
         self.backward: Operation | None = None
-        self.backward_reads: Callable[[Any], Any] = tuple
         self.residuals: tuple[str, ...] = ()
         self.contracts: dict[Any, Any] = {}
         self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
@@ -112,6 +110,7 @@ class Operation:
         operations[self.name] = self
         self.call: Any = None  # the function that users hold
         self.run: Callable[[Any, Any], Any]  # the same, from inputs and parameters in order
+        self.cotangents: pullback.Pullback  # from the result's cotangent to those of the inputs
         self.settle()
 
     def __repr__(self) -> str:
@@ -120,7 +119,8 @@ class Operation:
     @property
     def traits(self) -> Traits:
         """Of the straight path: `opens` if apply must decide when a gradient is asked."""
-        opens = self.forward is not None or (self.has_body and not self.has_rule)
+        opens = (self.has_body and not self.has_rule) or self.keeps_specs
+        opens = opens or self.forward is not None
         return Traits(self.name, self.floating, self.constant, opens, self.keeps_result)
 
     def settle(self) -> None:
@@ -132,6 +132,129 @@ class Operation:
         self.kept_jointly = None
         if self.backward is not None and not self.variadic:
             self.kept_jointly = self.kept_by([False] * len(self.inputs))
+        self.cotangents = pullback.of(self)
+        self.run = straight.looped(self)
+        made: Any = straight.path(self)
+        if self.call is None:
+            self.call = made
+            made.__doc__ = self.statement.__doc__
+            made.__module__ = self.statement.__module__
+            made.op, made.gradients, made.vjp = self, self.gradients, self.vjp
+            made.residuals = self.state_residuals
+        else:
+            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
+                cell.cell_contents = new.cell_contents
+
+    def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
+        """Keyword parameters in the order of the statement, defaults filled in."""
+        if len(params) != len(self.params):
+            params = self.given | params
+        try:
+            values = tuple([params[name] for name in self.params])
+        except KeyError as missing:
+            raise TypeError(f"{self.name}() is missing the parameter {missing}") from None
+        if len(values) != len(params):
+            raise TypeError(
+                f"{self.name}() takes {', '.join(self.params)}, got {', '.join(params)}"
+            )
+        return values
+
+    def named(self, params: Sequence[Any]) -> dict[str, Any]:
+        """Parameters by name."""
+        return dict(zip(self.params, params, strict=True))
+
+    # -- stating the gradient
+
+    def gradients(self, **rules: Rule | None) -> None: ...
+    def vjp(self, rule: F) -> F: ...
+    def residuals(self, *names: str) -> Callable[[F], F]: ...
+
+
+class Traits(NamedTuple):
+    """What a straight path must know of its operation."""
+
+    name: str
+    floating: bool
+    constant: bool
+    opens: bool
+    keeps_result: bool
+
+
+class Operation:
+    """A statement with its gradient.
+
+    name: of the statement; also the key of its kernel.
+    inputs, params: names of the tensor inputs (positional) and of the parameters (keyword-only).
+    promotes: brings the inputs to one element type; None: they must agree, and no number is taken.
+    floating: computes in floating point only.
+    constant: its result never asks for a gradient.
+    required: every backend has a kernel; else core computes it on the reference backend.
+    numbers: some inputs are Python numbers by nature (a seed, a learning rate).
+    free: inputs that need not have the element type of the others: an index, a condition.
+    """
+
+    has_body = False  # whether the statement is made of operations
+
+    def __init__(
+        self,
+        statement: Callable[..., Any],
+        *,
+        name: str | None = None,
+        promotes: Callable[..., tuple[Any, ...]] | None = None,
+        floating: bool = False,
+        constant: bool = False,
+        required: bool = True,
+        numbers: bool = False,
+        free: Iterable[str] = (),
+    ) -> None:
+        self.name = name or statement.__name__
+        self.statement = statement
+        self.promotes, self.floating, self.constant = promotes, floating, constant
+        self.required = required
+        self.free = frozenset(free)
+        self.takes_numbers = numbers
+        code = statement.__code__
+        self.inputs = code.co_varnames[: code.co_argcount]
+        self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        rest = code.co_argcount + len(self.params)
+        self.variadic = code.co_varnames[rest] if code.co_flags & 4 else ""
+        self.given = statement.__kwdefaults__ or {}
+        self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
+        self.rules: dict[int, Rule | None] = {}  # of each input, by its place
+        self.reads: dict[int, frozenset[str]] = {}  # what each input's rule reads; -1: a joint rule
+        self.forward: Operation | None = None
+        self.backward: Operation | None = None
+        self.residuals: tuple[str, ...] = ()
+        self.contracts: dict[Any, Any] = {}
+        self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
+        self.kept_jointly: tuple[bool, ...] | None = None  # what is kept, whichever inputs ask
+        self.has_rule = self.keeps_result = self.keeps_specs = False
+        operations[self.name] = self
+        self.call: Any = None  # the function that users hold
+        self.run: Callable[[Any, Any], Any]  # the same, from inputs and parameters in order
+        self.cotangents: pullback.Pullback  # from the result's cotangent to those of the inputs
+        self.settle()
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    @property
+    def traits(self) -> Traits:
+        """Of the straight path: `opens` if apply must decide when a gradient is asked."""
+        opens = (self.has_body and not self.has_rule) or self.keeps_specs
+        opens = opens or self.forward is not None
+        return Traits(self.name, self.floating, self.constant, opens, self.keeps_result)
+
+    def settle(self) -> None:
+        """Make the function anew from what is stated so far; its identity stays."""
+        self.has_rule = bool(self.reads)  # a gradient is stated, rather than left to the body
+        self.keeps_result = any("z" in names for names in self.reads.values())
+        self.keeps_specs = "specs" in self.reads.get(-1, ())
+        self.kept.clear()
+        self.kept_jointly = None
+        if self.backward is not None and not self.variadic:
+            self.kept_jointly = self.kept_by([False] * len(self.inputs))
+        self.cotangents = pullback.of(self)
         self.run = straight.looped(self)
         made: Any = straight.path(self)
         if self.call is None:
@@ -182,11 +305,8 @@ class Operation:
         """
         for name, rule in rules.items():
             i = self.inputs.index(name)
+            self.rules[i] = rule
             self.reads[i] = frozenset(names_of(rule)) if rule else frozenset()
-            if rule:
-                names = names_of(rule)
-                pick = None if names == ("g",) else self.picker(names, {f"{name}_shape": 1})
-                self.pulls[i] = (rule, pick)
         self.settle()
 
     def vjp(self, rule: F) -> F:
@@ -199,8 +319,6 @@ class Operation:
         """
         self.reads[-1] = frozenset(names_of(rule))
         self.backward = Composite(rule, name=f"{self.name}.vjp", free=self.free)
-        names = [*self.backward.inputs, *self.backward.params]
-        self.backward_reads = self.picker(names, {})
         self.settle()
         return rule
 
@@ -215,19 +333,7 @@ class Operation:
 
         return state
 
-    def picker(self, names: Sequence[str], more: dict[str, int]) -> Callable[[Any], Any]:
-        """A function from the environment to the values of these names."""
-        where = self.environment | more
-        unknown = [name for name in names if name not in where]
-        if unknown:
-            known = sorted(filter(None, where))
-            raise NameError(f"{self.name}: its rule reads {unknown}; it may read {known}")
-        if len(names) == 1:
-            i = where[names[0]]
-            return lambda environment: (environment[i],)
-        return itemgetter(*[where[name] for name in names])
-
-    # -- what the tape keeps, and gives back
+    # -- what the tape keeps
 
     def kept_by(self, asked: Sequence[bool]) -> tuple[bool, ...]:
         """Which inputs the rules read when these inputs ask for a gradient."""
@@ -238,62 +344,6 @@ class Operation:
             read = frozenset().union(*rules)
             fixed = [name in read for name in self.inputs]
             found = self.kept[key] = (*fixed, *[self.variadic in read] * (len(asked) - len(fixed)))
-        return found
-
-    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
-        """One cotangent per edge of the node, by the stated rules."""
-        environment: list[Any] | None = None
-        if node.saved is not NOTHING or self.backward is not None:
-            inputs, used, result, residuals, specs = node.saved
-            for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
-                # the first two comparisons settle nearly every case without asking the interpreter
-                if x is not data and x._data is not data and straight.current().read(x) is not data:
-                    raise StaleValue(
-                        f"backward: {self.name} reads a {x.spec} that was assigned in place since; "
-                        f"call backward() first, or use the tensor's clone()"
-                    )
-            if self.keeps_result:
-                z = straight.Tensor()
-                z._data, z.device = result, g.device
-                z._node = node if straight.current().recording else None
-                result = z
-            if self.backward is not None:
-                return self.jointly(node, g, result, inputs, residuals, specs)
-            environment = [g, None, result, *node.params, *inputs]
-        elif not self.has_rule:
-            raise NoGradient(f"{self.name}: has no gradient; detach() its input if none is meant")
-        out: list[Any] = []
-        i = 0
-        for edge in node.edges:
-            rule, pick = self.pulls[i]
-            i += 1  # noqa: SIM113  for one or two edges enumerate() takes 1.6 times as long
-            if edge is None or rule is None:
-                out.append(None)
-            elif pick is None:
-                out.append(rule(g))
-            else:
-                if environment is None:
-                    environment = [g, None, None, *node.params]
-                environment[1] = edge.shape
-                out.append(rule(*pick(environment)))
-        return out
-
-    def jointly(
-        self, node: Node, g: Any, z: Any, inputs: Any, residuals: Any, specs: Any
-    ) -> Iterable[Any]:
-        """The cotangents by the joint rule, which is itself called as an operation."""
-        assert self.backward is not None
-        if straight.current().recording and any(r.is_floating_point() for r in residuals):
-            # they depend on the inputs, and so must their derivative
-            assert self.forward is not None
-            residuals = self.forward.call(*inputs, **self.named(node.params))[1:]
-        asked = tuple([edge is not None for edge in node.edges])
-        if self.variadic:
-            fixed = len(self.inputs)
-            inputs = (*inputs[:fixed], inputs[fixed:])
-        values = self.backward_reads([g, None, z, *node.params, *inputs, *residuals, asked, specs])
-        n = len(self.backward.inputs)
-        found: Iterable[Any] = self.backward.run(values[:n], values[n:])
         return found
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:
@@ -330,12 +380,6 @@ class Composite(Operation):
     """Stated in operations; a backend may have one kernel for all of it."""
 
     has_body = True
-
-
-def names_of(function: Any) -> tuple[str, ...]:
-    """The names of a function's parameters."""
-    code = function.__code__
-    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
 
 def checked(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:

@@ -86,10 +86,15 @@ def relu(x: Array) -> Any:
 
 def gate(x: Array, open: Array) -> Any:
     """x where open is positive, 0 elsewhere."""
-    return np.where(open > 0, x, ZERO.get(x.dtype, 0))
+    bits = BITS.get(x.dtype)
+    if bits is None:
+        return np.where(open > 0, x, ZERO.get(x.dtype, 0))
+    # the bits of x times 0 or 1: 0.15 ms where np.where takes 0.97 ms (256 x 1024, signs at random)
+    return np.multiply(x.view(bits), open > 0).view(x.dtype)
 
 
 FLOAT32 = np.dtype(np.float32)
+BITS = {np.dtype(f): np.dtype(u) for f, u in (("e", "u2"), ("f", "u4"), ("d", "u8"))}
 # beside x twice as fast as a Python 0
 ZERO: dict[Any, Any] = {dtype: np.zeros((), dtype) for dtype in map(np.dtype, "bBhilfd")}
 
@@ -240,7 +245,14 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     gx = matmul(g, weight) if asked[0] else None
     rows = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
     gweight = matmul(rows.T, x if x.ndim == 2 else x.reshape(-1, x.shape[-1])) if asked[1] else None
-    return gx, gweight, total(rows, (0,), False) if asked[2] else None
+    return gx, gweight, column_sums(rows) if asked[2] else None
+
+
+def column_sums(x: Array) -> Any:
+    """The sum over rows: a product with ones takes two thirds of the time of a reduction."""
+    if narrow(x) or x.shape[1] == 1:
+        return total(x, (0,), False)
+    return np.ones(len(x), x.dtype).dot(x)
 
 
 # -- indexing -------------------------------------------------------------------------------------

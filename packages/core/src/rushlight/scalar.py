@@ -142,7 +142,7 @@ class Scalar:
             raise NoGradient(
                 "backward: this number is a constant; compute it from a variable, as Scalar(2.0) is"
             )
-        for node, derivative in walk([(self._node, d_output)], as_it_is, keep=True).items():
+        for node, derivative in walk({self._node: d_output}, as_it_is, keep=True).items():
             variable = node.tensor() if isinstance(node, Leaf) else None
             if variable is not None:
                 variable.accumulate_derivative(derivative)

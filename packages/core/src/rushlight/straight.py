@@ -217,7 +217,8 @@ def one_with_two(op: Operation) -> Call:
 
 def three(op: Operation) -> Call:
     """f(x, y, w), w perhaps a number or None."""
-    name, floating, constant, opens, _ = op.traits
+    name, floating, constant, opens, keeps_result = op.traits
+    keeps = [op.kept_by([bool(asked & 1 << i) for i in range(3)]) for asked in range(8)]
     free = op.inputs[0] in op.free
     absorbs = ABSORBS if op.promotes else frozenset()
 
@@ -251,10 +252,22 @@ def three(op: Operation) -> Call:
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
         z.device = device
-        z._node = None
         if asked:
-            edges = (x_node, y_node, w_node)
-            z._node = record(op, (x, y, w), (x_, y_, w_), (), z._data, edges, ())
+            z._node = node = Node()
+            node.op, node.edges, node.params = op, (x_node, y_node, w_node), ()
+            node.shape, node.dtype = data.shape, data.dtype
+            keep_x, keep_y, keep_w = keeps[
+                (x_node is not None) + 2 * (y_node is not None) + 4 * (w_node is not None)
+            ]
+            node.saved = (
+                (x if keep_x else None, y if keep_y else None, w if keep_w else None),
+                (x_ if keep_x else None, y_ if keep_y else None, w_ if keep_w else None),
+                z._data if keeps_result else None,
+                (),
+                (),
+            )
+        else:
+            z._node = None
         return z
 
     return call
@@ -278,10 +291,10 @@ def several(op: Operation) -> Call:
 
 def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the loop in it
     """The straight path from inputs and parameters in order, for any number of them."""
-    name, floating, constant, opens, _ = op.traits
+    name, floating, constant, _, _ = op.traits
+    opens = op.has_body and not op.has_rule
     forward = op.forward.name if op.forward else ""
     numbers, bound = op.takes_numbers, tuple([name not in op.free for name in op.inputs])
-    opens = opens and not forward
     variadic, names = op.variadic, op.params
 
     def run(inputs: Any, params: Any) -> Any:  # noqa: C901, PLR0912  in one piece, as all paths are
@@ -292,7 +305,6 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
         dtype: Any = None
         asked = False
         data: list[Any] = []
-        edges: list[Any] = []
         for x, alike in zip(inputs, chain(bound, repeat(True)) if variadic else bound):  # noqa: B905
             if isinstance(x, Tensor):
                 x_ = x._data
@@ -306,13 +318,10 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                         dtype = x_.dtype
                     elif x_.dtype is not dtype:
                         return mode.apply(op, inputs, params)
-                edge = x._node
-                edges.append(edge)
-                if edge is not None:
+                if x._node is not None:
                     asked = True
             elif x is None or numbers or (dtype is not None and (dtype, type(x)) in ABSORBS):
                 data.append(x)
-                edges.append(None)
             else:
                 return mode.apply(op, inputs, params)
         asked = asked and mode.recording and not constant
@@ -335,7 +344,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
         else:
             z = bare(result, device)
         if asked:
-            z._node = record(op, inputs, data, params, z._data, tuple(edges), residuals)
+            z._node = record(op, inputs, data, params, z._data, residuals)
         return z
 
     return run
@@ -350,9 +359,10 @@ def bare(data: Any, device: Any) -> Any:
 
 
 def record(
-    op: Operation, inputs: Any, data: Any, params: Any, result: Any, edges: Any, residuals: Any
+    op: Operation, inputs: Any, data: Any, params: Any, result: Any, residuals: Any
 ) -> Node:
     """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
+    edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
     node = Node()
     node.op, node.params, node.edges = op, params, edges
     node.shape, node.dtype = result.shape, result.dtype

@@ -556,7 +556,7 @@ class Tensor:
                 f"assign_: {self.device} cannot take from {value.device}; move it with .to()"
             )
         base = getattr(self, "_base", None)
-        whole = base[0]() if base is not None else None
+        whole = None if base is None else base[0]()
         if base is not None and whole is not None:
             put = base[1]
             if self._node is None and whole._node is not None:  # the detached changes values alone

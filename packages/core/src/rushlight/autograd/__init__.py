@@ -7,13 +7,13 @@ from typing import Any
 
 from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
-from ..errors import ContractError, NoGradient
+from ..errors import ContractError, DeviceError, NoGradient
 from ..node import Node
 from ..spec import Spec, size
 from ..tensor import Tensor
 from .check import gradcheck
 from .custom import Function
-from .tape import walk
+from .tape import gathered, walk
 
 __all__ = [
     "Function",
@@ -48,41 +48,52 @@ def mend(g: Any, node: Node) -> Any:
 
 def rooted(
     op: str, outputs: Sequence[Tensor], given: Sequence[Tensor | None]
-) -> list[tuple[Node, Tensor]]:
-    """Where a walk begins, with cotangents.  Raises: NoGradient, ContractError."""
-    roots = []
+) -> dict[Node, Tensor]:
+    """Where a walk begins, with cotangents.  Raises: NoGradient, ContractError, DeviceError."""
     if len(outputs) != len(given):
         raise ContractError(
             f"{op}: {len(given)} cotangents for {len(outputs)} outputs; give one for each"
         )
-    for x, g in zip(outputs, given, strict=True):
-        if x._node is None:
-            raise NoGradient(
-                f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is "
-                f"computed from"
-            )
-        if g is None:
-            if size(x._data.shape) != 1:
-                raise NoGradient(f"{op}: {x.spec} is not one number; sum it, or give its cotangent")
-            g = one(x)
-        elif g.shape != x.shape:
-            raise ContractError(f"{op}: cotangent {g.spec} for {x.spec}; give it the same shape")
-        roots.append((x._node, g))
-    return roots
+    return gathered([root(op, x, g) for x, g in zip(outputs, given)])  # noqa: B905  it is slower
 
 
-def one(x: Tensor) -> Tensor:
+def root(op: str, x: Tensor, g: Tensor | None) -> tuple[Node, Tensor]:
+    """One of them."""
+    if x._node is None:
+        raise NoGradient(
+            f"{op}: {x.spec} does not require a gradient; set requires_grad on what it is computed "
+            f"from"
+        )
+    return x._node, seed(op, x) if g is None else fitting(op, x, g)
+
+
+def fitting(op: str, x: Tensor, g: Tensor) -> Tensor:
+    """The cotangent that the user gives for x, in its element type."""
+    if g.shape != x.shape:
+        raise ContractError(f"{op}: cotangent {g.spec} for {x.spec}; give it the same shape")
+    if g.device is not x.device:
+        raise DeviceError(
+            f"{op}: cotangent on {g.device} for a tensor on {x.device}; move it with "
+            f".to({str(x.device)!r})"
+        )
+    return g if g.dtype is x.dtype else ops.cast(g, x.dtype)
+
+
+def seed(op: str, x: Tensor) -> Tensor:
     """The cotangent 1 of one number.  In eager the same tensor every time: nobody writes it."""
-    if not straight.current().eager:
-        return ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
-    key = (x.device, x._data.dtype, x._data.shape)
-    g = _ones.get(key)
-    if g is None:
-        g = _ones[key] = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+    data = x._data
+    key = (x.device, data.dtype, data.shape)
+    g = seeds.get(key)
+    if g is None or not straight.current().eager:
+        if size(data.shape) != 1:
+            raise NoGradient(f"{op}: {x.spec} is not one number; sum it, or give its cotangent")
+        g = ops.full(1, shape=x.shape, dtype=x.dtype, device=x.device)
+        if straight.current().eager:
+            seeds[key] = g
     return g
 
 
-_ones: dict[Any, Tensor] = {}
+seeds: dict[Any, Tensor] = {}
 
 
 def backward(
@@ -96,33 +107,33 @@ def backward(
     grad_tensors: cotangents of the tensors, which need none if they have one element.
     Raises: NoGradient if a tensor asks for none, or the tape was used up.
     """
-    outputs, given = paired(tensors, grad_tensors)
-    keep = create_graph if retain_graph is None else retain_graph
-    token = interpreter.set(interpreter.get().quiet(create_graph))
+    mode: Any = interpreter.get()
+    token = interpreter.set(mode.quiet(create_graph))
     try:
-        roots = rooted("backward", outputs, given)
+        if grad_tensors is None and isinstance(tensors, Tensor):
+            roots = dict((root("backward", tensors, None),))
+        else:
+            roots = rooted("backward", *paired(tensors, grad_tensors))
+        keep = create_graph if retain_graph is None else retain_graph
         for node, g in walk(roots, mend, keep=keep).items():
-            accumulate(node, g)
+            leaf = node.tensor()
+            if leaf is not None:
+                if node.hooks is not None or not mode.eager:
+                    g = hooked(node, g)
+                    leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
+                else:  # it fits: the walk has mended it
+                    before = getattr(leaf, "_grad", None)
+                    leaf._grad = alone(g) if before is None else before + g
     finally:
         interpreter.reset(token)
 
 
-def accumulate(node: Any, g: Tensor) -> None:
-    """Add g to the .grad of a leaf that is still there, after its hooks."""
-    leaf = node.tensor()
-    if leaf is None:
-        return
-    if node.hooks:
-        for hook in tuple(node.hooks.values()):
-            shown = hook(g)
-            g = g if shown is None else shown
-        leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g  # looked at: it is a hook's
-        return
-    before = leaf.grad
-    if straight.current().eager:
-        leaf._grad = alone(g) if before is None else before + g  # it fits: the walk has mended it
-    else:
-        leaf.grad = alone(g) if before is None else before + g
+def hooked(leaf: Any, g: Tensor) -> Tensor:
+    """What a leaf's hooks make of its gradient."""
+    for hook in tuple(leaf.hooks.values()) if leaf.hooks else ():
+        shown = hook(g)
+        g = g if shown is None else shown
+    return g
 
 
 def alone(g: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ It is the same for tensors and for scalars: what differs is how a cotangent is m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import repeat
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..node import SPENT, Node
 
 
 def walk(
-    roots: list[tuple[Node, Any]],
+    roots: dict[Node, Any],
     mend: Callable[[Any, Node], Any],
     *,
     targets: Collection[Node] = (),
@@ -31,17 +31,20 @@ def walk(
     when all that it feeds has been; with keep=False it is emptied there, so memory falls as the
     walk goes on.
     """
-    states, leaves = count_uses([root for root, _ in roots])
-    wanted = leading_to(states, targets) if prune else ()
+    uses = count_uses(roots)
+    wanted = leading_to(uses, targets) if prune else ()
     ends: dict[Node, Any] = {}
-    for root, g in roots:
-        state = states[root]
-        state[1] = g if state[1] is None else state[1] + g
-    ready = [states[root] for root in dict(roots) if not states[root][0] and root.edges]
+    held: dict[Node, Any] = {}  # what has arrived at nodes that wait for more
+    ready: list[tuple[Node, Any]] = []
+    for root, g in roots.items():
+        if uses[root]:
+            held[root] = g
+        elif root.edges:
+            ready.append((root, g))
+        else:
+            ends[root] = g
     while ready:
-        state = ready.pop()
-        _, g, node = state
-        state[1] = None
+        node, g = ready.pop()
         if targets and g is not None and node in targets:
             ends[node] = g
         if g is None or (prune and node not in wanted):
@@ -49,51 +52,57 @@ def walk(
         else:
             given = node.op.cotangents(node, g)
         for edge, gx in zip(node.edges, given):  # noqa: B905  strict costs a tenth
-            if edge is not None:
-                state = states[edge]
+            if edge is None:
+                continue
+            if gx is not None:
+                gx = mend(gx, edge)
+            if held and edge in held:
+                before = held.pop(edge)
+                gx = before if gx is None else before + gx
+            if uses[edge] > 1:
+                uses[edge] -= 1
                 if gx is not None:
-                    gx = mend(gx, edge)
-                    state[1] = gx if state[1] is None else state[1] + gx
-                state[0] -= 1
-                if not state[0] and edge.edges:
-                    ready.append(state)
+                    held[edge] = gx
+            elif edge.edges:
+                ready.append((edge, gx))
+            elif gx is not None:
+                ends[edge] = gx
         if not keep:
             node.spend()
-        g = gx = given = None  # nothing here holds a cotangent longer than the walk needs it
-    for leaf in leaves:
-        g = states[leaf][1]
-        if g is not None:
-            ends[leaf] = g
+        g = gx = given = before = None  # nothing here holds a cotangent longer than the walk needs
     return ends
 
 
-def count_uses(roots: list[Node]) -> tuple[dict[Node, list[Any]], list[Node]]:
-    """The state of each node that can be reached, and the leaves.
+def gathered(roots: Iterable[tuple[Node, Any]]) -> dict[Node, Any]:
+    """Roots with their cotangents, those of the same node added up."""
+    found: dict[Node, Any] = {}
+    for node, g in roots:
+        found[node] = found[node] + g if node in found else g
+    return found
 
-    A state: [how many edges lead to the node, room for its cotangent, the node].
+
+def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
+    """For each node that can be reached, how many edges lead to it.
+
     Raises: NoGradient where the tape was used up.
     """
-    states: dict[Node, list[Any]] = {root: [0, None, root] for root in roots}
-    leaves = []
-    found = list(states)
+    uses = dict.fromkeys(roots, 0)
+    found = list(uses)
     for node in found:  # grows as it goes
         edges = node.edges
-        if not edges:
-            if node.op is SPENT:
-                raise NoGradient(
-                    "backward: the tape was used up by an earlier backward pass; pass "
-                    "retain_graph=True there"
-                )
-            leaves.append(node)
+        if not edges and node.op is SPENT:
+            raise NoGradient(
+                "backward: the tape was used up by an earlier backward pass; pass "
+                "retain_graph=True there"
+            )
         for edge in edges:
             if edge is not None:
-                state = states.get(edge)
-                if state is None:
-                    states[edge] = [1, None, edge]
-                    found.append(edge)
+                if edge in uses:
+                    uses[edge] += 1
                 else:
-                    state[0] += 1
-    return states, leaves
+                    uses[edge] = 1
+                    found.append(edge)
+    return uses
 
 
 def leading_to(nodes: Collection[Node], targets: Collection[Node]) -> set[Node]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..autograd import mend
 from ..autograd.custom import remember
-from ..autograd.tape import count_uses, walk
+from ..autograd.tape import count_uses, gathered, walk
 from ..cell import Cell, Number, compute
 from ..eager import QUIET, interpreter, interpreting, wrap
 from ..errors import ContractError, NoGradient, RushlightError, StaleValue
@@ -362,14 +362,14 @@ class Backward:
         seeds = [wrap(Value(fresh[i].spec), fresh[i].device) for i in self.roots]
         with interpreting(tracing):
             try:
-                roots = [(fresh[i]._node, seed) for i, seed in zip(self.roots, seeds, strict=True)]
+                roots = gathered((fresh[i]._node, g) for i, g in zip(self.roots, seeds, strict=True))
                 ends = walk(roots, mend, keep=True)
             except NoGradient:  # part of the tape was used up inside the function
                 self.roots = []
                 return
             except StaleValue as error:  # of interest only if somebody asks for this pass
                 self.refusal = str(error)
-                ends = dict.fromkeys(count_uses([node for node, _ in roots])[1], seeds[0])
+                ends = dict.fromkeys(count_uses(roots), seeds[0])
             leaves = [
                 (x, g)
                 for node, g in ends.items()

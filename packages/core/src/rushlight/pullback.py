@@ -1,0 +1,192 @@
+"""The pull-back of an operation: from the cotangent of its result to those of its inputs.
+
+A closure over what was stated, made anew when more is: a backward pass calls one for every node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from . import straight
+from .errors import NoGradient, StaleValue
+from .node import NOTHING, Node
+
+if TYPE_CHECKING:
+    from .op import Operation
+
+Rule = Callable[..., Any]
+Pullback = Callable[[Node, Any], Iterable[Any]]  # one cotangent per edge, None where none is asked
+
+
+def of(op: Operation) -> Pullback:
+    """The pull-back by the rules stated so far."""
+    if op.backward is not None:
+        return jointly(op)
+    return separately(op) if op.has_rule else nowhere(op)
+
+
+def nowhere(op: Operation) -> Pullback:
+    """No gradient is stated."""
+
+    def cotangents(node: Node, g: Any) -> Iterable[Any]:
+        raise NoGradient(f"{op.name}: has no gradient; detach() its input if none is meant")
+
+    return cotangents
+
+
+def separately(op: Operation) -> Pullback:
+    """By one rule per input, run only if that input asks."""
+    pulls = [pull(op, i, op.rules.get(i)) for i in range(len(op.inputs))]
+
+    def of_one(node: Node, g: Any) -> Iterable[Any]:
+        (x,) = node.edges
+        return (x and pulls[0](g, node, x),)
+
+    def of_two(node: Node, g: Any) -> Iterable[Any]:
+        x, y = node.edges
+        return x and pulls[0](g, node, x), y and pulls[1](g, node, y)
+
+    def of_several(node: Node, g: Any) -> Iterable[Any]:
+        return [x and pull(g, node, x) for x, pull in zip(node.edges, pulls)]  # noqa: B905
+
+    return {1: of_one, 2: of_two}.get(len(pulls), of_several)
+
+
+def pull(op: Operation, i: int, rule: Rule | None) -> Callable[[Any, Node, Node], Any]:
+    """The rule of input i as a function of g, the node, and the node at its edge."""
+    if rule is None:
+        return lambda g, node, edge: None
+    names = names_of(rule)
+
+    def by_g(g: Any, node: Node, edge: Node) -> Any:
+        return rule(g)
+
+    def by_input(g: Any, node: Node, edge: Node) -> Any:
+        saved = node.saved
+        x, data = saved[0][j], saved[1][j]
+        if x is not data and x._data is not data:
+            refuse_stale(op, x, data)
+        return rule(g, x)
+
+    def by_result(g: Any, node: Node, edge: Node) -> Any:
+        return rule(g, revived(node, g))
+
+    def by_all(g: Any, node: Node, edge: Node) -> Any:
+        inputs, used = fresh(op, node)[:2] if node.saved is not NOTHING else ((), ())
+        z = revived(node, g) if "z" in names else None
+        return rule(*pick([g, edge.shape, z, *node.params, *inputs]))
+
+    pick = picker(op, names, shape_of=op.inputs[i])
+    if names == ("g",):
+        return by_g
+    if names == ("g", "z"):
+        return by_result
+    if len(names) == 2 and names[0] == "g" and names[1] in op.inputs:
+        j = op.inputs.index(names[1])
+        return by_input
+    return by_all
+
+
+def jointly(op: Operation) -> Pullback:
+    """By one rule for all inputs, which is itself an operation."""
+    forward, backward, keeps_result = op.forward, op.backward, op.keeps_result
+    assert backward is not None
+    name, count, fixed, variadic = backward.name, len(backward.inputs), len(op.inputs), op.variadic
+    pick = picker(op, (*backward.inputs, *backward.params))
+
+    def cotangents(node: Node, g: Any) -> Iterable[Any]:
+        inputs, used, result, residuals, specs = node.saved
+        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+            if x is not data and x._data is not data:
+                refuse_stale(op, x, data)
+        params, edges = node.params, node.edges
+        asked = ALL[len(edges)] if None not in edges else tuple([e is not None for e in edges])
+        mode = straight.current()
+        if mode.eager and not mode.recording and not variadic:  # the straight path
+            device = g.device
+            environment = [g._data, None, result, *params, *used]
+            for r in residuals:
+                environment.append(r if r is None else r._data)
+            environment += (asked, specs)
+            try:
+                made = device.kernels[name](*pick(environment))
+            except Exception:  # no kernel, or it fails: below is said what is wrong
+                pass
+            else:
+                return [gx if gx is None else straight.bare(gx, device) for gx in made]
+        if mode.recording and any(r.is_floating_point() for r in residuals):
+            # they depend on the inputs, and so must their derivative
+            assert forward is not None
+            residuals = forward.call(*inputs, **op.named(params))[1:]
+        z = revived(node, g) if keeps_result else None
+        if variadic:
+            inputs = (*inputs[:fixed], inputs[fixed:])
+        values = pick([g, None, z, *params, *inputs, *residuals, asked, specs])
+        found: Iterable[Any] = backward.run(values[:count], values[count:])
+        return found
+
+    return cotangents
+
+
+def picker(op: Operation, names: Sequence[str], shape_of: str = "") -> Callable[[Any], Any]:
+    """A function from the environment of a rule to the values of these names.
+
+    The environment: g, the shape of the rule's own input, z, parameters, inputs, residuals, which
+    inputs ask, and the specs of all.
+    """
+    where = ["g", f"{shape_of}_shape", "z", *op.params, *op.inputs]
+    where += [op.variadic] if op.variadic else []
+    where += [*op.residuals, "asked", "specs"]
+    unknown = [name for name in names if name not in where]
+    if unknown:
+        raise NameError(f"{op.name}: its rule reads {unknown}; it may read {sorted(where)}")
+    places = [where.index(name) for name in names]
+    if len(places) == 1:
+        return lambda environment: (environment[places[0]],)
+    return itemgetter(*places)
+
+
+def names_of(function: Any) -> tuple[str, ...]:
+    """The names of a function's parameters."""
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def fresh(op: Operation, node: Node) -> tuple[Any, ...]:
+    """What the node saved.  Raises: StaleValue if an input was assigned since."""
+    saved = node.saved
+    for x, data in zip(saved[0], saved[1]):  # noqa: B905  strict costs a tenth
+        # the first two comparisons settle nearly every case without asking the interpreter
+        if x is not data and x._data is not data:
+            refuse_stale(op, x, data)
+    return saved
+
+
+def revived(node: Node, g: Any) -> Any:
+    """The result of the node, which kept only what it holds."""
+    z = straight.Tensor()
+    z._data, z.device = node.saved[2], g.device
+    z._node = node if straight.current().recording else None
+    return z
+
+
+def refuse_stale(op: Operation, x: Any, data: Any) -> None:
+    """Raises: StaleValue, unless x still holds this for the interpreter."""
+    if straight.current().read(x) is not data:
+        raise StaleValue(
+            f"backward: {op.name} reads a {x.spec} that was assigned in place since; "
+            f"call backward() first, or use the tensor's clone()"
+        )
+
+
+class Asked(dict[int, tuple[bool, ...]]):
+    """For each number of inputs: all of them ask for a gradient."""
+
+    def __missing__(self, count: int) -> tuple[bool, ...]:
+        self[count] = (True,) * count
+        return self[count]
+
+
+ALL = Asked()
