@@ -557,7 +557,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises: ContractError if the lengths differ.
     """
-    if input.ndim == 1:
+    if len(input._data.shape) == 1:
         return ops.reshape(ops.linear(unsqueeze(input, 0), weight, bias), (weight.shape[0],))
     return ops.linear(input, weight, bias)
 

@@ -67,7 +67,7 @@ class Operation:
     floating: computes in floating point only.
     constant: its result never asks for a gradient.
     required: every backend has a kernel; else core computes it on the reference backend.
-    numbers: some inputs are Python numbers by nature (a seed, a learning rate).
+    numbers: inputs that are Python numbers by nature: a seed, a learning rate.
     free: inputs that need not have the element type of the others: an index, a condition.
     """
 
@@ -82,7 +82,7 @@ class Operation:
         floating: bool = False,
         constant: bool = False,
         required: bool = True,
-        numbers: bool = False,
+        numbers: Iterable[str] = (),
         free: Iterable[str] = (),
     ) -> None:
         self.name = name or statement.__name__
@@ -90,7 +90,7 @@ class Operation:
         self.promotes, self.floating, self.constant = promotes, floating, constant
         self.required = required
         self.free = frozenset(free)
-        self.takes_numbers = numbers
+        self.numbers = frozenset(numbers)
         code = statement.__code__
         self.inputs = code.co_varnames[: code.co_argcount]
         self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
@@ -164,136 +164,6 @@ class Operation:
         return dict(zip(self.params, params, strict=True))
 
     # -- stating the gradient
-
-    def gradients(self, **rules: Rule | None) -> None: ...
-    def vjp(self, rule: F) -> F: ...
-    def residuals(self, *names: str) -> Callable[[F], F]: ...
-
-
-class Traits(NamedTuple):
-    """What a straight path must know of its operation."""
-
-    name: str
-    floating: bool
-    constant: bool
-    opens: bool
-    keeps_result: bool
-
-
-class Operation:
-    """A statement with its gradient.
-
-    name: of the statement; also the key of its kernel.
-    inputs, params: names of the tensor inputs (positional) and of the parameters (keyword-only).
-    promotes: brings the inputs to one element type; None: they must agree, and no number is taken.
-    floating: computes in floating point only.
-    constant: its result never asks for a gradient.
-    required: every backend has a kernel; else core computes it on the reference backend.
-    numbers: some inputs are Python numbers by nature (a seed, a learning rate).
-    free: inputs that need not have the element type of the others: an index, a condition.
-    """
-
-    has_body = False  # whether the statement is made of operations
-
-    def __init__(
-        self,
-        statement: Callable[..., Any],
-        *,
-        name: str | None = None,
-        promotes: Callable[..., tuple[Any, ...]] | None = None,
-        floating: bool = False,
-        constant: bool = False,
-        required: bool = True,
-        numbers: bool = False,
-        free: Iterable[str] = (),
-    ) -> None:
-        self.name = name or statement.__name__
-        self.statement = statement
-        self.promotes, self.floating, self.constant = promotes, floating, constant
-        self.required = required
-        self.free = frozenset(free)
-        self.takes_numbers = numbers
-        code = statement.__code__
-        self.inputs = code.co_varnames[: code.co_argcount]
-        self.params = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-        rest = code.co_argcount + len(self.params)
-        self.variadic = code.co_varnames[rest] if code.co_flags & 4 else ""
-        self.given = statement.__kwdefaults__ or {}
-        self.defaults = tuple(self.given[p] for p in self.params if p in self.given)
-        self.rules: dict[int, Rule | None] = {}  # of each input, by its place
-        self.reads: dict[int, frozenset[str]] = {}  # what each input's rule reads; -1: a joint rule
-        self.forward: Operation | None = None
-        self.backward: Operation | None = None
-        self.residuals: tuple[str, ...] = ()
-        self.contracts: dict[Any, Any] = {}
-        self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
-        self.kept_jointly: tuple[bool, ...] | None = None  # what is kept, whichever inputs ask
-        self.has_rule = self.keeps_result = self.keeps_specs = False
-        operations[self.name] = self
-        self.call: Any = None  # the function that users hold
-        self.run: Callable[[Any, Any], Any]  # the same, from inputs and parameters in order
-        self.cotangents: pullback.Pullback  # from the result's cotangent to those of the inputs
-        self.settle()
-
-    def __repr__(self) -> str:
-        return f"<operation {self.name}>"
-
-    @property
-    def traits(self) -> Traits:
-        """Of the straight path: `opens` if apply must decide when a gradient is asked."""
-        opens = (self.has_body and not self.has_rule) or self.keeps_specs
-        opens = opens or self.forward is not None
-        return Traits(self.name, self.floating, self.constant, opens, self.keeps_result)
-
-    def settle(self) -> None:
-        """Make the function anew from what is stated so far; its identity stays."""
-        self.has_rule = bool(self.reads)  # a gradient is stated, rather than left to the body
-        self.keeps_result = any("z" in names for names in self.reads.values())
-        self.keeps_specs = "specs" in self.reads.get(-1, ())
-        self.kept.clear()
-        self.kept_jointly = None
-        if self.backward is not None and not self.variadic:
-            self.kept_jointly = self.kept_by([False] * len(self.inputs))
-        self.cotangents = pullback.of(self)
-        self.run = straight.looped(self)
-        made: Any = straight.path(self)
-        if self.call is None:
-            self.call = made
-            made.__doc__ = self.statement.__doc__
-            made.__module__ = self.statement.__module__
-            made.op, made.gradients, made.vjp = self, self.gradients, self.vjp
-            made.residuals = self.state_residuals
-        else:
-            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
-                cell.cell_contents = new.cell_contents
-
-    def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
-        """Keyword parameters in the order of the statement, defaults filled in."""
-        if len(params) != len(self.params):
-            params = self.given | params
-        try:
-            values = tuple([params[name] for name in self.params])
-        except KeyError as missing:
-            raise TypeError(f"{self.name}() is missing the parameter {missing}") from None
-        if len(values) != len(params):
-            raise TypeError(
-                f"{self.name}() takes {', '.join(self.params)}, got {', '.join(params)}"
-            )
-        return values
-
-    def named(self, params: Sequence[Any]) -> dict[str, Any]:
-        """Parameters by name."""
-        return dict(zip(self.params, params, strict=True))
-
-    # -- stating the gradient
-
-    @property
-    def environment(self) -> dict[str, int]:
-        """Where in a rule's environment each name that it may read stands."""
-        names = ["g", "", "z", *self.params, *self.inputs]
-        names += [self.variadic] if self.variadic else []
-        names += [*self.residuals, "asked", "specs"]
-        return {name: i for i, name in enumerate(names)}
 
     def gradients(self, **rules: Rule | None) -> None:
         """State one rule per input, run only if that input asks.
@@ -359,7 +229,7 @@ class Operation:
         try:
             return self.contracts[key]
         except KeyError:
-            if self.promotes is None and not self.takes_numbers:
+            if self.promotes is None and not self.numbers:
                 for x in specs:
                     if isinstance(x, (bool, int, float)):
                         raise ContractError(

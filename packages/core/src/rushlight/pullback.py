@@ -115,7 +115,7 @@ def jointly(op: Operation) -> Pullback:
             except Exception:  # no kernel, or it fails: below is said what is wrong
                 pass
             else:
-                return [gx if gx is None else straight.bare(gx, device) for gx in made]
+                return straight.several_of(made, device)
         if mode.recording and any(r.is_floating_point() for r in residuals):
             # they depend on the inputs, and so must their derivative
             assert forward is not None

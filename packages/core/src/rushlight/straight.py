@@ -43,7 +43,7 @@ def path(op: Operation) -> Call:
     last = op.params[len(op.params) - len(op.defaults) :]
     gap = op.given.keys() - set(last)  # a default in front of none
     results = "." in op.name  # passes have several
-    if form is None or gap or op.variadic or op.takes_numbers or results:
+    if form is None or gap or op.variadic or op.numbers or results:
         return several(op)
     call = form(op)
     code = call.__code__
@@ -294,7 +294,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
     name, floating, constant, _, _ = op.traits
     opens = op.has_body and not op.has_rule
     forward = op.forward.name if op.forward else ""
-    numbers, bound = op.takes_numbers, tuple([name not in op.free for name in op.inputs])
+    numbers, bound = bool(op.numbers), tuple([name not in op.free for name in op.inputs])
     variadic, names = op.variadic, op.params
 
     def run(inputs: Any, params: Any) -> Any:  # noqa: C901, PLR0912  in one piece, as all paths are
@@ -337,7 +337,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
             return mode.apply(op, inputs, params)
         residuals: Any = ()
         if isinstance(result, tuple):
-            parts: list[Any] = [None if part is None else bare(part, device) for part in result]
+            parts = several_of(result, device)
             if not asked:
                 return tuple(parts)
             z, *residuals = parts
@@ -358,9 +358,22 @@ def bare(data: Any, device: Any) -> Any:
     return z
 
 
-def record(
-    op: Operation, inputs: Any, data: Any, params: Any, result: Any, residuals: Any
-) -> Node:
+def several_of(parts: Any, device: Any) -> list[Any]:
+    """The same for several, None staying None."""
+    found: list[Any] = []
+    array = device.array
+    for data in parts:
+        if data is None:
+            found.append(None)
+        else:
+            z = Tensor()
+            z._data = data if type(data) is array else device.lift(data)
+            z.device, z._node = device, None
+            found.append(z)
+    return found
+
+
+def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any, residuals: Any) -> Node:
     """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
     edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
     node = Node()

@@ -46,7 +46,7 @@ class Tensor:
     device: Device
     _node: Node | None
     _grad: Tensor | None
-    _base: tuple[Callable[[], Tensor | None], Callable[[Tensor, Tensor], Tensor]]
+    _base: tuple[Callable[[], Tensor | None], Callable[[Tensor, Tensor], Tensor]] | None
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor, which says what to do
 
     # -- what is known without values
@@ -556,8 +556,9 @@ class Tensor:
                 f"assign_: {self.device} cannot take from {value.device}; move it with .to()"
             )
         base = getattr(self, "_base", None)
-        whole = None if base is None else base[0]()
-        if base is not None and whole is not None:
+        if base is None:
+            self._base = None  # the next time it is found sooner
+        elif (whole := base[0]()) is not None:
             put = base[1]
             if self._node is None and whole._node is not None:  # the detached changes values alone
                 from .eager import interpreting
@@ -667,7 +668,7 @@ def moved(x: Tensor, place: Device) -> Tensor:
 
 def way_to(x: Tensor) -> Callable[[], Tensor | None]:
     """A weak way to a tensor; a strong one to what is itself a part, which nobody else may hold."""
-    return (lambda: x) if hasattr(x, "_base") else ref(x)
+    return ref(x) if getattr(x, "_base", None) is None else (lambda: x)
 
 
 def keep(_whole: Tensor, value: Tensor) -> Tensor:

@@ -362,7 +362,9 @@ class Backward:
         seeds = [wrap(Value(fresh[i].spec), fresh[i].device) for i in self.roots]
         with interpreting(tracing):
             try:
-                roots = gathered((fresh[i]._node, g) for i, g in zip(self.roots, seeds, strict=True))
+                roots = gathered(
+                    (fresh[i]._node, g) for i, g in zip(self.roots, seeds, strict=True)
+                )
                 ends = walk(roots, mend, keep=True)
             except NoGradient:  # part of the tape was used up inside the function
                 self.roots = []

@@ -9,19 +9,19 @@ from ..op import primitive
 from ..spec import Shape, Spec
 
 
-@primitive(constant=True, numbers=True)
+@primitive(constant=True, numbers=("value",))
 def full(value: Any, *, shape: Shape, dtype: DType, device: Any) -> Spec:
     """value everywhere.  number -> [*shape]."""
     return Spec(shape, dtype)
 
 
-@primitive(constant=True, numbers=True)
+@primitive(constant=True)
 def iota(*, length: int, dtype: DType, device: Any) -> Spec:
     """0, 1, 2, ..  -> [length]."""
     return Spec((length,), dtype)
 
 
-@primitive(constant=True, numbers=True)
+@primitive(constant=True, numbers=("key", "counter"))
 def random_bits(key: Any, counter: Any, *, shape: Shape, device: Any) -> Spec:
     """Uniform 32-bit words of Philox4x32-10, four a block from `counter` on.  -> uint32[*shape].
 

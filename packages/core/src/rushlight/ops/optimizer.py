@@ -36,14 +36,14 @@ def gradient(group: tuple[Any, ...], weight_decay: Any, maximize: bool) -> tuple
     return p, (-g if maximize else g) + p * weight_decay
 
 
-@composite(constant=True, numbers=True)
+@composite(constant=True, numbers=("lr", "weight_decay"))
 def sgd_plain(lr: Any, weight_decay: Any, *group: Any, maximize: bool) -> tuple[Any, ...]:
     """p - lr (g + weight_decay p).  [*s_i], .., [*s_i], .. -> [*s_i], .."""
     p, g = gradient(group, weight_decay, maximize)
     return tuple(like(p - g * lr, group[: len(group) // 2]))
 
 
-@composite(constant=True, numbers=True)
+@composite(constant=True, numbers=("lr", "momentum", "dampening", "weight_decay"))
 def sgd(
     lr: Any, momentum: Any, dampening: Any, weight_decay: Any, velocity: Any, *group: Any,
     nesterov: bool, maximize: bool,
@@ -60,7 +60,7 @@ def sgd(
     return velocity, *like(p - step * lr, group[: len(group) // 2])
 
 
-@composite(constant=True, numbers=True)
+@composite(constant=True, numbers=("step", "lr", "beta1", "beta2", "eps", "weight_decay"))
 def adam(
     step: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, m: Any, v: Any,
     *group: Any, decoupled: bool, maximize: bool,

@@ -32,7 +32,7 @@ def uniform_words(key: Any, counter: Any, count: int, dtype: DType, device: Any)
     return reshape(values * 2.0**-53, shape=(count,))
 
 
-@composite(constant=True, numbers=True)
+@composite(constant=True, numbers=("key", "counter"))
 def uniform(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) -> Any:
     """Uniform in [0, 1).  -> [*shape].
 
@@ -46,7 +46,7 @@ def uniform(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) 
     return reshape(cast(cast(words, dtype=dtypes.float32) * step, dtype=dtype), shape=shape)
 
 
-@composite(constant=True, numbers=True)
+@composite(constant=True, numbers=("key", "counter"))
 def normal(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) -> Any:
     """Normal with mean 0 and variance 1: sqrt(-2 log(1 - u)) cos(2 pi v).  -> [*shape].
 
@@ -61,7 +61,7 @@ def normal(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) -
     return cast(reshape(values, shape=shape), dtype=dtype)
 
 
-@composite(numbers=True)
+@composite(numbers=("key", "counter"))
 def dropout(x: Any, key: Any, counter: Any, *, p: float) -> Any:
     """x / (1 - p) with probability 1 - p, else 0.  [*s] -> [*s].
 
