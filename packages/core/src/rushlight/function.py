@@ -818,7 +818,7 @@ def reduce(op: str, losses: Tensor, reduction: str) -> Tensor:
 
 def alike(op: str, input: Tensor, target: Tensor) -> None:
     """Raises: ContractError unless both have one shape: a broadcast loss is a mistake."""
-    if input.shape != target.shape:
+    if input._data.shape != target._data.shape:
         raise ContractError(
             f"{op}: input {input.spec} and target {target.spec}; give both the same shape"
         )
@@ -827,7 +827,7 @@ def alike(op: str, input: Tensor, target: Tensor) -> None:
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
     alike("mse_loss", input, target)
-    if reduction == "mean" and input.dtype in dtypes.FLOATING and input.numel():
+    if reduction == "mean" and input._data.dtype in dtypes.FLOATING and 0 not in input._data.shape:
         return ops.mse(input, target)
     return reduce("mse_loss", square(input - target), reduction)
 

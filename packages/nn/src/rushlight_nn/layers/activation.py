@@ -31,7 +31,7 @@ class ReLU(_InPlace):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """max(input, 0)."""
-        return F.relu(input, self.inplace)
+        return F.relu(input, inplace=True) if self.inplace else rl.relu(input)
 
 
 class LeakyReLU(_InPlace):

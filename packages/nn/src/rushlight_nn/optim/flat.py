@@ -177,9 +177,8 @@ class FlatOptimizer(Optimizer):
                 arrangement.arrange(params, present, names)
         for bucket in arrangement.buckets:
             chosen: Any = [grads[i] for i in bucket.indices]
-            for target, value in zip(
-                bucket.targets, self._update(group, bucket, chosen), strict=True
-            ):
+            new = self._update(group, bucket, chosen)
+            for target, value in zip(bucket.targets, new, strict=True):
                 target.assign_(value)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:

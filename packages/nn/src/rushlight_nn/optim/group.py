@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 import rushlight as rl
+from rushlight import Cell
 
 
 class Cells(NamedTuple):
@@ -43,7 +44,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         held = self._held[key]
         kind = type(held)
-        if kind is rl.Cell:
+        if kind is Cell:
             return held.value
         return tuple([cell.value for cell in held.cells]) if kind is Cells else held
 
