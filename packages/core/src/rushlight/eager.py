@@ -268,8 +268,9 @@ class no_grad(ContextDecorator):
         return type(self)()  # a decorated function may run in many threads
 
     def __enter__(self) -> None:
-        self.before.append(interpreter.get())
-        interpreter.set(self.before[-1].quiet(self.wanted))
+        mode = interpreter.get()
+        self.before.append(mode)
+        interpreter.set(mode.quiet(self.wanted))
 
     def __exit__(self, *_: object) -> None:
         interpreter.set(self.before.pop())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import straight
 from .errors import NoGradient, StaleValue
-from .node import NOTHING, Node
+from .node import Node
 
 if TYPE_CHECKING:
     from .op import Operation
@@ -30,7 +30,7 @@ def of(op: Operation) -> Pullback:
 def nowhere(op: Operation) -> Pullback:
     """No gradient is stated."""
 
-    def cotangents(node: Node, g: Any) -> Iterable[Any]:
+    def cotangents(_node: Node, _g: Any) -> Iterable[Any]:
         raise NoGradient(f"{op.name}: has no gradient; detach() its input if none is meant")
 
     return cotangents
@@ -57,24 +57,27 @@ def separately(op: Operation) -> Pullback:
 def pull(op: Operation, i: int, rule: Rule | None) -> Callable[[Any, Node, Node], Any]:
     """The rule of input i as a function of g, the node, and the node at its edge."""
     if rule is None:
-        return lambda g, node, edge: None
+        return lambda _g, _node, _edge: None
     names = names_of(rule)
 
-    def by_g(g: Any, node: Node, edge: Node) -> Any:
+    def by_g(g: Any, _node: Node, _edge: Node) -> Any:
         return rule(g)
 
-    def by_input(g: Any, node: Node, edge: Node) -> Any:
+    def by_input(g: Any, node: Node, _edge: Node) -> Any:
         saved = node.saved
         x, data = saved[0][j], saved[1][j]
         if x is not data and x._data is not data:
             refuse_stale(op, x, data)
         return rule(g, x)
 
-    def by_result(g: Any, node: Node, edge: Node) -> Any:
+    def by_result(g: Any, node: Node, _edge: Node) -> Any:
         return rule(g, revived(node, g))
 
     def by_all(g: Any, node: Node, edge: Node) -> Any:
-        inputs, used = fresh(op, node)[:2] if node.saved is not NOTHING else ((), ())
+        inputs, used = node.saved[:2]
+        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+            if x is not data and x._data is not data:
+                refuse_stale(op, x, data)
         z = revived(node, g) if "z" in names else None
         return rule(*pick([g, edge.shape, z, *node.params, *inputs]))
 
@@ -99,31 +102,34 @@ def jointly(op: Operation) -> Pullback:
     def cotangents(node: Node, g: Any) -> Iterable[Any]:
         inputs, used, result, residuals, specs = node.saved
         for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+            # the first two comparisons settle nearly every case without asking the interpreter
             if x is not data and x._data is not data:
                 refuse_stale(op, x, data)
-        params, edges = node.params, node.edges
+        edges = node.edges
         asked = ALL[len(edges)] if None not in edges else tuple([e is not None for e in edges])
-        mode = straight.current()
-        if mode.eager and not mode.recording and not variadic:  # the straight path
-            device = g.device
-            environment = [g._data, None, result, *params, *used]
-            for r in residuals:
-                environment.append(r if r is None else r._data)
-            environment += (asked, specs)
-            try:
-                made = device.kernels[name](*pick(environment))
-            except Exception:  # no kernel, or it fails: below is said what is wrong
-                pass
-            else:
-                return straight.several_of(made, device)
-        if mode.recording and any(r.is_floating_point() for r in residuals):
+        mode, device = straight.current(), g.device
+        if variadic or mode.recording or not mode.eager:
+            return by_operation(node, g, asked)
+        environment = [g._data, None, result, *node.params, *used]
+        for r in residuals:
+            environment.append(r if r is None else r._data)  # noqa: PERF401  mostly there are none
+        environment += (asked, specs)
+        try:
+            made = device.kernels[name](*pick(environment))
+        except Exception:  # no kernel, or it fails: the operation says what is wrong
+            return by_operation(node, g, asked)
+        return straight.several_of(made, device)
+
+    def by_operation(node: Node, g: Any, asked: tuple[bool, ...]) -> Iterable[Any]:
+        inputs, _, _, residuals, specs = node.saved
+        if straight.current().recording and any(r.is_floating_point() for r in residuals):
             # they depend on the inputs, and so must their derivative
             assert forward is not None
-            residuals = forward.call(*inputs, **op.named(params))[1:]
+            residuals = forward.call(*inputs, **op.named(node.params))[1:]
         z = revived(node, g) if keeps_result else None
         if variadic:
             inputs = (*inputs[:fixed], inputs[fixed:])
-        values = pick([g, None, z, *params, *inputs, *residuals, asked, specs])
+        values = pick([g, None, z, *node.params, *inputs, *residuals, asked, specs])
         found: Iterable[Any] = backward.run(values[:count], values[count:])
         return found
 
@@ -152,16 +158,6 @@ def names_of(function: Any) -> tuple[str, ...]:
     """The names of a function's parameters."""
     code = function.__code__
     return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-
-
-def fresh(op: Operation, node: Node) -> tuple[Any, ...]:
-    """What the node saved.  Raises: StaleValue if an input was assigned since."""
-    saved = node.saved
-    for x, data in zip(saved[0], saved[1]):  # noqa: B905  strict costs a tenth
-        # the first two comparisons settle nearly every case without asking the interpreter
-        if x is not data and x._data is not data:
-            refuse_stale(op, x, data)
-    return saved
 
 
 def revived(node: Node, g: Any) -> Any:

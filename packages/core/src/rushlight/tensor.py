@@ -567,7 +567,10 @@ class Tensor:
                     whole.assign_(put(whole, value))
             else:
                 whole.assign_(put(whole, value))
-        mode.assign(self, value)
+        if mode.eager and not mode.recording:
+            self._data = after  # all that assign would do
+        else:
+            mode.assign(self, value)
         return self
 
     def copy_(self, src: Any) -> Self:

@@ -115,15 +115,17 @@ def backward(
         else:
             roots = rooted("backward", *paired(tensors, grad_tensors))
         keep = create_graph if retain_graph is None else retain_graph
-        for node, g in walk(roots, mend, keep=keep).items():
+        ends: dict[Any, Tensor] = walk(roots, mend, keep=keep)
+        for node, g in ends.items():
             leaf = node.tensor()
-            if leaf is not None:
-                if node.hooks is not None or not mode.eager:
-                    g = hooked(node, g)
-                    leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
-                else:  # it fits: the walk has mended it
-                    before = getattr(leaf, "_grad", None)
-                    leaf._grad = alone(g) if before is None else before + g
+            if leaf is None:
+                continue
+            if node.hooks is None and mode.eager:  # it fits: the walk has mended it
+                before = getattr(leaf, "_grad", None)
+                leaf._grad = alone(g) if before is None else before + g
+            else:
+                g = hooked(node, g)
+                leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
     finally:
         interpreter.reset(token)
 

@@ -13,7 +13,7 @@ from ..errors import NoGradient
 from ..node import SPENT, Node
 
 
-def walk(
+def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost a tenth of a step
     roots: dict[Node, Any],
     mend: Callable[[Any, Node], Any],
     *,

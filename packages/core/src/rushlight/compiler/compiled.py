@@ -361,10 +361,8 @@ class Backward:
         ]  # fmt: skip
         seeds = [wrap(Value(fresh[i].spec), fresh[i].device) for i in self.roots]
         with interpreting(tracing):
+            roots = gathered((fresh[i]._node, g) for i, g in zip(self.roots, seeds, strict=True))
             try:
-                roots = gathered(
-                    (fresh[i]._node, g) for i, g in zip(self.roots, seeds, strict=True)
-                )
                 ends = walk(roots, mend, keep=True)
             except NoGradient:  # part of the tape was used up inside the function
                 self.roots = []
