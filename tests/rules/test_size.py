@@ -7,13 +7,17 @@ for them; so are imports and `__all__`, lists of names that the formatter writes
 import ast
 from collections.abc import Iterator, Mapping
 
-# Lines of code; core is rushlight less testing/ and compiler/.
-BUDGETS = {"core": 5000, "compiler": 2500}
+# Lines of code.  The mechanism is what one reads to know how core works, the vocabulary what one
+# looks up: what every operation is, how numpy computes it, and PyTorch's signature of it.
+BUDGETS = {"mechanism": 3500, "vocabulary": 5000, "compiler": 2500}
+VOCABULARY = {"ops", "function.py", "reference.py"}
 
 
 def part_of(path: str) -> str:
     second = path.split("/")[1]
-    return second if second in {"compiler", "testing"} else "core"
+    if second in VOCABULARY:
+        return "vocabulary"
+    return second if second in {"compiler", "testing"} else "mechanism"
 
 
 def free(tree: ast.AST) -> Iterator[ast.stmt]:
@@ -53,7 +57,8 @@ def test_core_stays_within_its_budgets(core):
 
 
 def test_a_planted_excess_is_found():
-    assert over_budget({"rushlight/op.py": "x = 1\n" * 5001}) == {"core": 5001}
+    assert over_budget({"rushlight/op.py": "x = 1\n" * 3501}) == {"mechanism": 3501}
+    assert over_budget({"rushlight/ops/x.py": "x = 1\n" * 5001}) == {"vocabulary": 5001}
     assert over_budget({"rushlight/compiler/fuse.py": "x = 1\n" * 2501}) == {"compiler": 2501}
     assert over_budget({"rushlight/testing/cases.py": "x = 1\n" * 9999}) == {}
 
