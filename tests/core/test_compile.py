@@ -234,7 +234,7 @@ class TestPrograms:
         for i in range(8):
             f(ones(1), i)
         with pytest.warns(
-            UserWarning, match=r"traced 9 times; its arguments changed.*7.*8"
+            UserWarning, match=r"traced 9 times; argument 1 changed, last from 7 to 8"
         ) as seen:
             f(ones(1), 8)
         assert len(seen) == 1
@@ -252,8 +252,43 @@ class TestPrograms:
         f = rl.compile(lambda x: x + 1.0)
         for n in range(1, 9):
             f(ones(n))
-        with pytest.warns(UserWarning, match=r"tensor or number 0 .*\b8\b.* to .*\b9\b"):
+        with pytest.warns(UserWarning, match=r"argument 0 changed, .*\b8\b.* to .*\b9\b"):
             f(ones(9))
+
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            (lambda f, i: f(ones(1), i), "argument 1 changed, last from 7 to 8;"),
+            (lambda f, i: f(ones(1), n=i), "argument n changed, last from 7 to 8;"),
+            (
+                lambda f, i: f(ones(1), {"a": [0, i]}),
+                r"argument 1\['a'\]\[1\] changed, last from 7",
+            ),
+            (
+                lambda f, i: f(ones(1), (0,) * i),
+                r"argument 1\[7\] changed, last from not given to 0",
+            ),
+            (lambda f, i: f(ones(1), "x" * 80 * i), r"last from 'x{57}\.\. to 'x{57}\.\.;"),
+        ],
+    )
+    def test_the_warning_names_what_changed(self, call, words):
+        f = rl.compile(lambda x, n: x)
+        for i in range(8):
+            call(f, i)
+        with pytest.warns(UserWarning, match=words):
+            call(f, 8)
+
+    def test_the_warning_says_when_a_gradient_came(self):
+        f = rl.compile(lambda x: x * 2.0)
+        for n in range(1, 9):
+            f(ones(n))
+        given = ones(8, requires_grad=True)
+        with pytest.warns(UserWarning, match="to float32.8. on numpy that asks for a gradient"):
+            f(given)
+
+    def test_what_is_no_function_is_refused(self):
+        with pytest.raises(rl.ContractError, match="compile: int is no function; give one"):
+            rl.compile(3)
 
     def test_the_warning_names_what_is_captured(self):
         step = rl.Cell(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..errors import ContractError
@@ -63,6 +64,16 @@ def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[ty
             "compile: an argument or result is a numpy array; make it a tensor with rl.from_numpy()"
         )
     return Constant(value)
+
+
+def parts(structure: Any, path: str = "") -> Iterator[tuple[str, Place | Constant]]:
+    """Every leaf of a structure, with the way to it: `[0]['x']`."""
+    if not isinstance(structure, Branch):
+        yield path, structure
+        return
+    keys = [key.value for key in structure.keys] or range(len(structure.parts))
+    for key, part in zip(keys, structure.parts, strict=True):
+        yield from parts(part, f"{path}[{key!r}]")
 
 
 def rebuild(structure: Any, leaves: list[Any]) -> Any:

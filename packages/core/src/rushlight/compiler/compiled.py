@@ -19,7 +19,7 @@ from ..errors import ContractError, NoGradient, RushlightError, StaleValue
 from ..node import SPENT, Leaf
 from ..spec import Spec
 from ..tensor import Tensor
-from .argument import Place, flatten, rebuild
+from .argument import Constant, Place, flatten, parts, rebuild
 from .graph import Graph, Program, Value, blame, is_made
 from .trace import Guard, Trace, Tracing
 
@@ -66,6 +66,8 @@ def compile(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if options:
         raise ContractError(f"compile: no option {next(iter(options))!r}; give the function only")
+    if fn is not None and not callable(fn):
+        raise ContractError(f"compile: {type(fn).__name__} is no function; give one to compile")
     return Compiled(fn) if fn is not None else Compiled
 
 
@@ -137,15 +139,15 @@ class Compiled:
         if self.count == MANY + 1:
             warnings.warn(
                 f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; "
-                f"pass it as a tensor or a float, or keep it the same",
+                f"keep it the same, or pass what changes as a float or in a tensor",
                 stacklevel=3,
             )
         self.latest = key
 
     def explain(self) -> str:
         """Every program, as the Python text that is replayed."""
-        parts = [str(traced.program) for found in self.traced.values() for traced in found]
-        return f"{len(parts)} programs of {self.fn!r}\n\n" + "\n".join(parts)
+        texts = [str(traced.program) for found in self.traced.values() for traced in found]
+        return f"{len(texts)} programs of {self.fn!r}\n\n" + "\n".join(texts)
 
     def __repr__(self) -> str:
         return f"<compiled {self.fn!r}>"
@@ -161,16 +163,41 @@ def kind(x: Any) -> Any:
 
 def changed(before: Any, after: Any) -> str:
     """What differs between two keys, in words."""
-    for i, (x, y) in enumerate(zip(before[1], after[1], strict=False)):
+    was, now = arguments(before), arguments(after)
+    for name in [*now, *was]:
+        x, y = (texts.get(name, "not given") for texts in (was, now))
         if x != y:
-            was, now = (k if k is float else f"{Spec(k[0], k[1])} on {k[2]}" for k in (x, y))
-            return f"tensor or number {i} of its arguments changed, last from {was} to {now}"
+            x, y = (text if len(text) <= 60 else f"{text[:58]}.." for text in (x, y))
+            return f"argument {name} changed, last from {x} to {y}"
     if before[0] != after[0]:
-        return f"its arguments changed, last from {before[0]} to {after[0]}"
+        return "the type of a container among its arguments changed"
     return (
         "what it captures changes: a tensor's shape, a number it compares, or whether a gradient "
         "is there"
     )
+
+
+def arguments(key: Any) -> dict[str, str]:
+    """The leaves of the arguments in words, by their places: `0`, `options['rate']`."""
+    structure, kinds = key[:2]
+    given, named = structure.parts
+    found: dict[str, str] = {}
+    for i, part in enumerate(given.parts):
+        found |= {f"{i}{path}": described(leaf, kinds) for path, leaf in parts(part)}
+    for name, part in zip(named.keys, named.parts, strict=True):
+        found |= {f"{name.value}{path}": described(leaf, kinds) for path, leaf in parts(part)}
+    return found
+
+
+def described(leaf: Place | Constant, kinds: Any) -> str:
+    """A leaf of the arguments in words: what of it is part of a key."""
+    if isinstance(leaf, Constant):
+        return repr(leaf.value)
+    if kinds[leaf.i] is float:
+        return "a float"
+    shape, dtype, device, asks, ungiven = kinds[leaf.i]
+    gradient = "" if not asks else " that asks for a gradient" if ungiven else " with a gradient"
+    return f"{Spec(shape, dtype)} on {device}{gradient}"
 
 
 def stand_in(tracing: Tracing, i: int, x: Any) -> Any:
