@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes, ops
 from .device import Device, resolve
 from .errors import ContractError
-from .function import lengths
+from .function import operands, rank, roomy, sized, whole
 from .spec import Shape
 from .tensor import Tensor
 
@@ -26,26 +26,45 @@ def tensor(
     Raises: ContractError for rows of different lengths, and for what is no number.
     """
     place = resolve(device if device is not None or not isinstance(data, Tensor) else data.device)
-    values = host(data)
-    if dtype is not None:
-        wanted = dtypes.as_dtype(dtype)
-    elif values.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic, Tensor)):
-        wanted = dtypes.default_float
-    else:
-        wanted = dtypes.as_dtype(values.dtype)
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    values = host(data, wanted in dtypes.FLOATING)
+    if wanted is None:
+        plain = not isinstance(data, (np.ndarray, np.generic, Tensor))
+        double = values.dtype == np.float64
+        wanted = dtypes.default_float if plain and double else dtypes.as_dtype(values.dtype)
     place.accept("tensor", wanted)
-    if values.dtype.kind in "iu" and wanted in dtypes.INTEGER and values.size:
+    fitting("tensor", values, wanted)
+    return asking("tensor", held(np.array(values, wanted), place), requires_grad)
+
+
+def fitting(op: str, values: np.ndarray[Any, Any], wanted: dtypes.DType) -> None:
+    """Raises: ContractError unless an integer type can hold these numbers."""
+    if wanted in dtypes.INTEGER and values.size and values.dtype.kind in "iuf":
         limits = np.iinfo(wanted)
-        if values.min() < limits.min or values.max() > limits.max:
+        least, most = values.min(), values.max()
+        if not (limits.min <= least and most <= limits.max):
+            said = least if least < limits.min or least != least else most
             raise ContractError(
-                f"tensor: a number beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
+                f"{op}: {said} is beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
                 f"give a wider dtype"
             )
-    return held(np.array(values, wanted), place).requires_grad_(requires_grad)
 
 
-def host(data: Any) -> np.ndarray[Any, Any]:
-    """data as a numpy array.  Raises: ContractError."""
+def asking(op: str, x: Tensor, requires_grad: bool) -> Tensor:
+    """x, a variable if that is meant.  Raises: ContractError for integers."""
+    if requires_grad and x.dtype not in dtypes.FLOATING:
+        raise ContractError(
+            f"{op}: requires_grad=True for {x.spec}; only floating point has gradients, give a "
+            f"floating dtype"
+        )
+    return x.requires_grad_(requires_grad)
+
+
+def host(data: Any, floating: bool = False) -> np.ndarray[Any, Any]:
+    """data as a numpy array.  Raises: ContractError.
+
+    floating: it will be, so that integers of any size are numbers.
+    """
     if isinstance(data, Tensor):
         return data.numpy(force=True)
     try:
@@ -54,11 +73,30 @@ def host(data: Any) -> np.ndarray[Any, Any]:
         raise ContractError(
             "tensor: rows of different lengths; give every row the same length"
         ) from error
-    except OverflowError as error:
-        raise ContractError(f"tensor: {error}; give a dtype that can hold it") from error
+    except RecursionError as error:
+        raise ContractError("tensor: a list that holds itself; give nested lists") from error
+    if values.dtype.kind == "O" or (values.dtype == np.uint64 and not hasattr(data, "dtype")):
+        values = large(values, floating)
     if values.dtype.kind in "OUSmM":
         raise ContractError(f"tensor: {type(data).__name__} holds what is no number; give numbers")
     return values
+
+
+def large(values: np.ndarray[Any, Any], floating: bool) -> np.ndarray[Any, Any]:
+    """Integers beyond int64 as float64 if that is meant.  Raises: ContractError if it is not."""
+    if not all(isinstance(x, (bool, int, float)) for x in values.flat):
+        return values
+    if floating or any(isinstance(x, float) for x in values.flat):
+        try:
+            return values.astype(np.float64)
+        except OverflowError as error:
+            raise ContractError(f"tensor: {error}; give a smaller number") from error
+    most = max(values.flat, key=abs)
+    said = most if abs(most) < 10**40 else f"an integer of {most.bit_length()} bits"
+    raise ContractError(
+        f"tensor: {said} is beyond int64, which holds {-(2**63)} to {2**63 - 1}; "
+        f"give a floating dtype, or smaller numbers"
+    )
 
 
 def unwrapped(data: Any) -> Any:
@@ -71,7 +109,7 @@ def unwrapped(data: Any) -> Any:
 def held(values: np.ndarray[Any, Any], place: Device) -> Tensor:
     """A tensor of these values, which nobody writes any more."""
     z = Tensor()
-    z._data, z.device, z._node = place.put(values), place, None
+    z._data, z.device, z._node, z._base = place.put(values), place, None, None
     return z
 
 
@@ -105,61 +143,87 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """fill_value everywhere; without dtype, of the type of tensor(fill_value).  -> [*size]."""
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    inferred = {bool: dtypes.bool_, int: dtypes.int64}.get(type(fill_value), dtypes.default_float)
-    return filled(fill_value, lengths((size,)), dtype or inferred, device, requires_grad)
+    value = single("full", fill_value)
+    inferred = {bool: dtypes.bool_, int: dtypes.int64}.get(type(value), dtypes.default_float)
+    return filled("full", value, (size,), dtype or inferred, device, requires_grad)
 
 
-def filled(value: Any, shape: Shape, dtype: Any, device: Place, requires_grad: bool) -> Tensor:
-    """Raises: ContractError for a negative length."""
-    if any(n < 0 for n in shape):
-        raise ContractError(f"full: shape {list(shape)}; lengths are not negative")
+def single(op: str, value: Any) -> Any:
+    """value as a number.  Raises: ContractError for anything else."""
+    if getattr(value, "shape", ()) != ():
+        raise ContractError(f"{op}: a fill_value of shape {list(value.shape)}; give one number")
+    value = value.item() if hasattr(value, "item") else value
+    operands(op, value)
+    return value
+
+
+def filled(
+    op: str, value: Any, size: Any, dtype: Any, device: Place, requires_grad: bool = False
+) -> Tensor:
+    """Raises: ContractError for lengths that are none, OutOfMemory."""
+    shape = sized(op, size)
     place, wanted = resolve(device), dtypes.as_dtype(dtype or dtypes.default_float)
-    place.accept("full", wanted)
-    shape = tuple([int(n) for n in shape])
-    return ops.full(value, shape=shape, dtype=wanted, device=place).requires_grad_(requires_grad)
+    place.accept(op, wanted)
+    if wanted in dtypes.INTEGER and type(value) in (int, float):
+        limits = np.iinfo(wanted)
+        if not limits.min <= value <= limits.max:
+            raise ContractError(
+                f"{op}: {value} is beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
+                f"give a wider dtype"
+            )
+
+    def make() -> Tensor:
+        return ops.full(value, shape=shape, dtype=wanted, device=place)
+
+    return asking(op, roomy(op, shape, wanted, make), requires_grad)
 
 
 def zeros(
     *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros.  -> [*size]."""
-    return filled(0, lengths(size), dtype, device, requires_grad)
+    return filled("zeros", 0, size, dtype, device, requires_grad)
 
 
 def ones(
     *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones.  -> [*size]."""
-    return filled(1, lengths(size), dtype, device, requires_grad)
+    return filled("ones", 1, size, dtype, device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Values of no meaning; zeros, so that no program depends on what memory held.  -> [*size]."""
-    return filled(0, lengths(size), dtype, device, requires_grad)
+    return filled("empty", 0, size, dtype, device, requires_grad)
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Place = None) -> Tensor:
     """fill_value everywhere, in the shape, type and place of input.  [*s] -> [*s]."""
-    return filled(fill_value, input.shape, dtype or input.dtype, device or input.device, False)
+    return like("full_like", input, fill_value, dtype, device)
+
+
+def like(op: str, input: Tensor, value: Any, dtype: Any, device: Place) -> Tensor:
+    """full_like, called by this name."""
+    rank(op, input)
+    value = single(op, value)
+    return filled(op, value, input.shape, dtype or input.dtype, device or input.device)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
     """Zeros in the shape, type and place of input.  [*s] -> [*s]."""
-    return full_like(input, 0, dtype=dtype, device=device)
+    return like("zeros_like", input, 0, dtype, device)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
     """Ones in the shape, type and place of input.  [*s] -> [*s]."""
-    return full_like(input, 1, dtype=dtype, device=device)
+    return like("ones_like", input, 1, dtype, device)
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
     """Values of no meaning, here zeros, in the shape, type and place of input.  [*s] -> [*s]."""
-    return full_like(input, 0, dtype=dtype, device=device)
+    return like("empty_like", input, 0, dtype, device)
 
 
 def arange(
@@ -172,30 +236,49 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    start, end, step = (single("arange", x) for x in (start, end, step))
     if step == 0:
         raise ContractError("arange: step 0 never arrives; give another step")
-    whole = all(isinstance(x, int) for x in (start, end, step))
-    wanted = dtypes.as_dtype(dtype or (dtypes.int64 if whole else dtypes.default_float))
+    if not all(np.isfinite(float(x)) for x in (start, end, step)):
+        raise ContractError(f"arange: from {start} to {end} by {step}; give finite numbers")
+    counted = all(isinstance(x, int) for x in (start, end, step))
+    wanted = dtypes.as_dtype(dtype or (dtypes.int64 if counted else dtypes.default_float))
     place = resolve(device)
     place.accept("arange", wanted)
     length = max(0, int(np.ceil((end - start) / step)))
-    values = start + step * np.arange(length, dtype=np.int64 if whole else np.float64)
-    return held(values.astype(wanted), place).requires_grad_(requires_grad)
+
+    def make() -> Tensor:
+        values = start + step * np.arange(length, dtype=np.int64 if counted else np.float64)
+        return held(values.astype(wanted), place)
+
+    return asking("arange", roomy("arange", (length,), wanted, make), requires_grad)
 
 
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Place = None
 ) -> Tensor:
     """steps values, evenly from start to end, both included.  -> [steps]."""
-    if steps < 0:
-        raise ContractError(f"linspace: {steps} steps; their number is not negative")
+    steps = whole("linspace", "steps", steps)
+    start, end = single("linspace", start), single("linspace", end)
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     place.accept("linspace", wanted)
-    return held(np.linspace(start, end, steps).astype(wanted), place)
+
+    def make() -> Tensor:
+        return held(np.linspace(start, end, steps).astype(wanted), place)
+
+    made: Tensor = roomy("linspace", (steps,), wanted, make)
+    return made
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Place = None) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.  -> [n, m]."""
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     place.accept("eye", wanted)
-    return held(np.eye(n, m, dtype=wanted), place)
+    rows = whole("eye", "n", n)
+    columns = rows if m is None else whole("eye", "m", m)
+
+    def make() -> Tensor:
+        return held(np.eye(rows, columns, dtype=wanted), place)
+
+    made: Tensor = roomy("eye", (rows, columns), wanted, make)
+    return made

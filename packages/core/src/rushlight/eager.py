@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from . import straight
+from .alias import link
 from .cell import Number
 from .device import Device
 from .errors import (
@@ -73,12 +74,14 @@ class Meaning:
         else:
             with interpreting(self.quiet(False)):
                 made = op.statement(*inputs, **op.named(params))
-            if not asked:
+            if not asked and op.put is None:
                 return made
             data = self.read(made)
         if isinstance(data, tuple):
             return tuple([part if part is None else wrap(part, device) for part in data])
         z = wrap(data, device)
+        if op.put is not None:
+            z._base = link(inputs[0], op, params)
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
             z._node = straight.record(op, inputs, held, params, data, residuals)
@@ -187,7 +190,7 @@ def plain(x: Any) -> Any:
 def wrap(data: Any, device: Device) -> Tensor:
     """A tensor of this data, asking for no gradient."""
     z = Tensor()
-    z._data, z.device, z._node = data, device, None
+    z._data, z.device, z._node, z._base = data, device, None, None
     return z
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import dtypes, ops
+from .alias import refresh
 from .errors import ContractError, IndexOutOfRange
 from .spec import Shape
-from .tensor import Tensor, way_to
+from .tensor import Tensor
 
 
 class Plan(NamedTuple):
@@ -106,10 +107,7 @@ def read(x: Tensor, index: Any) -> Tensor:
     z = sliced(x, found)
     if found.tensors:
         return taken(z, found)
-    if z is x:
-        z = ops.reshape(x, x.shape)
-    z._base = (way_to(x), lambda whole, value: replaced(whole, found, value))
-    return z
+    return ops.reshape(x, x.shape) if z is x else z
 
 
 def sliced(x: Tensor, found: Plan) -> Tensor:
@@ -164,6 +162,7 @@ def places(mask: Tensor) -> Tensor:
 
 def write(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, stretched and converted to fit; ints, slices and one mask of x's shape."""
+    refresh(x)
     found = plan(x, index)
     if not isinstance(value, Tensor):
         from .creation import tensor
@@ -185,9 +184,4 @@ def write(x: Tensor, index: Any, value: Any) -> None:
 def replaced(x: Tensor, found: Plan, value: Tensor) -> Tensor:
     """x with value at the place that the plan speaks of."""
     part = tuple([length for _, length, _ in found.bounds])
-    if part == x.shape and all(b == (0, n, 1) for b, n in zip(found.bounds, x.shape, strict=True)):
-        return ops.reshape(value, x.shape)
-    inside = ops.full(True, shape=part, dtype=dtypes.bool_, device=x.device)
-    inside = ops.unslice(inside, shape=x.shape, bounds=found.bounds)
-    spread = ops.unslice(ops.reshape(value, part), shape=x.shape, bounds=found.bounds)
-    return ops.where(inside, spread, x)
+    return ops.put_slice(x, ops.reshape(value, part), bounds=found.bounds)

@@ -46,6 +46,7 @@ class Statement(Protocol):
     def gradients(self, **rules: Rule | None) -> None: ...
     def vjp(self, rule: F) -> F: ...
     def residuals(self, *names: str) -> Callable[[F], F]: ...
+    def view(self, put: Rule) -> None: ...
 
 
 class Traits(NamedTuple):
@@ -103,6 +104,7 @@ class Operation:
         self.forward: Operation | None = None
         self.backward: Operation | None = None
         self.residuals: tuple[str, ...] = ()
+        self.put: Rule | None = None
         self.contracts: dict[Any, Any] = {}
         self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
         self.kept_jointly: tuple[bool, ...] | None = None  # what is kept, whichever inputs ask
@@ -140,7 +142,7 @@ class Operation:
             made.__doc__ = self.statement.__doc__
             made.__module__ = self.statement.__module__
             made.op, made.gradients, made.vjp = self, self.gradients, self.vjp
-            made.residuals = self.state_residuals
+            made.residuals, made.view = self.state_residuals, self.view
         else:
             for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
                 cell.cell_contents = new.cell_contents
@@ -202,6 +204,15 @@ class Operation:
             return statement
 
         return state
+
+    def view(self, put: Rule) -> None:
+        """State that the result is a part of the input, and how it is written.
+
+        put(x, z, parameters ..): the input x with a new value z of the part, which assigning to the
+        part assigns to x.
+        """
+        self.put = put
+        self.settle()
 
     # -- what the tape keeps
 

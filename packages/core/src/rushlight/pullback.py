@@ -163,7 +163,7 @@ def names_of(function: Any) -> tuple[str, ...]:
 def revived(node: Node, g: Any) -> Any:
     """The result of the node, which kept only what it holds."""
     z = straight.Tensor()
-    z._data, z.device = node.saved[2], g.device
+    z._data, z.device, z._base = node.saved[2], g.device, None
     z._node = node if straight.current().recording else None
     return z
 

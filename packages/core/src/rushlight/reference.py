@@ -177,6 +177,15 @@ def cut(bounds: tuple[tuple[int, int, int], ...]) -> tuple[slice, ...]:
     return tuple(out)
 
 
+def put_slice(x: Array, part: Array, bounds: tuple[tuple[int, int, int], ...]) -> Array:
+    """x, but part where slice would take it from."""
+    if part.shape != tuple([length for _, length, _ in bounds]):
+        raise ValueError("no room for the part")  # the body of the operation says how
+    made = x.copy()
+    made[cut(bounds)] = part
+    return made
+
+
 def unslice(x: Array, shape: Shape, bounds: tuple[tuple[int, int, int], ...]) -> Array:
     """Zeros, but x where slice took it from."""
     z = np.zeros(shape, x.dtype)
@@ -634,6 +643,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "permute": lambda x, order: x.transpose(order),
     "expand": expand,
     "slice": lambda x, bounds: x[cut(bounds)],
+    "put_slice": put_slice,
     "unslice": unslice,
     "pad": pad,
     "concat": lambda *xs, axis: np.concatenate(xs, axis),

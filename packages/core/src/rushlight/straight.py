@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from .dtypes import ABSORBS, FLOATING
 from .node import NOTHING, Node
@@ -73,7 +74,7 @@ def one(op: Operation) -> Call:
             return mode.apply(op, (x,), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device = device
+        z.device, z._base = device, None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), ()
@@ -124,7 +125,7 @@ def two(op: Operation) -> Call:
             return mode.apply(op, (x, y), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device = device
+        z.device, z._base = device, None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node, y_node), ()
@@ -144,8 +145,9 @@ def two(op: Operation) -> Call:
 
 
 def one_with_one(op: Operation) -> Call:
-    """f(x, p)."""
+    """f(x, p); of a view, with a link to x."""
     name, floating, constant, opens, keeps_result = op.traits
+    views = op.put is not None
     (keeps,) = op.kept_by([True])
 
     def call(x, p):  # type: ignore[no-untyped-def]
@@ -162,7 +164,7 @@ def one_with_one(op: Operation) -> Call:
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device = device
+        z.device, z._base = device, (ref(x), x._base, op, (p,)) if views else None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p,)
@@ -198,7 +200,7 @@ def one_with_two(op: Operation) -> Call:
             return mode.apply(op, (x,), (p, q))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device = device
+        z.device, z._base = device, None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p, q)
@@ -251,7 +253,7 @@ def three(op: Operation) -> Call:
             return mode.apply(op, (x, y, w), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device = device
+        z.device, z._base = device, None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node, y_node, w_node), ()
@@ -354,7 +356,7 @@ def bare(data: Any, device: Any) -> Any:
     """A tensor of this data, of which no gradient is asked."""
     z = Tensor()
     z._data = data if type(data) is device.array else device.lift(data)
-    z.device, z._node = device, None
+    z.device, z._node, z._base = device, None, None
     return z
 
 
@@ -368,7 +370,7 @@ def several_of(parts: Any, device: Any) -> list[Any]:
         else:
             z = Tensor()
             z._data = data if type(data) is array else device.lift(data)
-            z.device, z._node = device, None
+            z.device, z._node, z._base = device, None, None
             found.append(z)
     return found
 

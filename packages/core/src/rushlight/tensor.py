@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import ref
 
 from . import dtypes, function, ops, straight
+from .alias import Link, link, refresh, write
 from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
@@ -36,8 +37,7 @@ class Tensor:
     _data: the array.  Rebound by `assign_`, never written, so its identity is its version.
     device: where it is.
     _node: the step of the tape that made it, a Leaf if its own gradient is asked, or None.
-    _base: for what `x[...]` and `x.data` return: a way to x, and how a new value is put into it.
-        The way is weak, so that a detached value does not keep the tape of x alive.
+    _base: the link of a part to its whole, see `alias`; None of what is no part.
     """
 
     # No __init__: an operation sets the slots itself, which is a tenth faster.
@@ -46,7 +46,7 @@ class Tensor:
     device: Device
     _node: Node | None
     _grad: Tensor | None
-    _base: tuple[Callable[[], Tensor | None], Callable[[Tensor, Tensor], Tensor]] | None
+    _base: Link | None
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor, which says what to do
 
     # -- what is known without values
@@ -207,7 +207,7 @@ class Tensor:
         """The same values, of which no gradient is asked; assigning to it assigns to self."""
         z = Tensor()
         z._data, z.device, z._node = straight.current().read(self), self.device, None
-        z._base = (way_to(self), keep)
+        z._base = link(self)
         return z
 
     @property
@@ -226,7 +226,7 @@ class Tensor:
             raise TracingError(
                 "data: cannot be replaced while tracing; use copy_() under no_grad()"
             )
-        self._data, self.device = value._data, value.device
+        self._data, self.device, self._base = value._data, value.device, None
         if isinstance(self._node, Leaf):
             self._node.shape, self._node.dtype = self.shape, self.dtype
 
@@ -234,6 +234,7 @@ class Tensor:
         """The same values and node as a tensor of this class."""
         z = object.__new__(cls)
         z._data, z.device, z._node = straight.current().read(self), self.device, self._node
+        z._base = None
         return z
 
     # -- operators are the operations themselves
@@ -536,7 +537,8 @@ class Tensor:
     def assign_(self, value: Tensor) -> Self:
         """Become value: the one way in which a tensor changes.  [*s] -> [*s].
 
-        What was taken from this tensor before (a view) keeps the value that it had.
+        What this is a part of (`x[0]`, `x.mT`, `x.data` of x) changes with it.  What was taken from
+        this tensor before keeps the value that it had.
         Raises: ContractError unless value has this shape and dtype, or for a leaf that asks for a
         gradient outside of no_grad(); DeviceError unless it is on this device.
         """
@@ -555,18 +557,8 @@ class Tensor:
             raise DeviceError(
                 f"assign_: {self.device} cannot take from {value.device}; move it with .to()"
             )
-        base = getattr(self, "_base", None)
-        if base is None:
-            self._base = None  # the next time it is found sooner
-        elif (whole := base[0]()) is not None:
-            put = base[1]
-            if self._node is None and whole._node is not None:  # the detached changes values alone
-                from .eager import interpreting
-
-                with interpreting(mode.quiet(False)):
-                    whole.assign_(put(whole, value))
-            else:
-                whole.assign_(put(whole, value))
+        if self._base is not None:
+            write(self._base, value)
         if mode.eager and not mode.recording:
             self._data = after  # all that assign would do
         else:
@@ -662,27 +654,19 @@ def moved(x: Tensor, place: Device) -> Tensor:
         )
     z = Tensor()
     z._data = x._data if x.device.host and place.host else place.put(x.device.get(x._data))
-    z.device, z._node = place, None
+    z.device, z._node, z._base = place, None, None
     if x._node is not None and mode.recording:
         z._node = node = Node()
         node.op, node.edges, node.shape, node.dtype = Move(x.device), (x._node,), x.shape, x.dtype
     return z
 
 
-def way_to(x: Tensor) -> Callable[[], Tensor | None]:
-    """A weak way to a tensor; a strong one to what is itself a part, which nobody else may hold."""
-    return ref(x) if getattr(x, "_base", None) is None else (lambda: x)
-
-
-def keep(_whole: Tensor, value: Tensor) -> Tensor:
-    """How a new value is put into a whole: as it is."""
-    return value
-
-
 def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **options: Any) -> Kind:
     """x becomes operation(x, *operands), if that does not change its shape or kind."""
+    refresh(x)
     before = Tensor()  # stands for what x was, which the tape may remember
     before._data, before.device, before._node = straight.current().read(x), x.device, x._node
+    before._base = None
     value = operation(before, *[before if y is x else y for y in operands], **options)
     if value.dtype is not x.dtype:
         if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
@@ -712,7 +696,7 @@ def rebuilt(cls: type[Kind], values: Any, name: str, device: str, requires_grad:
     values = values.view(dtypes.as_dtype(name))  # unpickled, numpy's dtype object is another one
     z = object.__new__(cls)
     z.device = resolve(device)
-    z._data, z._node = z.device.put(values), None
+    z._data, z._node, z._base = z.device.put(values), None, None
     return z.requires_grad_(requires_grad)
 
 

@@ -140,7 +140,7 @@ def hooked(leaf: Any, g: Tensor) -> Tensor:
 def alone(g: Tensor) -> Tensor:
     """g as a tensor that no other leaf has, nor the caller: it may be changed in place."""
     z = Tensor()
-    z._data, z.device, z._node = g._data, g.device, g._node
+    z._data, z.device, z._node, z._base = g._data, g.device, g._node, None
     return z
 
 

@@ -94,7 +94,7 @@ class Function:
 def fresh(x: Tensor) -> Tensor:
     """The result as a tensor of its own, even if forward returned an argument."""
     z = Tensor()
-    z._data, z.device, z._node = straight.current().read(x), x.device, None
+    z._data, z.device, z._node, z._base = straight.current().read(x), x.device, None, None
     return z
 
 

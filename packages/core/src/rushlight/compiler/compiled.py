@@ -326,8 +326,10 @@ class Traced:
         ]
         for tensor, _ in self.writes:
             tensor._data = next(out)
-        for i, _ in self.argument_writes:
-            leaves[i]._data = next(out)
+        if self.argument_writes:
+            with interpreting(QUIET):
+                for i, _ in self.argument_writes:
+                    leaves[i].assign_(wrap(next(out), leaves[i].device))
         for x, _, device in self.grads:
             (leaves[x.i] if isinstance(x, Place) else x)._grad = wrap(next(out), device)
         for x in self.cleared:

@@ -57,7 +57,7 @@ from .fused import (
     mse,
     softmax,
 )
-from .indexing import gather, scatter_add, take, ungather, untake
+from .indexing import gather, put_slice, scatter_add, take, ungather, untake
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain
 from .random import dropout, normal, uniform
@@ -119,6 +119,7 @@ __all__ = [
     "permute",
     "pow",
     "prod",
+    "put_slice",
     "random_bits",
     "relu",
     "remainder",

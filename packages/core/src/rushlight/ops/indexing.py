@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import INTEGER
+from ..dtypes import INTEGER, bool_
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis
 from .creation import full
-from .movement import expand, pad, reshape
+from .elementwise import where
+from .movement import Bounds, expand, pad, reshape, slice, unslice
 
 
 def indices(op: str, index: Spec) -> None:
@@ -21,6 +22,27 @@ def indices(op: str, index: Spec) -> None:
 def zeros(shape: Shape, like: Any) -> Any:
     """Zeros of the type and device of another tensor.  -> [*shape]."""
     return full(0, shape=shape, dtype=like.dtype, device=like.device)
+
+
+@composite
+def put_slice(x: Any, part: Any, *, bounds: Bounds) -> Any:
+    """x, but part where slice would take it from.  [*s], [length, ..] -> [*s]."""
+    shape = tuple(x.shape)
+    inside = full(True, shape=tuple(part.shape), dtype=bool_, device=x.device)
+    inside = unslice(inside, shape=shape, bounds=bounds)
+    return where(inside, unslice(part, shape=shape, bounds=bounds), x)
+
+
+put_slice.gradients(
+    x=lambda g, bounds: put_slice(g, zeros(lengths(bounds), g), bounds=bounds),
+    part=lambda g, bounds: slice(g, bounds=bounds),
+)
+slice.view(lambda x, z, bounds: put_slice(x, z, bounds=bounds))
+
+
+def lengths(bounds: Bounds) -> Shape:
+    """The shape of a slice."""
+    return tuple(length for _, length, _ in bounds)
 
 
 @primitive(free=("index",))

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ContractError
 from ..op import composite, primitive
-from ..spec import Shape, Spec, broadcast, has_axis, size
+from ..spec import Shape, Spec, broadcast, has_axis, integers, size
 
 Bounds = tuple[tuple[int, int, int], ...]  # start, length and step of each axis
 Widths = tuple[tuple[int, int], ...]  # how much is added before and after each axis
@@ -15,6 +15,7 @@ Widths = tuple[tuple[int, int], ...]  # how much is added before and after each 
 @primitive
 def reshape(x: Spec, *, shape: Shape) -> Spec:
     """The same elements in the same order, folded to shape.  [*s] -> [*shape]."""
+    integers("reshape", shape)
     if size(x.shape) != size(shape):
         raise ContractError(
             f"reshape: {x} has {size(x.shape)} elements, shape {list(shape)} needs {size(shape)}; "
@@ -24,6 +25,7 @@ def reshape(x: Spec, *, shape: Shape) -> Spec:
 
 
 reshape.gradients(x=lambda g, x_shape: reshape(g, shape=x_shape))
+reshape.view(lambda x, z, _: reshape(z, shape=tuple(x.shape)))
 
 
 @primitive
@@ -34,9 +36,13 @@ def permute(x: Spec, *, order: Shape) -> Spec:
     return Spec(tuple(x.shape[i] for i in order), x.dtype)
 
 
-permute.gradients(
-    x=lambda g, order: permute(g, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
-)
+def unpermute(z: Any, order: Shape) -> Any:
+    """Axes back in the order that they had before permute."""
+    return permute(z, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
+
+
+permute.gradients(x=lambda g, order: unpermute(g, order))
+permute.view(lambda x, z, order: unpermute(z, order))  # noqa: ARG005  a put is given x
 
 
 @primitive
@@ -49,7 +55,18 @@ def expand(x: Spec, *, shape: Shape) -> Spec:
     return Spec(shape, x.dtype)
 
 
+def unexpand(x: Any, z: Any, shape: Shape) -> Any:
+    """z as x, if nothing was stretched."""
+    if size(tuple(x.shape)) != size(shape):
+        raise ContractError(
+            f"expand: {z.spec} shows elements of {x.spec} many times, so it cannot be assigned; "
+            f"clone() it first"
+        )
+    return reshape(z, shape=tuple(x.shape))
+
+
 expand.gradients(x=lambda g: g)  # the tape walk sums it back
+expand.view(unexpand)
 
 
 @primitive

@@ -283,6 +283,7 @@ def parts() -> Iterator[Case]:
         yield Case("slice", [Values(shape)], {"bounds": bounds}, types, about)
         part = tuple(length for _, length, _ in bounds)
         yield Case("unslice", [Values(part)], {"shape": shape, "bounds": bounds}, types, about)
+        yield Case("put_slice", [Values(shape), Values(part)], {"bounds": bounds}, types, about)
 
     padded: list[tuple[Shape, tuple[tuple[int, int], ...], float]] = [
         ((3, 5), ((1, 2), (0, 3)), 0),

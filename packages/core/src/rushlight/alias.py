@@ -1,0 +1,63 @@
+"""Parts: tensors taken from others as PyTorch's views are, through which those are written.
+
+Arrays are never written, so a part cannot change with its whole by sharing memory.  It has a link
+instead: assigning to the part assigns to the whole.  The other way round, a part keeps what it
+showed until it is itself changed in place, and looks at its whole again first.
+
+A link: (way, up, op, params).
+way: a weak reference to the whole; what nobody holds needs no writing.
+up: the link of the whole, if that is a part too: the way on when the whole is gone.
+op, params: how the part was taken; op None: it is the whole, apart from the tape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from . import straight
+
+Link = tuple[Any, Any, Any, tuple[Any, ...]]
+
+
+def link(x: Any, op: Any = None, params: tuple[Any, ...] = ()) -> Link:
+    """The link of what op takes from x."""
+    return ref(x), x._base, op, params
+
+
+def write(part: Link, value: Any) -> None:
+    """Put a part's new value into its whole."""
+    way, up, op, params = part
+    mode: Any = straight.current()
+    if op is None and mode.recording:
+        from .eager import interpreting
+
+        with interpreting(mode.quiet(False)):  # what is detached is written apart from the tape
+            write(part, value)
+        return
+    whole = way()
+    if whole is not None:
+        refresh(whole)
+        whole.assign_(value if op is None else op.put(whole, value, *params))
+    elif up is not None and (whole := shown(up)) is not None:
+        write(up, value if op is None else op.put(whole, value, *params))
+
+
+def shown(part: Link) -> Any:
+    """What a part shows of its whole as that is now; None if nothing is left of it."""
+    way, up, op, params = part
+    whole = way()
+    if whole is not None:
+        refresh(whole)
+    elif up is not None:
+        whole = shown(up)
+    if whole is None:
+        return None
+    return whole.detach() if op is None else op.run((whole,), params)
+
+
+def refresh(x: Any) -> None:
+    """If x is a part, let it show its whole as that is now."""
+    if x._base is not None and (now := shown(x._base)) is not None:
+        mode: Any = straight.current()
+        mode.assign(x, now)
