@@ -740,3 +740,43 @@ def test_the_tape_is_gone_after_backward(held):
     loss = block(block(x, w, b), w, b).sum()
     loss.backward()
     assert held() - before < 0.1
+
+
+# -- hooks ----------------------------------------------------------------------------------------
+
+
+def hooked_run(t):
+    """What hooks of a computed tensor, of a leaf and of a retained one see, in either framework."""
+    seen = []
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 3.0
+    y = (h * h).sum() + h.sum()  # used before the hook is registered
+    h.register_hook(lambda g: seen.append(g.tolist()))
+    h.register_hook(lambda g: g * 2.0)
+    x.register_hook(lambda g: g + 1.0)
+    h.retain_grad()
+    y.backward(retain_graph=True)
+    (of_x,) = t.autograd.grad(y, x, retain_graph=True)
+    of_h, _ = t.autograd.grad(y, (h, x))
+    return seen, x.grad.tolist(), h.grad.tolist(), of_x.tolist(), of_h.tolist()
+
+
+def test_hooks_see_and_change_what_pytorchs_do():
+    assert hooked_run(rl) == hooked_run(torch)
+
+
+def test_a_hook_that_is_removed_is_called_no_more():
+    x = rl.tensor([1.0], requires_grad=True)
+    h = x * 2.0
+    handle = h.register_hook(lambda g: g * 10.0)
+    handle.remove()
+    h.sum().backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_a_hook_that_returns_another_shape_is_refused():
+    x = rl.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2.0
+    h.register_hook(lambda g: rl.ones(3))
+    with pytest.raises(rl.ContractError, match="must have the shape of the input"):
+        h.sum().backward()

@@ -956,7 +956,7 @@ MISTAKES = [
     (lambda x, leaf: setattr(x, "data", np.ones(2)), ContractError,
      "data: ndarray is not a tensor; make one with rl.tensor()"),
     (lambda x, leaf: x.register_hook(print), ContractError,
-     "register_hook: hooks are for leaves that require a gradient"),
+     "register_hook: float32[2, 2] requires no gradient; set requires_grad first"),
     (lambda x, leaf: copy.deepcopy(leaf * 2), ContractError,
      "deepcopy: this tensor was computed with gradients; use .detach().clone()"),
     (lambda x, leaf: pickle.dumps(leaf * 2), ContractError,

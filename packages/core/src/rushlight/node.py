@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 
 class Differentiable(Protocol):
@@ -61,12 +62,40 @@ class Node:
 NOTHING: tuple[Any, ...] = ((), (), None, (), ())  # what a node saves whose rules read nothing
 
 
-class Leaf(Node):
-    """Where a tape ends: a tensor that asks for its own gradient, held weakly, and its hooks."""
+# What is called with a node's cotangent once it is complete, in the order of registration: it
+# returns another one, or None.  Beside the nodes, since hardly any has hooks.
+HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
 
-    __slots__ = ("hooks", "tensor")
+
+def hooked(node: Node, g: Any) -> Any:
+    """What the hooks of a node make of its cotangent."""
+    for hook in tuple(HOOKS.get(node, {}).values()):
+        shown = hook(g)
+        g = g if shown is None else shown
+    return g
+
+
+keys = count()
+
+
+class Removable:
+    """Takes a hook away again."""
+
+    def __init__(self, node: Node, hook: Callable[[Any], Any]) -> None:
+        self.hooks = HOOKS.setdefault(node, {})
+        self.key = next(keys)  # not id(): a handle may be dropped, and its hook stays
+        self.hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Call the hook no more."""
+        self.hooks.pop(self.key, None)
+
+
+class Leaf(Node):
+    """Where a tape ends: a tensor that asks for its own gradient, held weakly."""
+
+    __slots__ = ("tensor",)
     tensor: ref[Any]
-    hooks: dict[int, Any] | None
 
 
 class End:

@@ -12,7 +12,7 @@ from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
 from .errors import ContractError, DeviceError, TracingError
-from .node import END, Leaf, Node
+from .node import END, Leaf, Node, Removable
 from .spec import Shape, Spec, size
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Tensor:
                 )
             self._node = leaf = Leaf()
             leaf.op, leaf.edges, leaf.shape, leaf.dtype = END, (), self.shape, self.dtype
-            leaf.tensor, leaf.hooks = ref(self), None
+            leaf.tensor = ref(self)
         return self
 
     @property
@@ -191,17 +191,28 @@ class Tensor:
         differentiate(self, gradient, retain_graph, create_graph)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
-        """Call hook(g) with this leaf's gradient in each backward pass; g becomes what it returns.
+        """Call hook(g) with this tensor's gradient in each backward pass; g becomes what it returns.
 
-        Raises: ContractError unless this is a leaf that requires a gradient.
+        Raises: ContractError unless this tensor requires a gradient.
         """
-        if not isinstance(self._node, Leaf):
-            raise ContractError("register_hook: hooks are for leaves that require a gradient")
-        if self._node.hooks is None:
-            self._node.hooks = {}
-        handle = Removable(self._node.hooks)
-        self._node.hooks[id(handle)] = hook
-        return handle
+        if self._node is None:
+            raise ContractError(
+                f"register_hook: {self.spec} requires no gradient; set requires_grad first"
+            )
+        return Removable(self._node, hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor in .grad too, as leaves do."""
+        if self.is_leaf:
+            return
+        way = ref(self)
+
+        def keep(g: Tensor) -> None:
+            x = way()
+            if x is not None:
+                x.grad = g if x.grad is None else x.grad + g
+
+        self.register_hook(keep)
 
     def detach(self) -> Tensor:
         """The same values, of which no gradient is asked; assigning to it assigns to self."""
@@ -628,17 +639,6 @@ class Move:
     def cotangents(self, node: Node, g: Tensor) -> tuple[Tensor]:
         """g, back where the input came from."""
         return (moved(g, self.source),)
-
-
-class Removable:
-    """Takes a hook away again."""
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self.hooks = hooks
-
-    def remove(self) -> None:
-        """Call the hook no more."""
-        self.hooks.pop(id(self), None)
 
 
 LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED

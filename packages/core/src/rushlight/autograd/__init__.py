@@ -8,7 +8,7 @@ from typing import Any
 from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, DeviceError, NoGradient
-from ..node import Node
+from ..node import HOOKS, Leaf, Node, hooked
 from ..spec import Spec, size
 from ..tensor import Tensor
 from .check import gradcheck
@@ -119,7 +119,7 @@ def backward(
             leaf = node.tensor()
             if leaf is None:
                 continue
-            if node.hooks is None and mode.eager:  # it fits: the walk has mended it
+            if mode.eager and not HOOKS:  # it fits: the walk has mended it
                 before = getattr(leaf, "_grad", None)
                 leaf._grad = alone(g) if before is None else before + g
             else:
@@ -127,14 +127,6 @@ def backward(
                 leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
     finally:
         interpreter.reset(token)
-
-
-def hooked(leaf: Any, g: Tensor) -> Tensor:
-    """What a leaf's hooks make of its gradient."""
-    for hook in tuple(leaf.hooks.values()) if leaf.hooks else ():
-        shown = hook(g)
-        g = g if shown is None else shown
-    return g
 
 
 def alone(g: Tensor) -> Tensor:
@@ -172,6 +164,8 @@ def grad(
     with interpreting(interpreter.get().quiet(create_graph)):
         roots = rooted("grad", outputs, given)
         ends = walk(roots, mend, targets=set(nodes), prune=True, keep=keep)
+        if HOOKS:
+            ends |= {x: mend(hooked(x, g), x) for x, g in ends.items() if isinstance(x, Leaf)}
     if not allow_unused:
         for x in wanted:
             if x._node not in ends:

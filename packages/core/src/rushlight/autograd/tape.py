@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any
 
 from ..errors import NoGradient
-from ..node import SPENT, Node
+from ..node import HOOKS, SPENT, Node, hooked
 
 
 def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost a tenth of a step
@@ -29,7 +29,7 @@ def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost 
 
     No recursion, so the length of a chain is bounded by memory only.  Each node is visited once,
     when all that it feeds has been; with keep=False it is emptied there, so memory falls as the
-    walk goes on.
+    walk goes on.  Hooks are called on the way; those of leaves are the caller's.
     """
     uses = count_uses(roots)
     wanted = leading_to(uses, targets) if prune else ()
@@ -46,7 +46,9 @@ def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost 
     while ready:
         node, g = ready.pop()
         if targets and g is not None and node in targets:
-            ends[node] = g
+            ends[node] = g  # as PyTorch has it, before its hooks
+        if HOOKS and g is not None:
+            g = mend(hooked(node, g), node)
         if g is None or (prune and node not in wanted):
             given: Any = repeat(None)
         else:

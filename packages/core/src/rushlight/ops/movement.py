@@ -36,12 +36,12 @@ def permute(x: Spec, *, order: Shape) -> Spec:
     return Spec(tuple(x.shape[i] for i in order), x.dtype)
 
 
-def unpermute(z: Any, order: Shape) -> Any:
+def unpermute(g: Any, order: Shape) -> Any:
     """Axes back in the order that they had before permute."""
-    return permute(z, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
+    return permute(g, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
 
 
-permute.gradients(x=lambda g, order: unpermute(g, order))
+permute.gradients(x=unpermute)
 permute.view(lambda x, z, order: unpermute(z, order))  # noqa: ARG005  a put is given x
 
 
