@@ -11,7 +11,7 @@ from ..errors import ContractError, DeviceError, NoGradient
 from ..node import HOOKS, Leaf, Node, hooked
 from ..spec import Spec, size
 from ..tensor import Tensor
-from .check import gradcheck
+from .check import gradcheck, gradgradcheck
 from .custom import Function
 from .tape import gathered, walk
 
@@ -21,6 +21,7 @@ __all__ = [
     "enable_grad",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "no_grad",
     "set_grad_enabled",
 ]

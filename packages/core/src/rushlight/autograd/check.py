@@ -1,4 +1,4 @@
-"""gradcheck: stated gradients against finite differences."""
+"""gradcheck and gradgradcheck: stated gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from ..creation import held
-from ..eager import no_grad
+from ..eager import enable_grad
 from ..errors import ContractError, WrongGradient
 from ..tensor import Tensor
 
@@ -23,6 +23,7 @@ def gradcheck(
 ) -> bool:
     """Whether backward() agrees with (f(x + eps) - f(x - eps)) / (2 eps) in every element.
 
+    func: may itself call backward() or grad(); with create_graph=True its result is checked too.
     inputs: float64 tensors, of which those that require a gradient are checked.
     atol, rtol: as numpy's allclose has them.
     Raises: WrongGradient naming the first element that differs, unless raise_exception is False;
@@ -48,9 +49,84 @@ def gradcheck(
     return True
 
 
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    grad_outputs: Tensor | Sequence[Tensor] | None = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """Whether backward() through backward() agrees with differences of backward().
+
+    What is differenced are the gradients of func, as a function of inputs and grad_outputs; they
+    must also be those that backward() gives without create_graph.
+    grad_outputs: float64 cotangents of the outputs that require a gradient; 1, -1/2, 1/3, .. over
+    the elements if left out.
+    Otherwise as `gradcheck`.
+    Raises: ContractError also if no output requires a gradient.
+    """
+    args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if grad_outputs is None:
+        outputs = [z for z in outputs_of(func, args) if z.requires_grad]
+        given = tuple([uneven(z).requires_grad_() for z in outputs])
+    else:
+        given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+    if not given:
+        raise ContractError(
+            "gradgradcheck: no output requires a gradient; set requires_grad on an input that it "
+            "is computed from"
+        )
+
+    def gradients(*values: Any, create_graph: bool = True) -> tuple[Tensor, ...]:
+        from . import grad
+
+        at, cotangents = values[: len(args)], values[len(args) :]
+        outputs = [z for z in outputs_of(func, at) if z.requires_grad]
+        asking = [x for x in at if isinstance(x, Tensor) and x.requires_grad]
+        found = grad(outputs, asking, cotangents, create_graph=create_graph, allow_unused=True)
+        return tuple([g for g in found if g is not None])
+
+    problem = disagreement(
+        gradients(*args, *given), gradients(*args, *given, create_graph=False), atol, rtol
+    )
+    if problem:
+        if raise_exception:
+            raise WrongGradient(problem)
+        return False
+    return gradcheck(
+        gradients, (*args, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
+    )
+
+
+def disagreement(
+    recorded: Sequence[Tensor], quiet: Sequence[Tensor], atol: float, rtol: float
+) -> str:
+    """Where gradients that can be differentiated differ from those that cannot: other kernels."""
+    for i, pair in enumerate(zip(recorded, quiet, strict=True)):
+        rows = [g.numpy(force=True).reshape(-1).tolist() for g in pair]
+        for j, (ours, theirs) in enumerate(zip(*rows, strict=True)):
+            if not abs(ours - theirs) <= atol + rtol * abs(theirs):
+                return (
+                    f"gradgradcheck: gradient {i}[{j}] is {ours:.6g} with create_graph=True, "
+                    f"{theirs:.6g} without; correct the rule, which reads what it cannot derive"
+                )
+    return ""
+
+
+def uneven(like: Tensor) -> Tensor:
+    """1, -1/2, 1/3, -1/4, .. in the shape of another tensor.  [*s] -> [*s]."""
+    values = like.numpy(force=True).copy()
+    values.reshape(-1)[:] = [(-1) ** k / (k + 1) for k in range(values.size)]
+    return held(values, like.device)
+
+
 def outputs_of(func: Callable[..., Any], args: Sequence[Any]) -> list[Tensor]:
-    """The floating outputs of a function."""
-    made = func(*args)
+    """The floating outputs of a function, remembered for gradients."""
+    with enable_grad():
+        made = func(*args)
     made = made if isinstance(made, (tuple, list)) else (made,)
     return [z for z in made if isinstance(z, Tensor) and z.is_floating_point()]
 
@@ -63,6 +139,8 @@ def compare(
     from . import grad
 
     x = args[i].numpy(force=True)
+    if not x.size:
+        return ""
     z = outputs_of(func, args)[which]
     numeric = differences(func, args, which, i, eps)
     for k in range(z.numel()):
@@ -72,7 +150,7 @@ def compare(
         z = outputs_of(func, args)[which]
         g = None
         if z.requires_grad:
-            (g,) = grad(z, args[i], held(seed, z.device), allow_unused=True)
+            (g,) = grad(z, args[i], held(seed, z.device), retain_graph=True, allow_unused=True)
         row = g.numpy(force=True).reshape(-1).tolist() if g is not None else [0.0] * x.size
         for j, (ours, theirs) in enumerate(zip(row, numeric[k], strict=True)):
             if not abs(ours - theirs) <= atol + rtol * abs(theirs):
@@ -87,7 +165,10 @@ def compare(
 def differences(
     func: Callable[..., Any], args: Sequence[Any], which: int, i: int, eps: float
 ) -> list[list[float]]:
-    """Central differences: one row per output element, one column per input element."""
+    """Central differences: one row per output element, one column per input element.
+
+    Every input goes on asking for its gradient, for a function that asks for some itself.
+    """
     x = args[i].numpy(force=True)
     columns = []
     for j in range(x.size):
@@ -95,8 +176,8 @@ def differences(
         for step in (eps, -eps):
             moved = x.copy()
             moved.reshape(-1)[j] += step
-            at = (*args[:i], held(moved, args[i].device), *args[i + 1 :])
-            with no_grad():
-                values.append(outputs_of(func, at)[which].numpy(force=True).reshape(-1).tolist())
+            there = held(moved, args[i].device).requires_grad_()
+            z = outputs_of(func, (*args[:i], there, *args[i + 1 :]))[which]
+            values.append(z.numpy(force=True).reshape(-1).tolist())
         columns.append([(up - down) / (2 * eps) for up, down in zip(*values, strict=True)])
-    return [list(row) for row in zip(*columns, strict=True)] if columns else []
+    return [list(row) for row in zip(*columns, strict=True)]
