@@ -436,7 +436,7 @@ class Split(Function):
 
     @staticmethod
     def backward(ctx, g_whole, g_rest):
-        assert g_whole is None
+        assert g_whole.tolist() == [0.0, 0.0]  # zeros for what has no gradient, as PyTorch's
         return g_rest
 
 
@@ -780,3 +780,156 @@ def test_a_hook_that_returns_another_shape_is_refused():
     h.register_hook(lambda g: rl.ones(3))
     with pytest.raises(rl.ContractError, match="must have the shape of the input"):
         h.sum().backward()
+
+
+# -- what users may do to what they are given -----------------------------------------------------
+
+
+def test_a_hook_that_works_in_place_changes_this_pass_only():
+    for factor in (2.0, 1.0):
+        x = rl.tensor(3.0, requires_grad=True)
+        if factor == 2.0:
+            x.register_hook(lambda g: g.mul_(2.0))
+        (x + 0.0).backward()
+        assert x.grad.item() == factor
+
+
+def test_a_function_that_works_in_place_changes_its_own_branch_only():
+    class Doubled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx, g):
+            g *= 2.0
+            return g
+
+    x, y = leaf(1.0), leaf(1.0)
+    (Doubled.apply(x) + y).sum().backward()
+    assert (x.grad.item(), y.grad.item()) == (2.0, 1.0)
+    z = leaf(1.0)
+    (z * 1.0).sum().backward()
+    assert z.grad.item() == 1.0
+
+
+def exponential(t):
+    """A function that saves its result: value, first and second derivative of F(x) x."""
+
+    class Exponential(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            z = x.exp()
+            ctx.save_for_backward(z)
+            return z
+
+        @staticmethod
+        def backward(ctx, g):
+            (z,) = ctx.saved_tensors
+            return g * z
+
+    x = t.tensor([1.0], requires_grad=True)
+    z = Exponential.apply(x) * x
+    (first,) = t.autograd.grad(z.sum(), x, create_graph=True)
+    (second,) = t.autograd.grad(first.sum(), x)
+    return [z.item(), first.item(), second.item()]
+
+
+def test_a_saved_result_is_differentiated_again():
+    np.testing.assert_allclose(exponential(rl), exponential(torch), rtol=1e-6)
+
+
+def pair(t, materialize=True):
+    """A function of two results, one of which is not used."""
+    seen = []
+
+    class Pair(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(materialize)
+            return x * 2.0, x * 3.0
+
+        @staticmethod
+        def backward(ctx, g, h):
+            seen.append(None if h is None else h.tolist())
+            return g * 2.0
+
+    x = t.tensor([1.0], requires_grad=True)
+    Pair.apply(x)[0].sum().backward()
+    return seen, x.grad.tolist()
+
+
+@pytest.mark.parametrize("materialize", [True, False])
+def test_unused_results_have_zeros_or_none(materialize):
+    assert pair(rl, materialize) == pair(torch, materialize)
+
+
+@pytest.mark.parametrize("name", ["sign", "floor"])
+def test_constant_operations_have_no_gradient_by_their_bodies(name):
+    x = leaf(0.0, 1.5, -1.5)
+    assert not getattr(rl, name)(x).requires_grad
+
+
+def test_the_second_derivative_of_abs_is_zero():
+    x = leaf(0.0, 1.0, -1.0)
+    (first,) = rl.autograd.grad(x.abs().sum(), x, create_graph=True)
+    assert not first.requires_grad or rl.autograd.grad(first.sum(), x)[0].tolist() == [0, 0, 0]
+
+
+def split_backward(t):
+    """The gradient of the middle first, then from there on."""
+    w = t.tensor([1.0, 2.0], requires_grad=True)
+    h = w * w
+    (gh,) = t.autograd.grad((h * h).sum(), h)
+    h.backward(gh)
+    return w.grad.tolist()
+
+
+def test_grad_uses_up_only_what_it_visits():
+    assert split_backward(rl) == split_backward(torch) == [4.0, 32.0]
+
+
+def test_threads_add_up_in_one_leaf():
+    x = leaf(0.0)
+
+    def work():
+        for _ in range(200):
+            (x * 1.0).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert x.grad.item() == 1600
+
+
+def test_set_grad_enabled_as_a_decorator_says_nothing_outside():
+    @rl.set_grad_enabled(False)
+    def inside():
+        return rl.is_grad_enabled()
+
+    assert (rl.is_grad_enabled(), inside(), rl.is_grad_enabled()) == (True, False, True)
+
+
+def test_no_grad_holds_in_each_step_of_a_generator():
+    @rl.no_grad()
+    def steps():
+        try:
+            given = yield rl.is_grad_enabled()
+            yield given, rl.is_grad_enabled()
+        except ValueError as error:
+            yield str(error), rl.is_grad_enabled()
+        return "done"
+
+    generator = steps()
+    assert next(generator) is False
+    assert rl.is_grad_enabled()
+    assert generator.send(7) == (7, False)
+    assert generator.throw(ValueError("x")) == ("x", False)
+    with pytest.raises(StopIteration, match="done"):
+        next(generator)
+    abandoned = steps()
+    next(abandoned)
+    abandoned.close()
+    assert rl.is_grad_enabled()

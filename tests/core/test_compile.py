@@ -666,3 +666,69 @@ class TestTracingErrors:
             kept[0] + 1.0
         with pytest.raises(rl.TracingError, match="number of a finished trace"):
             ones(1) * kept[1]
+
+
+# -- what changes outside -------------------------------------------------------------------------
+
+
+def test_threads_draw_different_numbers_in_compiled_functions():
+    rl.manual_seed(3)
+    draw = rl.compile(lambda x: rl.dropout(x, 0.5))
+    draw(ones(64))
+    found = []
+
+    def work():
+        for _ in range(100):
+            found.append(draw(ones(64)).numpy().tobytes())  # noqa: PERF401  from many threads
+
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 800
+
+
+def test_numbers_are_compared_with_numbers():
+    a, b = rl.Cell(1.0), rl.Cell(1.0)
+    f = rl.compile(lambda x: x * 2.0 if a.value == b.value else x * 3.0)
+    assert f(ones(1)).item() == 2.0
+    b.value = 2.0
+    assert f(ones(1)).item() == 3.0
+    a.value = 2.0
+    assert f(ones(1)).item() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (abs, "abs, round"),
+        (round, "abs, round"),
+        (lambda n: f"{n}", "format"),
+        (lambda n: f"{n:.2f}", "format"),
+        (float, "float"),
+    ],
+)
+def test_numbers_that_change_refuse_what_cannot_be_traced(use, words):
+    cell = rl.Cell(1.0)
+    with pytest.raises(rl.TracingError, match=words):
+        rl.compile(lambda x: x * 2.0 if use(cell.value) else x)(ones(1))
+
+
+def test_a_part_of_another_argument_is_refused_where_one_changes():
+    x = ones(3)
+    change = rl.compile(lambda whole, part: (whole.add_(1.0), part.add_(1.0)))
+    with pytest.raises(rl.ContractError, match=r"is a part of float32\[3\].*take the part inside"):
+        change(x, x[:2])
+    assert x.tolist() == [1.0, 1.0, 1.0]
+    look = rl.compile(lambda whole, part: whole.sum() + part.sum())
+    assert look(x, x[:2]).item() == 5.0
+
+
+def test_cells_are_copied_by_their_numbers():
+    import copy
+
+    cell = rl.Cell(2.0)
+    other = copy.deepcopy(cell)
+    other.value = 3.0
+    assert (cell.value, other.value) == (2.0, 3.0)

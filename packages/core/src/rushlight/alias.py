@@ -12,6 +12,7 @@ op, params: how the part was taken; op None: it is the whole, apart from the tap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import ref
 
@@ -45,15 +46,26 @@ def write(part: Link, value: Any) -> None:
 
 def shown(part: Link) -> Any:
     """What a part shows of its whole as that is now; None if nothing is left of it."""
-    way, up, op, params = part
-    whole = way()
-    if whole is not None:
-        refresh(whole)
-    elif up is not None:
-        whole = shown(up)
-    if whole is None:
+    steps: list[Link] = []
+    x, up = None, part
+    while x is None and up is not None:  # a whole that is gone was perhaps itself a part
+        steps.append(up)
+        x, up = up[0](), up[1]
+    if x is None:
         return None
-    return whole.detach() if op is None else op.run((whole,), params)
+    refresh(x)
+    for _, _, op, params in reversed(steps):
+        x = x.detach() if op is None else op.run((x,), params)
+    return x
+
+
+def wholes(x: Any) -> Iterator[Any]:
+    """What x is a part of, from near to far."""
+    part = x._base
+    while part is not None:
+        way, part = part[:2]
+        if (whole := way()) is not None:
+            yield whole
 
 
 def refresh(x: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from threading import RLock
 from typing import Any, Protocol
 
 from . import straight
@@ -24,12 +25,16 @@ class Recorder(Protocol):
 
 
 class Cell:
-    """A number read and written through `.value`."""
+    """A number read and written through `.value`.
 
-    __slots__ = ("__weakref__", "held")
+    lock: held by who reads the number, computes and writes another.
+    """
+
+    __slots__ = ("__weakref__", "held", "lock")
 
     def __init__(self, value: Any) -> None:
         self.held = value
+        self.lock = RLock()
 
     @property
     def value(self) -> Any:
@@ -47,6 +52,9 @@ class Cell:
 
     def __repr__(self) -> str:
         return f"Cell({self.held})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cell, (self.held,)
 
 
 class Number:
@@ -74,7 +82,20 @@ class Number:
     def __neg__(self) -> Any:
         return self.recorder.number("sub", 0, self)
 
+    def __format__(self, spec: str) -> str:
+        raise TracingError(
+            "format: a number that changes between calls has no fixed value while tracing; print "
+            "it outside of the compiled function"
+        )
+
+    def __abs__(self) -> Any:
+        raise TracingError(
+            "a function of a number that changes between calls, such as abs, round or math.sqrt, "
+            "cannot be traced; use + - * / // % **, or compute it outside of the compiled function"
+        )
+
     __int__ = __index__ = __float__
+    __round__ = __floor__ = __ceil__ = __trunc__ = __abs__
     __hash__ = object.__hash__
 
 
@@ -93,7 +114,7 @@ def comparison(how: str) -> Callable[[Number, Any], Any]:
     """The method of Number that decides `self how other` now, and guards the outcome."""
 
     def method(self: Number, other: Any) -> Any:
-        if not isinstance(other, (bool, int, float)):
+        if not isinstance(other, (bool, int, float, Number)):
             return NotImplemented
         return self.recorder.guard(self, how, other)
 

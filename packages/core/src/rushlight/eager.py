@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ContextDecorator, contextmanager
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from . import straight
 from .alias import link
@@ -26,6 +27,8 @@ from .spec import Spec
 from .tensor import Tensor
 
 Inputs = tuple[Any, ...]
+F = TypeVar("F", bound=Callable[..., Any])
+GENERATOR = 0x20  # the flag of a generator function's code
 
 
 class Meaning:
@@ -63,7 +66,8 @@ class Meaning:
             inputs = op.promotes(*inputs)
         asked = self.recording and not op.constant and any(asks(x) for x in inputs)
         if not op.has_rule and op.has_body and (asked or not self.has_kernel(op, device)):
-            return op.statement(*inputs, **op.named(params))
+            with interpreting(self.quiet(self.recording and not op.constant)):
+                return op.statement(*inputs, **op.named(params))
         residuals: tuple[Tensor, ...] = ()
         if op.forward is not None and (asked or aside):
             with interpreting(self.quiet(False)):
@@ -197,7 +201,6 @@ def wrap(data: Any, device: Device) -> Tensor:
 def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Device:
     """The one device of the inputs, or the one given as a parameter."""
     device: Device | None = None
-    optional = op.has_body and not op.promotes  # a body says what None means
     for x in inputs:
         if isinstance(x, Tensor):
             if device is None:
@@ -212,7 +215,7 @@ def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Devic
                 raise TracingError(
                     f"{op.name}: a number of a finished trace; return it as a tensor instead"
                 )
-        elif not isinstance(x, (bool, int, float)) and (x is not None or not optional):
+        elif not isinstance(x, (bool, int, float)) and (x is not None or not op.optional):
             raise ContractError(
                 f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
             )
@@ -252,6 +255,12 @@ class set_grad_enabled(ContextDecorator):
         self.before = [interpreter.get()]
         interpreter.set(self.before[0].quiet(mode))
 
+    def __call__(self, func: F) -> F:
+        """func, inside of which this holds, and outside no more."""
+        interpreter.set(self.before[0])
+        inside: no_grad = enable_grad() if self.wanted else no_grad()
+        return inside(func)
+
     def __enter__(self) -> None:
         interpreter.set(interpreter.get().quiet(self.wanted))
 
@@ -267,6 +276,13 @@ class no_grad(ContextDecorator):
     def __init__(self) -> None:
         self.before: list[Any] = []
 
+    def __call__(self, func: F) -> F:
+        """func, inside of which this holds; of a generator function, inside of each step."""
+        code = getattr(func, "__code__", None)
+        steps = code is not None and code.co_flags & GENERATOR
+        made: F = stepwise(func, type(self)) if steps else super().__call__(func)
+        return made
+
     def _recreate_cm(self) -> no_grad:
         return type(self)()  # a decorated function may run in many threads
 
@@ -277,6 +293,31 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         interpreter.set(self.before.pop())
+
+
+def stepwise(func: Any, context: Callable[[], AbstractContextManager[Any]]) -> Any:
+    """A generator function each step of which runs in such a context, and its caller does not."""
+
+    @wraps(func)
+    def steps(*args: Any, **kwargs: Any) -> Any:
+        generator = func(*args, **kwargs)
+        step, given = generator.send, None
+        while True:
+            try:
+                with context():
+                    made = step(given)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, given = generator.send, (yield made)
+            except GeneratorExit:
+                with context():
+                    generator.close()
+                raise
+            except BaseException as error:  # whatever the caller throws in is the generator's
+                step, given = generator.throw, error
+
+    return steps
 
 
 class enable_grad(no_grad):

@@ -119,6 +119,11 @@ class Operation:
         return f"<operation {self.name}>"
 
     @property
+    def optional(self) -> bool:
+        """Whether an input may be None: a body says what that means."""
+        return self.has_body and self.promotes is None
+
+    @property
     def traits(self) -> Traits:
         """Of the straight path: `opens` if apply must decide when a gradient is asked."""
         opens = (self.has_body and not self.has_rule) or self.keeps_specs

@@ -6,7 +6,6 @@ as two numbers, and the same seed gives the same bits on every device, eager or 
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from .cell import Cell
 from .creation import Place, held
 from .device import resolve
 from .errors import ContractError
-from .function import lengths
-from .spec import size
+from .function import operands, rank, roomy, sized, whole
+from .spec import size as size_of
 from .tensor import Tensor
 
 BLOCK = 4  # words of 32 bits in a block of Philox4x32
@@ -32,11 +31,13 @@ class Generator:
 
     def __init__(self, device: Place = None) -> None:
         self.key, self.counter = Cell(0), Cell(0)
-        self.lock = Lock()
 
     def manual_seed(self, seed: int) -> Generator:
         """Begin anew with this seed, an integer taken modulo 2^64."""
-        self.key.value, self.counter.value = int(seed) % 2**64, 0
+        try:
+            self.key.value, self.counter.value = int(seed) % 2**64, 0
+        except (TypeError, ValueError):
+            raise ContractError(f"manual_seed: {seed!r}; give an integer") from None
         return self
 
     def initial_seed(self) -> int:
@@ -59,7 +60,7 @@ class Generator:
 
     def draw(self, blocks: int) -> tuple[Any, Any]:
         """The key, and the first of so many blocks, which are used up."""
-        with self.lock:
+        with self.counter.lock:
             counter = self.counter.value
             self.counter.value = counter + blocks
         return self.key.value, counter
@@ -89,20 +90,23 @@ def set_rng_state(new_state: dict[str, int]) -> None:
 
 
 def draws(
-    op: Any, words: int, shape: Any, dtype: Any, device: Place, generator: Generator | None
-) -> Tensor:
-    """The operation on the next part of a stream.
+    name: str, op: Any, words: int, given: Any, dtype: Any, device: Place,
+    generator: Generator | None,
+) -> Tensor:  # fmt: skip
+    """The operation on the next part of a stream, called by this name.
 
     words: how many uniform values make one of its elements.
     """
+    shape = sized(name, given)
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     if wanted not in dtypes.FLOATING:
-        raise ContractError(f"{op.op.name}: dtype {wanted.name}; give a floating one")
-    place.accept(op.op.name, wanted)
-    shape = tuple([int(n) for n in shape])
-    blocks = ops.random.blocks(size(shape), wanted, words)
+        raise ContractError(f"{name}: dtype {wanted.name}; give a floating one")
+    place.accept(name, wanted)
+    blocks = ops.random.blocks(size_of(shape), wanted, words)
     key, counter = (generator or default_generator).draw(blocks)
-    z: Tensor = op(key, counter, shape=shape, dtype=wanted, device=place)
+    z: Tensor = roomy(
+        name, shape, wanted, lambda: op(key, counter, shape=shape, dtype=wanted, device=place)
+    )
     return z
 
 
@@ -111,7 +115,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform in [0, 1).  -> [*size]."""
-    z = draws(ops.uniform, 1, lengths(size), dtype, device, generator)
+    z = draws("rand", ops.uniform, 1, size, dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
@@ -120,24 +124,32 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with mean 0 and variance 1.  -> [*size]."""
-    z = draws(ops.normal, 2, lengths(size), dtype, device, generator)
+    z = draws("randn", ops.normal, 2, size, dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Uniform in [0, 1), in the shape, type and place of input.  [*s] -> [*s]."""
+    rank("rand_like", input)
     return rand(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Normal, in the shape, type and place of input.  [*s] -> [*s]."""
+    rank("randn_like", input)
     return randn(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
 
 
-def words(count: int, place: Any, generator: Generator | None) -> Tensor:
+def words(op: str, count: int, place: Any, generator: Generator | None) -> Tensor:
     """count words of 32 random bits.  -> uint32[count]."""
     key, counter = (generator or default_generator).draw(-(-count // BLOCK))
-    return ops.random_bits(key, counter, shape=(count,), device=place)
+    z: Tensor = roomy(
+        op,
+        (count,),
+        dtypes.int64,
+        lambda: ops.random_bits(key, counter, shape=(count,), device=place),
+    )
+    return z
 
 
 def randint(
@@ -151,27 +163,27 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    low, high = whole("randint", "low", low, -(2**63)), whole("randint", "high", high, -(2**63))
     span = high - low
     if not 0 < span <= 2**32:
         raise ContractError(f"randint: from {low} to {high}; the range holds 1 to 2^32 integers")
-    shape = tuple(lengths((size,)))
-    count = 1
-    for n in shape:
-        count *= n
-    bits = words(count, resolve(device), generator).long()
+    operands("randint", low, high)
+    shape, place = sized("randint", (size,)), resolve(device)
+    bits = words("randint", size_of(shape), place, generator).long()
     z = ops.reshape(ops.remainder(bits, span) + low, shape)
     return z if dtype is None else z.to(dtypes.as_dtype(dtype))
 
 
 def randperm(n: int, *, device: Place = None, generator: Generator | None = None) -> Tensor:
     """0 to n - 1 in random order: the order that sorts n random words.  -> int64[n]."""
-    place = resolve(device)
-    order = np.argsort(words(n, place, generator).values("randperm"), kind="stable")
+    n, place = whole("randperm", "n", n), resolve(device)
+    order = np.argsort(words("randperm", n, place, generator).values("randperm"), kind="stable")
     return held(order.astype(np.int64), place)
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability input, else 0.  [*s] -> [*s]."""
+    rank("bernoulli", input)
     draw = rand(input.shape, dtype=dtypes.float32, device=input.device, generator=generator)
     return ops.cast(ops.less(draw, input.detach().float()), input.dtype)
 
@@ -181,10 +193,12 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Raises: ContractError unless 0 <= p <= 1.
     """
+    rank("dropout", input)
+    operands("dropout", p)
     if not 0 <= p <= 1:
         raise ContractError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return input
-    key, counter = default_generator.draw(ops.random.blocks(size(input.shape), dtypes.float32))
+    key, counter = default_generator.draw(ops.random.blocks(size_of(input.shape), dtypes.float32))
     z: Tensor = ops.dropout(input, key, counter, p=float(p))
     return input.assign_(z) if inplace else z

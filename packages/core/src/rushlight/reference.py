@@ -61,6 +61,15 @@ def floordiv(x: Any, y: Any) -> Any:
     return np.floor_divide(x, y)
 
 
+def remainder(x: Any, y: Any) -> Any:
+    """x - y floor(x / y).  Raises: ContractError for an integer divided by 0."""
+    if whole(x) and whole(y) and not np.all(y):
+        raise ContractError(
+            "remainder: an integer divided by zero; make the divisor nonzero or floating point"
+        )
+    return np.remainder(x, y)
+
+
 def power(x: Any, y: Any) -> Any:
     """x ** y.  Raises: ContractError for an integer to a negative power."""
     try:
@@ -150,7 +159,7 @@ def argmax(x: Array, axis: int, keepdim: bool) -> Any:
 def mean(x: Array, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing."""
     n = math.prod([x.shape[i] for i in axes])
-    return np.true_divide(total(x, axes, keepdim), n, dtype=x.dtype)
+    return np.true_divide(total(widened(x), axes, keepdim), n).astype(x.dtype, copy=False)
 
 
 total = reduction(add_reduce)
@@ -605,7 +614,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "mul": np.multiply,
     "div": np.true_divide,
     "floordiv": floordiv,
-    "remainder": np.remainder,
+    "remainder": remainder,
     "pow": power,
     "maximum": np.maximum,
     "minimum": np.minimum,

@@ -221,7 +221,7 @@ def three(op: Operation) -> Call:
     """f(x, y, w), w perhaps a number or None."""
     name, floating, constant, opens, keeps_result = op.traits
     keeps = [op.kept_by([bool(asked & 1 << i) for i in range(3)]) for asked in range(8)]
-    free = op.inputs[0] in op.free
+    free, optional = op.inputs[0] in op.free, op.optional
     absorbs = ABSORBS if op.promotes else frozenset()
 
     def call(x, y, w):  # type: ignore[no-untyped-def]
@@ -235,7 +235,7 @@ def three(op: Operation) -> Call:
             alike = w_.dtype is dtype and w.device is device
         else:
             w_, w_node = w, None
-            alike = w is None or (dtype, type(w)) in absorbs
+            alike = (optional and w is None) or (dtype, type(w)) in absorbs
         x_node, y_node = x._node, y._node
         asked = x_node is not None or y_node is not None or w_node is not None
         asked = asked and mode.recording and not constant
@@ -294,7 +294,7 @@ def several(op: Operation) -> Call:
 def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the loop in it
     """The straight path from inputs and parameters in order, for any number of them."""
     name, floating, constant, _, _ = op.traits
-    opens = op.has_body and not op.has_rule
+    opens, optional = op.has_body and not op.has_rule, op.optional
     forward = op.forward.name if op.forward else ""
     numbers, bound = bool(op.numbers), tuple([name not in op.free for name in op.inputs])
     variadic, names = op.variadic, op.params
@@ -322,7 +322,11 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                         return mode.apply(op, inputs, params)
                 if x._node is not None:
                     asked = True
-            elif x is None or numbers or (dtype is not None and (dtype, type(x)) in ABSORBS):
+            elif (
+                (optional and x is None)
+                or numbers
+                or (dtype is not None and (dtype, type(x)) in ABSORBS)
+            ):
                 data.append(x)
             else:
                 return mode.apply(op, inputs, params)

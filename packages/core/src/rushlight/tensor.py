@@ -191,7 +191,7 @@ class Tensor:
         differentiate(self, gradient, retain_graph, create_graph)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
-        """Call hook(g) with this tensor's gradient in each backward pass; g becomes what it returns.
+        """Call hook(g) with the gradient of this in each backward pass; g becomes what it returns.
 
         Raises: ContractError unless this tensor requires a gradient.
         """
@@ -639,6 +639,13 @@ class Move:
     def cotangents(self, node: Node, g: Tensor) -> tuple[Tensor]:
         """g, back where the input came from."""
         return (moved(g, self.source),)
+
+
+def alone(x: Tensor) -> Tensor:
+    """x as a tensor of its own: changing it in place changes nothing else."""
+    z = Tensor()
+    z._data, z.device, z._node, z._base = x._data, x.device, x._node, None
+    return z
 
 
 LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED

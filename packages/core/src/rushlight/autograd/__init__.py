@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 from .. import ops, straight, tensor
@@ -10,7 +11,7 @@ from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_en
 from ..errors import ContractError, DeviceError, NoGradient
 from ..node import HOOKS, Leaf, Node, hooked
 from ..spec import Spec, size
-from ..tensor import Tensor
+from ..tensor import Tensor, alone
 from .check import gradcheck, gradgradcheck
 from .custom import Function
 from .tape import gathered, walk
@@ -94,6 +95,7 @@ def seed(op: str, x: Tensor) -> Tensor:
 
 
 seeds: dict[Any, Tensor] = {}
+adding = Lock()  # two threads may add to the gradient of one leaf
 
 
 def backward(
@@ -120,21 +122,12 @@ def backward(
             leaf = node.tensor()
             if leaf is None:
                 continue
-            if mode.eager and not HOOKS:  # it fits: the walk has mended it
-                before = getattr(leaf, "_grad", None)
-                leaf._grad = alone(g) if before is None else before + g
-            else:
-                g = hooked(node, g)
+            if HOOKS:
+                g = hooked(node, alone(g))
+            with adding:
                 leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
     finally:
         interpreter.reset(token)
-
-
-def alone(g: Tensor) -> Tensor:
-    """g as a tensor that no other leaf has, nor the caller: it may be changed in place."""
-    z = Tensor()
-    z._data, z.device, z._node, z._base = g._data, g.device, g._node, None
-    return z
 
 
 def grad(
@@ -166,7 +159,9 @@ def grad(
         roots = rooted("grad", outputs, given)
         ends = walk(roots, mend, targets=set(nodes), prune=True, keep=keep)
         if HOOKS:
-            ends |= {x: mend(hooked(x, g), x) for x, g in ends.items() if isinstance(x, Leaf)}
+            ends |= {
+                x: mend(hooked(x, alone(g)), x) for x, g in ends.items() if isinstance(x, Leaf)
+            }
     if not allow_unused:
         for x in wanted:
             if x._node not in ends:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
-from .. import straight
+from .. import ops, straight
 from ..eager import interpreter, interpreting
 from ..errors import ContractError, StaleValue
 from ..node import Node
-from ..tensor import Tensor
+from ..tensor import Tensor, alone
 
 
 class Context:
     """What `forward` leaves for `backward`: `save_for_backward`, `saved_tensors`, any attribute."""
 
     needs_input_grad: tuple[bool, ...]
+    kept: Any  # of a compiled function, what its backward pass reads
 
     def __init__(self) -> None:
         self._saved: tuple[tuple[Any, Any], ...] = ()
         self._constant: tuple[Tensor, ...] = ()
+        self._made: list[tuple[Tensor, Any]] = []  # results, and weak ways to their nodes
+        self._zeros = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `saved_tensors`, which tells backward if one was assigned since."""
@@ -28,6 +32,10 @@ class Context:
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """No gradient is asked of these outputs."""
         self._constant = outputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether backward gets zeros, rather than None, for results that were not used."""
+        self._zeros = value
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -39,7 +47,16 @@ class Context:
                     f"backward: a saved tensor {x.spec} was assigned in place since; save its "
                     f"clone() instead"
                 )
-        return tuple([x for x, _ in self._saved])
+        return tuple([self._revived(x) for x, _ in self._saved])
+
+    def _revived(self, x: Any) -> Any:
+        """A saved result with its node, so that a second derivative sees how it was made."""
+        if interpreter.get().recording:
+            for made, way in self._made:
+                if made is x:
+                    x = alone(x)
+                    x._node = way()
+        return x
 
 
 class Function:
@@ -88,26 +105,35 @@ class Function:
             )
         outputs = [fresh(x) if isinstance(x, Tensor) else x for x in results]
         remember(cls, ctx, edges, outputs, [any(x is c for c in ctx._constant) for x in results])
+        ctx._made = [
+            (x, ref(z._node))
+            for x, z in zip(results, outputs, strict=True)
+            if isinstance(z, Tensor) and z._node is not None
+        ]
         return tuple(outputs) if isinstance(made, tuple) else outputs[0]
 
 
 def fresh(x: Tensor) -> Tensor:
     """The result as a tensor of its own, even if forward returned an argument."""
-    z = Tensor()
-    z._data, z.device, z._node, z._base = straight.current().read(x), x.device, None, None
+    z = alone(x)
+    z._data, z._node = straight.current().read(x), None
     return z
 
 
 class Applied:
     """The operation of one application: all cotangents of its results arrive together."""
 
-    def __init__(self, function: Any, ctx: Any) -> None:
+    def __init__(self, function: Any, ctx: Any, outputs: list[Any]) -> None:
         self.function, self.ctx = function, ctx
         self.name = function.__name__
+        self.kinds = [
+            (x.shape, x.dtype, x.device) if isinstance(x, Tensor) else None for x in outputs
+        ]
 
     def cotangents(self, node: Node, g: Any) -> tuple[Any, ...]:
         """One cotangent per argument.  Raises: ContractError if backward returns more or fewer."""
-        arrived = g.parts if isinstance(g, Parts) else (g,)
+        parts = g.parts if isinstance(g, Parts) else (g,)
+        arrived = [self.arrived(gx, kind) for gx, kind in zip(parts, self.kinds, strict=True)]
         given = self.function.backward(self.ctx, *arrived)
         given = given if isinstance(given, tuple) else (given,)
         if len(given) != len(node.edges):
@@ -121,6 +147,15 @@ class Applied:
                     f"{self.name}.backward: cotangent {i} is {type(gx).__name__}; return a tensor"
                 )
         return given
+
+    def arrived(self, g: Any, kind: Any) -> Any:
+        """The cotangent of one result as backward gets it: its own to change, or zeros for None."""
+        if g is not None:
+            return alone(g)
+        if kind is None or not self.ctx._zeros:
+            return None
+        shape, dtype, device = kind
+        return ops.full(0, shape=shape, dtype=dtype, device=device)
 
 
 class Parts:
@@ -160,7 +195,7 @@ def remember(
 ) -> None:
     """Put the application on the tape: one node, and for several results one more for each."""
     whole = Node()
-    whole.op, whole.edges = Applied(cls, ctx), edges
+    whole.op, whole.edges = Applied(cls, ctx, outputs), edges
     if len(outputs) == 1:
         whole.shape, whole.dtype = outputs[0].shape, outputs[0].dtype
         outputs[0]._node = None if constant[0] else whole

@@ -69,7 +69,7 @@ def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost 
                 ready.append((edge, gx))
             elif gx is not None:
                 ends[edge] = gx
-        if not keep:
+        if not keep and (not prune or node in wanted):
             node.spend()
         g = gx = given = before = None  # nothing here holds a cotangent longer than the walk needs
     return ends
@@ -108,14 +108,14 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
 
 
 def leading_to(nodes: Collection[Node], targets: Collection[Node]) -> set[Node]:
-    """The nodes from which a target can be reached."""
-    found = set(targets)
+    """The nodes from which a target can be reached, by one edge at least."""
+    found: set[Node] = set()
     consumers: dict[Node, list[Node]] = {}
     for node in nodes:
         for edge in node.edges:
             if edge is not None:
                 consumers.setdefault(edge, []).append(node)
-    ready = list(found)
+    ready = list(targets)
     while ready:
         for node in consumers.get(ready.pop(), ()):
             if node not in found:

@@ -10,8 +10,9 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from .. import ops
+from ..alias import wholes
 from ..autograd import mend
-from ..autograd.custom import remember
+from ..autograd.custom import Context, remember
 from ..autograd.tape import count_uses, gathered, walk
 from ..cell import Cell, Number, compute
 from ..eager import QUIET, interpreter, interpreting, wrap
@@ -269,7 +270,8 @@ class Traced:
         ]
         self.cleared = [x for x, g in left if g is None]
         self.grads = [(x, tracing.read(g), g.device) for x, g in left if g is not None]
-        self.cells = [(c, n) for c, n in trace.cells_held.items() if n is not trace.cells[c]]
+        cells = [(c, n) for c, n in trace.cells_held.items() if n is not trace.cells[c]]
+        self.cells = sorted(cells, key=lambda pair: id(pair[0]))  # locked in the same order by all
 
         before = trace.grads_before.items()
         held_grads = [(places.get(id(x), x), g) for x, g in before if g is not None]
@@ -311,11 +313,37 @@ class Traced:
 
     def decided(self, guard: Guard, leaves: list[Any]) -> bool:
         """Whether a comparison comes out as it did."""
-        source = guard.source
-        value = source.held if isinstance(source, Cell) else leaves[source.i]
-        return bool(compute(guard.how, value, guard.other)) is guard.outcome
+        sides = [
+            x.held if isinstance(x, Cell) else leaves[x.i] if isinstance(x, Argument) else x
+            for x in (guard.source, guard.other)
+        ]
+        return bool(compute(guard.how, *sides)) is guard.outcome
+
+    def refuse_tangled(self, leaves: list[Any]) -> None:
+        """Raises: ContractError if an argument is a part of another tensor, and one is changed."""
+        changed = {leaves[i] for i, _ in self.argument_writes} | {x for x, _ in self.writes}
+        known = {x for x in leaves if isinstance(x, Tensor)} | self.captured
+        for x in leaves:
+            for whole in wholes(x) if isinstance(x, Tensor) else ():
+                if whole in known and not changed.isdisjoint((x, whole)):
+                    raise ContractError(
+                        f"compile: an argument {x.spec} is a part of {whole.spec}, which the "
+                        f"function knows too, and one of them is changed; take the part inside"
+                    )
 
     def __call__(self, leaves: list[Any]) -> Any:
+        if self.writes or self.argument_writes:
+            self.refuse_tangled(leaves)
+        for cell, _ in self.cells:
+            cell.lock.acquire()
+        try:
+            return self.replay(leaves)
+        finally:
+            for cell, _ in self.cells:
+                cell.lock.release()
+
+    def replay(self, leaves: list[Any]) -> Any:
+        """Run the program on what there is now, and write back what it assigned."""
         inputs = [x._data if isinstance(x, Tensor) else x for x in leaves]
         inputs += [capture.tensor._data for capture in self.captures]
         inputs += [grad_of(x, leaves)._data for x in self.grads_read]
@@ -419,9 +447,12 @@ class Backward:
     def attach(self, fresh: list[Any], leaves: list[Any], kept: list[Any]) -> None:
         """Put one call on the tape."""
         edges = tuple([(leaves[x.i] if isinstance(x, Place) else x)._node for x in self.leaves])
-        remember(self, kept, edges, [fresh[i] for i in self.roots], [False] * len(self.roots))
+        ctx = Context()
+        ctx.set_materialize_grads(False)  # backward fills in what is missing
+        ctx.kept = kept
+        remember(self, ctx, edges, [fresh[i] for i in self.roots], [False] * len(self.roots))
 
-    def backward(self, kept: list[Any], *cotangents: Tensor | None) -> tuple[Tensor, ...]:
+    def backward(self, ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor, ...]:
         """The cotangents of the leaves.  Raises: NoGradient if these must be differentiable."""
         if interpreter.get().recording:
             raise NoGradient(
@@ -435,5 +466,5 @@ class Backward:
             if g is None:
                 g = ops.full(0, shape=spec.shape, dtype=spec.dtype, device=device)
             given.append(g._data)
-        out = run(self.program, [*given, *kept])
+        out = run(self.program, [*given, *ctx.kept])
         return tuple([wrap(data, device) for data, device in zip(out, self.devices, strict=True)])

@@ -20,7 +20,7 @@ class Guard(NamedTuple):
 
     source: Any  # a Cell, or the place of a number among the arguments
     how: str
-    other: Any
+    other: Any  # the same, or a plain number
     outcome: bool
 
 
@@ -141,14 +141,15 @@ class Tracing(Meaning):
 
     def guard(self, number: Number, how: str, other: Any) -> bool:
         """The outcome of a comparison now.  Raises: TracingError for a number computed here."""
-        if number.source is None:
+        sides = [x.source if isinstance(x, Number) else x for x in (number, other)]
+        if None in sides:
             raise TracingError(
                 f"compare: a number computed while tracing has no value yet, {caller()}; compare "
                 f"the number that it was computed from, or do so outside of the compiled function"
             )
-        value = number.source.held if isinstance(number.source, Cell) else number.source.value
-        outcome = bool(compute(how, value, other))
-        self.trace.guards.append(Guard(number.source, how, other, outcome))
+        here = [x.held if isinstance(x, Cell) else getattr(x, "value", x) for x in sides]
+        outcome = bool(compute(how, *here))
+        self.trace.guards.append(Guard(sides[0], how, sides[1], outcome))
         return outcome
 
 
