@@ -28,20 +28,26 @@ def link(x: Any, op: Any = None, params: tuple[Any, ...] = ()) -> Link:
 
 def write(part: Link, value: Any) -> None:
     """Put a part's new value into its whole."""
-    way, up, op, params = part
-    mode: Any = straight.current()
-    if op is None and mode.recording:
-        from .eager import interpreting
+    link: Link | None = part
+    while link is not None:
+        way, up, op, params = link
+        mode: Any = straight.current()
+        if op is None and mode.recording:
+            from .eager import interpreting
 
-        with interpreting(mode.quiet(False)):  # what is detached is written apart from the tape
-            write(part, value)
-        return
-    whole = way()
-    if whole is not None:
-        refresh(whole)
-        whole.assign_(value if op is None else op.put(whole, value, *params))
-    elif up is not None and (whole := shown(up)) is not None:
-        write(up, value if op is None else op.put(whole, value, *params))
+            with interpreting(mode.quiet(False)):  # what is detached is written apart from the tape
+                write(link, value)
+            return
+        whole = way()
+        if whole is not None:
+            refresh(whole)
+            whole.assign_(value if op is None else op.put(whole, value, *params))
+            return  # it writes its own whole
+        between = None if up is None else shown(up)  # it is gone, but was perhaps itself a part
+        if between is None:
+            return
+        value = value if op is None else op.put(between, value, *params)
+        link = up
 
 
 def shown(part: Link) -> Any:

@@ -137,21 +137,24 @@ def _furnish(name: str, backend: Backend, index: int) -> Device:
     place.name, place.backend, place.index = name, backend, index
     place.array, place.lift, place.host = backend.array, backend.lift, backend.host
     place.fallbacks = Counter()
-    place.kernels = {op: _guarded(place, op, kernel) for op, kernel in backend.kernels.items()}
+    trusted = backend.self_checking
+    place.kernels = {
+        op: _guarded(place, op, kernel, trusted) for op, kernel in backend.kernels.items()
+    }
     for op in operations.values():
         if not op.has_body and op.name not in place.kernels:
             place.kernels[op.name] = partial(_fall_back, place, op)
     return place
 
 
-def _guarded(place: Device, name: str, kernel: Kernel) -> Kernel:
+def _guarded(place: Device, name: str, kernel: Kernel, trusted: frozenset[str]) -> Kernel:
     """The kernel behind what it does not check; a composite's body explains its failures."""
     op = operations.get(name)
     if op is None or op.has_body:
         return kernel
     if "dtype" in op.params and place.backend.capabilities.dtypes != EVERY_DTYPE:
         kernel = _typed(place, op, kernel)
-    return kernel if name in place.backend.self_checking else checked(op, kernel)
+    return kernel if name in trusted else checked(op, kernel)
 
 
 def _typed(place: Device, op: Operation, kernel: Kernel) -> Kernel:
