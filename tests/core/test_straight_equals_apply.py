@@ -315,11 +315,6 @@ def test_refused_calls(name, device):
     assert first_difference(operations[name], device_of(device), refused) is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="numbers of numpy reach the kernels of optimizers as they are, where apply makes them "
-    "Python's, and refuses them in place of a tensor",
-)
 def test_numpys_numbers_among_the_inputs_of_optimizers():
     assert first_difference(operations["adam"], device_of("numpy"), lenient) is None
 

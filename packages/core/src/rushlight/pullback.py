@@ -122,7 +122,9 @@ def jointly(op: Operation) -> Pullback:
 
     def by_operation(node: Node, g: Any, asked: tuple[bool, ...]) -> Iterable[Any]:
         inputs, _, _, residuals, specs = node.saved
-        if straight.current().recording and any(r.is_floating_point() for r in residuals):
+        if straight.current().recording and any(
+            r is not None and r.is_floating_point() for r in residuals
+        ):
             # they depend on the inputs, and so must their derivative
             assert forward is not None
             residuals = forward.call(*inputs, **op.named(node.params))[1:]

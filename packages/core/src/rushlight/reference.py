@@ -558,7 +558,7 @@ def mse(x: Array, y: Array) -> Any:
 def mse_vjp(g: Array, x: Array, y: Array, asked: tuple[bool, ...]) -> tuple[Any, Any]:
     """2 g (x - y) / n, and its opposite."""
     gx = widened(x) - widened(y)
-    gx *= g * (2.0 / x.size)
+    gx *= g * (2.0 / max(x.size, 1))
     gx = gx if gx.dtype is x.dtype else gx.astype(x.dtype)
     return gx if asked[0] else None, -gx if asked[1] else None
 

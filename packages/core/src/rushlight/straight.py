@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .op import Interpreter, Operation
 
 Call = Callable[..., Any]
+ALIKE, FREE, NUMBER = "alike", "free", "number"  # kinds of inputs, see `Operation`
+PLAIN = frozenset({bool, int, float})
 
 # What the rooms above supply once they exist: the class of tensors and the current interpreter.
 Tensor: type[Any]
@@ -296,8 +298,11 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
     name, floating, constant, _, _ = op.traits
     opens, optional = op.has_body and not op.has_rule, op.optional
     forward = op.forward.name if op.forward else ""
-    numbers, bound = bool(op.numbers), tuple([name not in op.free for name in op.inputs])
+    kinds = tuple(
+        [NUMBER if name in op.numbers else FREE if name in op.free else ALIKE for name in op.inputs]
+    )
     variadic, names = op.variadic, op.params
+    absorbs = ABSORBS if op.promotes else frozenset()
 
     def run(inputs: Any, params: Any) -> Any:  # noqa: C901, PLR0912  in one piece, as all paths are
         mode = current()
@@ -307,7 +312,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
         dtype: Any = None
         asked = False
         data: list[Any] = []
-        for x, alike in zip(inputs, chain(bound, repeat(True)) if variadic else bound):  # noqa: B905
+        for x, kind in zip(inputs, chain(kinds, repeat(ALIKE)) if variadic else kinds):  # noqa: B905
             if isinstance(x, Tensor):
                 x_ = x._data
                 data.append(x_)
@@ -315,7 +320,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                     device = x.device
                 elif x.device is not device:
                     return mode.apply(op, inputs, params)
-                if alike:
+                if kind is ALIKE:
                     if dtype is None:
                         dtype = x_.dtype
                     elif x_.dtype is not dtype:
@@ -323,9 +328,9 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                 if x._node is not None:
                     asked = True
             elif (
-                (optional and x is None)
-                or numbers
-                or (dtype is not None and (dtype, type(x)) in ABSORBS)
+                (kind is NUMBER and type(x) in PLAIN)
+                or (optional and x is None)
+                or (dtype is not None and (dtype, type(x)) in absorbs)
             ):
                 data.append(x)
             else:
