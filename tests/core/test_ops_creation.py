@@ -127,7 +127,7 @@ MISTAKES = {
     "a negative length": (
         lambda: rl.zeros(2, -1),
         ContractError,
-        "full: shape [2, -1]; lengths are not negative",
+        "zeros: size [2, -1]; lengths are not negative",
     ),
     "a step of nothing": (
         lambda: rl.arange(0, 5, 0),
@@ -137,12 +137,15 @@ MISTAKES = {
     "too few steps": (
         lambda: rl.linspace(0, 1, -1),
         ContractError,
-        "linspace: -1 steps; their number is not negative",
+        "linspace: steps -1; give an integer from 0",
     ),
     "ints that ask for gradients": (
         lambda: rl.tensor([1], requires_grad=True),
         ContractError,
-        "requires_grad: int64[1] is not floating point; convert it with .float()",
+        (
+            "tensor: requires_grad=True for int64[1]; only floating point has gradients, give a "
+            "floating dtype"
+        ),
     ),
 }
 

@@ -247,7 +247,7 @@ MISTAKES = {
     ),
     "cat": (
         lambda: rl.cat([X34, W], 1),
-        "concat: float32[3, 4] and float32[5, 4] along axis 1; all else must be equal",
+        "cat: float32[3, 4] and float32[5, 4] along dim 1; give all other dims the same lengths",
     ),
     "max of nothing": (
         lambda: rl.zeros(0).max(),
@@ -260,7 +260,7 @@ MISTAKES = {
     "conv2d channels": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 2, 3, 3)),
         (
-            "conv: input float32[2, 3, 5, 6] with weight float32[4, 2, 3, 3] and groups=1; "
+            "conv2d: input float32[2, 3, 5, 6] with weight float32[4, 2, 3, 3] and groups=1; "
             "input channels must be weight.shape[1] * groups, and output channels divisible by "
             "groups"
         ),
@@ -275,8 +275,8 @@ MISTAKES = {
     "conv2d too large": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 6, 3)),
         (
-            "windows: size 6, stride 1, dilation 1 along axis 2 of float32[2, 3, 5, 6]; "
-            "a window spans 6 elements and must fit, all three are at least 1"
+            "conv2d: windows spanning [6, 3] over float32[2, 3, 5, 6], which with its padding is "
+            "[5, 6]; give smaller windows or more padding"
         ),
     ),
     "conv2d same, strided": (

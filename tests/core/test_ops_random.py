@@ -257,7 +257,7 @@ def test_shapes_and_types_are_those_asked_for():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: rl.rand(2, dtype=rl.int64), r"uniform: dtype int64; give a floating one"),
+        (lambda: rl.rand(2, dtype=rl.int64), r"rand: dtype int64; give a floating one"),
         (
             lambda: rl.randint(3, 3, (2,)),
             r"randint: from 3 to 3; the range holds 1 to 2\^32 integers",

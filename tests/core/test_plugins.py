@@ -226,12 +226,13 @@ def test_a_name_that_is_not_installed_gets_the_command_and_the_choice(site):
     there = ", ".join(sorted(info.name for info in devices()))
     assert str(caught.value) == (
         f"backend goood: not installed; choose from {there} (did you mean good?), "
-        "or run: pip install rushlight-goood"
+        "or install the package that provides it"
     )
     with pytest.raises(BackendUnavailable) as caught:
         Device("xyzzy")
     assert str(caught.value) == (
-        f"backend xyzzy: not installed; choose from {there}, or run: pip install rushlight-xyzzy"
+        f"backend xyzzy: not installed; choose from {there}, or install the package that provides "
+        "it"
     )
 
 

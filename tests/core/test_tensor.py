@@ -915,7 +915,8 @@ MISTAKES = [
     (lambda x, leaf: rl.tensor([1, 2]).requires_grad_(), ContractError,
      "requires_grad: int64[2] is not floating point; convert it with .float()"),
     (lambda x, leaf: rl.tensor([1, 2], requires_grad=True), ContractError,
-     "requires_grad: int64[2] is not floating point; convert it with .float()"),
+     ("tensor: requires_grad=True for int64[2]; only floating point has gradients, give a floating "
+      "dtype")),
     (lambda x, leaf: (leaf * 2).requires_grad_(False), ContractError,
      "requires_grad: this tensor was computed; only leaves can be told, use detach()"),
     (lambda x, leaf: x + rl.ones(3), ContractError,
@@ -962,8 +963,8 @@ MISTAKES = [
     (lambda x, leaf: pickle.dumps(leaf * 2), ContractError,
      "pickle: this tensor was computed with gradients; use .detach()"),
     (lambda x, leaf: x.to("nowhere"), BackendUnavailable,
-     ("backend nowhere: not installed; choose from hostile, numpy, or run: pip install "
-      "rushlight-nowhere")),
+     ("backend nowhere: not installed; choose from hostile, numpy, or install the package that "
+      "provides it")),
     (lambda x, leaf: x.to(memory_format=1), TypeError,
      "to() has no argument 'memory_format'; it takes device and dtype"),
     (lambda x, leaf: x.double().to("hostile"), DeviceError,

@@ -176,7 +176,7 @@ def test_a_single_class_is_refused(write, images):
 
 def test_a_class_of_one_image_is_refused(write, images):
     labels = write("labels", idx(np.array([0] * 19 + [1])))
-    with pytest.raises(FileRefused, match=r"class '1' has 1 image\(s\); give at least 2"):
+    with pytest.raises(FileRefused, match=r"class '1' has 1 image; give at least 2"):
         read_idx_source(write("images", idx(images)), labels)
 
 

@@ -184,7 +184,7 @@ def test_an_empty_class_is_refused(folder):
 
 
 def test_one_class_is_refused(folder):
-    with pytest.raises(FileRefused, match=r"holds 0 folder\(s\); expected one folder of images"):
+    with pytest.raises(FileRefused, match=r"holds 0 folders; expected one folder of images"):
         read_folder(folder / "cat")
 
 

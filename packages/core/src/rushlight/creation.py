@@ -11,7 +11,6 @@ from . import dtypes, ops
 from .device import Device, resolve
 from .errors import ContractError
 from .function import operands, rank, roomy, sized, whole
-from .spec import Shape
 from .tensor import Tensor
 
 Place = str | Device | None
@@ -43,7 +42,7 @@ def fitting(op: str, values: np.ndarray[Any, Any], wanted: dtypes.DType) -> None
         limits = np.iinfo(wanted)
         least, most = values.min(), values.max()
         if not (limits.min <= least and most <= limits.max):
-            said = least if least < limits.min or least != least else most
+            said = most if limits.min <= least else least  # nan is both
             raise ContractError(
                 f"{op}: {said} is beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
                 f"give a wider dtype"
@@ -84,14 +83,15 @@ def host(data: Any, floating: bool = False) -> np.ndarray[Any, Any]:
 
 def large(values: np.ndarray[Any, Any], floating: bool) -> np.ndarray[Any, Any]:
     """Integers beyond int64 as float64 if that is meant.  Raises: ContractError if it is not."""
-    if not all(isinstance(x, (bool, int, float)) for x in values.flat):
+    numbers = values.ravel().tolist()
+    if not all(isinstance(x, (int, float)) for x in numbers):
         return values
-    if floating or any(isinstance(x, float) for x in values.flat):
+    if floating or any(isinstance(x, float) for x in numbers):
         try:
             return values.astype(np.float64)
         except OverflowError as error:
             raise ContractError(f"tensor: {error}; give a smaller number") from error
-    most = max(values.flat, key=abs)
+    most = max(numbers, key=abs)
     said = most if abs(most) < 10**40 else f"an integer of {most.bit_length()} bits"
     raise ContractError(
         f"tensor: {said} is beyond int64, which holds {-(2**63)} to {2**63 - 1}; "

@@ -250,7 +250,7 @@ def _not_installed(name: str, found: list[str], unreadable: list[str]) -> str:
     broken = f"; entry points that cannot be read: {', '.join(unreadable)}" if unreadable else ""
     return (
         f"backend {name}: not installed; choose from {', '.join(there)}{hint}, "
-        f"or run: pip install rushlight-{name}{broken}"
+        f"or install the package that provides it{broken}"
     )
 
 

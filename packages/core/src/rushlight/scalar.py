@@ -71,7 +71,8 @@ class Scalar:
     derivative: of a variable, what `backward()` has added up here; None before.
     name: shown, and nothing else.
 
-    Arithmetic is Python's, and so is what it refuses: 1 / 0, the logarithm of 0, an overflow.
+    Arithmetic is Python's, and so is what it refuses: 1 / 0, the logarithm of 0, an overflow.  The
+    errors are ZeroDivisionError, OverflowError, and ContractError where Python has ValueError.
     """
 
     __slots__ = ("__weakref__", "_node", "data", "derivative", "name")
@@ -277,12 +278,26 @@ class ScalarFunction:
         """forward(ctx, *values), remembered for derivatives; plain numbers are constants."""
         parents = tuple([x if isinstance(x, Scalar) else constant(x) for x in values])
         ctx = Context()
-        z = constant(cls.forward(ctx, *[x.data for x in parents]))
+        z = constant(arithmetic(cls, parents, cls.forward, ctx, *[x.data for x in parents]))
         edges = tuple([x._node for x in parents])
         if any(edges):
             z._node = node = Node()
             node.op, node.edges, node.saved = Application(cls, ctx), edges, (parents,)
         return z
+
+
+def arithmetic(
+    function: type[ScalarFunction], given: tuple[Scalar, ...], call: Callable[..., Any], *args: Any
+) -> Any:
+    """call(*args), of a function of these numbers.  Raises: what Python does, saying of what."""
+    try:
+        return call(*args)
+    except (ArithmeticError, ValueError) as error:
+        if function not in NEEDS:
+            raise
+        kind = ContractError if isinstance(error, ValueError) else type(error)
+        values = ", ".join([str(x.data) for x in given])
+        raise kind(f"{function.__name__.lower()}: {values}; {NEEDS[function]}") from error
 
 
 class Application:
@@ -294,7 +309,7 @@ class Application:
 
     def cotangents(self, node: Node, g: float) -> tuple[float, ...]:
         """One derivative per input.  Raises: ContractError if backward returns more, or fewer."""
-        given = self.function.backward(self.ctx, g)
+        given = arithmetic(self.function, node.saved[0], self.function.backward, self.ctx, g)
         given = given if isinstance(given, tuple) else (given,)
         if len(given) != len(node.edges):
             raise ContractError(
@@ -403,6 +418,14 @@ class Exp(ScalarFunction):
     def backward(ctx: Context, d: float) -> float:
         z: float = ctx.saved_values[0]
         return d * z
+
+
+NEEDS: dict[type[ScalarFunction], str] = {
+    Div: "give a divisor other than 0",
+    Pow: "give a base greater than 0, or a whole exponent, whose power is below 1.8e308",
+    Log: "give a number greater than 0",
+    Exp: "give a number below 709.8, since e to it is at most 1.8e308",
+}
 
 
 class Sigmoid(ScalarFunction):

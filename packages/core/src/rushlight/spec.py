@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
+from operator import index
 from typing import NamedTuple
 
 from .dtypes import DType
@@ -55,12 +56,15 @@ def broadcast(op: str, *shapes: Shape) -> Shape:
 
 def normal_axis(op: str, dim: int, ndim: int) -> int:
     """dim, counted from the end if negative, as an axis in 0..ndim-1; 0-d tensors count as 1-d."""
-    length = max(ndim, 1)
-    if not -length <= dim < length:
+    try:
+        return EVERY[ndim or 1][dim]
+    except IndexError:
+        length = max(ndim, 1)
         raise IndexOutOfRange(
             f"{op}: dim {dim} of a tensor with {ndim} dims; use {-length} to {length - 1}"
-        )
-    return dim % length
+        ) from None
+    except TypeError:
+        raise ContractError(f"{op}: dim {dim!r}; give an integer") from None
 
 
 def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
@@ -69,7 +73,10 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
         return EVERY[ndim]
     if isinstance(dim, int):
         return (normal_axis(op, dim, ndim),) if ndim else ()
-    axes = sorted(normal_axis(op, d, ndim) for d in dim)
+    try:
+        axes = sorted([normal_axis(op, d, ndim) for d in dim])
+    except TypeError:
+        raise ContractError(f"{op}: dim {dim!r}; give an integer or a tuple of them") from None
     if len(set(axes)) != len(axes):
         raise ContractError(f"{op}: dim {tuple(dim)} names an axis twice; name each once")
     return (tuple(axes) or EVERY[ndim]) if ndim else ()
@@ -86,8 +93,18 @@ def reduced(shape: Shape, axes: Shape, keepdim: bool) -> Shape:
     return tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdim or i not in axes)
 
 
+def integers(op: str, shape: Sequence[int]) -> None:
+    """Raises: ContractError unless every length is an integer."""
+    try:
+        for n in shape:
+            index(n)
+    except TypeError:
+        raise ContractError(f"{op}: shape {list(shape)}; lengths are integers") from None
+
+
 def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
     """shape with its -1 replaced by the length that makes count elements."""
+    integers(op, shape)
     known = prod(n for n in shape if n != -1)
     holes = sum(n == -1 for n in shape)
     if holes > 1 or any(n < -1 for n in shape):

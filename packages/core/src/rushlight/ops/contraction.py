@@ -48,6 +48,11 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
             f"linear: input {given} with weight {filters}; give an input whose last dim is that of "
             f"the weight, [*s, n] and [m, n]"
         )
+    if bias is not None and tuple(bias.shape) != tuple(weight.shape[:1]):
+        given, filters = Spec(bias.shape, bias.dtype), Spec(weight.shape, weight.dtype)
+        raise ContractError(
+            f"linear: bias {given} for weight {filters}; give one value per row of the weight"
+        )
     z = matmul(x, turned(weight))
     return z if bias is None else z + bias
 

@@ -23,7 +23,7 @@ def conv(
     z[b, o, t] = bias[o] + sum over c, j of x[b, c, stride t + dilation j - padding] weight[o, c, j]
     Raises: ContractError if channels, dims or element types do not fit together.
     """
-    check(x, weight, bias, groups)
+    check("conv", x, weight, bias, groups)
     cols, spatial = columns(x, weight.shape[2:], stride, padding, dilation, groups)
     z = matmul(cols, turned(kernels(weight, groups)))  # [groups, b t, o / groups]
     z = reshape(z, shape=(groups, x.shape[0], *spatial, weight.shape[0] // groups))
@@ -87,21 +87,21 @@ def kernels(weight: Any, groups: int) -> Any:
     return reshape(weight, shape=(groups, o // groups, size(tuple(weight.shape[1:]))))
 
 
-def check(x: Any, weight: Any, bias: Any, groups: int) -> None:
+def check(op: str, x: Any, weight: Any, bias: Any, groups: int) -> None:
     """Raises: ContractError if the parts of a convolution do not fit together."""
     given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
     if given.ndim != filters.ndim or given.dtype is not filters.dtype:
         raise ContractError(
-            f"conv: input {given} with weight {filters}; give both the same dims and dtype"
+            f"{op}: input {given} with weight {filters}; give both the same dims and dtype"
         )
     if groups < 1 or filters.shape[0] % groups or given.shape[1] != filters.shape[1] * groups:
         raise ContractError(
-            f"conv: input {given} with weight {filters} and groups={groups}; input channels must "
+            f"{op}: input {given} with weight {filters} and groups={groups}; input channels must "
             f"be weight.shape[1] * groups, and output channels divisible by groups"
         )
     if bias is not None and tuple(bias.shape) != filters.shape[:1]:
         raise ContractError(
-            f"conv: bias {list(bias.shape)} for weight {filters}; give one value per output channel"
+            f"{op}: bias {list(bias.shape)} for weight {filters}; give one value per output channel"
         )
 
 

@@ -73,6 +73,8 @@ def floated(*inputs: Any) -> tuple[Any, ...]:
 
 def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
     """The same for all inputs but the condition."""
+    if number_type(cond) is not None:
+        raise ContractError(f"where: the condition is {cond}; make it a tensor with rl.tensor()")
     if all(number_type(x) is not None for x in inputs):
         kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]
         dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
@@ -90,6 +92,19 @@ def elementwise(op: str, *inputs: Any, dtype: DType | None = None) -> Spec:
         given = " and ".join(map(str, specs))
         raise ContractError(f"{op}: element types {given}; convert one with .to()")
     return Spec(broadcast(op, *(x.shape for x in specs)), dtype or specs[0].dtype)
+
+
+def meet(op: str, x: Any, y: Any) -> None:
+    """Raises: ContractError unless the operands of a composite broadcast."""
+    broadcast(op, *[tuple(v.shape) for v in (x, y) if number_type(v) is None])
+
+
+def quotient(op: str, x: Any, y: Any) -> Spec:
+    """The Spec of an operation that bools do not have, as in PyTorch.  Raises: ContractError."""
+    made = elementwise(op, x, y)
+    if made.dtype is dtypes.bool_:
+        raise ContractError(f"{op}: of bools there is none; convert one with .to()")
+    return made
 
 
 def integral(op: str, *inputs: Any) -> Spec:
@@ -135,6 +150,7 @@ mul.gradients(x=lambda g, y: g * y, y=lambda g, x: g * x)
 @composite(promotes=promoted)
 def sub(x: Any, y: Any) -> Any:
     """x - y; of bools: ContractError, as in PyTorch.  [*s], [*s] -> [*s]."""
+    meet("sub", x, y)
     for v in (x, y):
         if number_type(v) is None and v.dtype is dtypes.bool_:
             raise ContractError(
@@ -159,8 +175,11 @@ div.gradients(x=lambda g, y: g / y, y=lambda g, z, y: -g * z / y)
 
 @primitive(promotes=promoted)
 def floordiv(x: Any, y: Any) -> Spec:
-    """floor(x / y); ContractError for an integer by a known zero.  [*s], [*s] -> [*s]."""
-    return elementwise("floordiv", x, y)
+    """floor(x / y); ContractError for an integer by a known zero, and for bools.
+
+    [*s], [*s] -> [*s].
+    """
+    return quotient("floordiv", x, y)
 
 
 floordiv.gradients(x=None, y=None)
@@ -169,6 +188,7 @@ floordiv.gradients(x=None, y=None)
 @composite(promotes=promoted)
 def remainder(x: Any, y: Any) -> Any:
     """x - floor(x / y) * y, with the sign of y.  [*s], [*s] -> [*s]."""
+    meet("remainder", x, y)
     q = floordiv(x, y)
     return x - where(equal(q, 0), 0, q * y)  # 0 times an infinite y is nan, and x is left
 
@@ -178,8 +198,11 @@ remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
 
 @primitive(promotes=promoted)
 def pow(x: Any, y: Any) -> Spec:
-    """x ** y; 0 ** 0 is 1; a negative base to a fraction is nan.  [*s], [*s] -> [*s]."""
-    return elementwise("pow", x, y)
+    """x ** y; 0 ** 0 is 1; a negative base to a fraction is nan.  [*s], [*s] -> [*s].
+
+    Raises: ContractError for bools, and for an integer to a negative power.
+    """
+    return quotient("pow", x, y)
 
 
 def pow_gx(g: Any, x: Any, y: Any) -> Any:
@@ -248,24 +271,28 @@ def less(x: Any, y: Any) -> Spec:
 @composite(promotes=promoted, constant=True)
 def not_equal(x: Any, y: Any) -> Any:
     """x != y; nan differs from everything.  [*s], [*s] -> bool[*s]."""
+    meet("not_equal", x, y)
     return ~equal(x, y)
 
 
 @composite(promotes=promoted, constant=True)
 def greater(x: Any, y: Any) -> Any:
     """x > y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    meet("greater", x, y)
     return less(y, x)
 
 
 @composite(promotes=promoted, constant=True)
 def less_equal(x: Any, y: Any) -> Any:
     """x <= y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    meet("less_equal", x, y)
     return less(x, y) | equal(x, y)
 
 
 @composite(promotes=promoted, constant=True)
 def greater_equal(x: Any, y: Any) -> Any:
     """x >= y; false beside nan.  [*s], [*s] -> bool[*s]."""
+    meet("greater_equal", x, y)
     return less(y, x) | equal(x, y)
 
 

@@ -12,12 +12,13 @@ from .creation import iota
 from .elementwise import cast, equal, exp, floated, log, maximum, not_equal, rsqrt, where
 from .indexing import gather
 from .movement import reshape
-from .reduction import max, mean, sum
+from .reduction import max, mean, nonempty, sum
 
 
 @composite(promotes=floated, floating=True)
 def softmax(x: Any, *, axis: int) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
+    nonempty("softmax", x, (axis,))
     e = exp(x - max(x, axes=(axis,), keepdim=True))
     return e / sum(e, axes=(axis,), keepdim=True)
 
@@ -31,6 +32,7 @@ def softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
 @composite(promotes=floated, floating=True)
 def log_softmax(x: Any, *, axis: int) -> Any:
     """x - log(sum(exp(x))) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
+    nonempty("log_softmax", x, (axis,))
     x = x - max(x, axes=(axis,), keepdim=True)
     return x - log(sum(exp(x), axes=(axis,), keepdim=True))
 
@@ -194,6 +196,7 @@ def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, An
         raise ContractError(
             f"cross_entropy: logits {logits} with targets {targets}; give [n, classes] and int [n]"
         )
+    nonempty("cross_entropy", x, (1,))
     top = max(x, axes=(1,), keepdim=True)
     rest = log(sum(exp(x - top), axes=(1,), keepdim=True))
     valid = reshape(not_equal(target, ignore), shape=(x.shape[0], 1))

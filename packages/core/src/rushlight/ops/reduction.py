@@ -21,11 +21,12 @@ def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
     return Spec(reduced(x.shape, axes, keepdim), x.dtype)
 
 
-def nonempty(op: str, x: Spec, axes: Shape) -> None:
+def nonempty(op: str, x: Any, axes: Shape) -> None:
     """Raises: ContractError if there is nothing among which to choose."""
-    if any(x.shape[i] == 0 for i in axes):
+    if any(n == 0 for i, n in enumerate(x.shape) if i in axes):
+        given = Spec(tuple(x.shape), x.dtype)
         raise ContractError(
-            f"{op}: {x} has no elements along axes {axes}; there is no {op} of nothing"
+            f"{op}: {given} has no elements along axes {axes}; there is no {op} of nothing"
         )
 
 
@@ -93,6 +94,7 @@ def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
 
     [.., n, ..] -> [.., 1, ..] or [.., ..].
     """
+    nonempty("min", x, axes)
     if x.dtype in dtypes.FLOATING:
         return -max(-x, axes=axes, keepdim=keepdim)
     # ~x is -1 - x: it turns the order round without overflow, and of bools too

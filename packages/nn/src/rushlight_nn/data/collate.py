@@ -22,18 +22,30 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> default_collate([(1, "a"), (2, "b")])
     [tensor([1, 2]), ['a', 'b']]
     """
+    if not batch:
+        raise rl.ContractError("default_collate: no samples; give at least one")
     first = batch[0]
     if isinstance(first, rl.Tensor):
+        _alike(rl.Tensor, batch)
         return rl.stack(list(batch))
     if isinstance(first, (np.ndarray, np.generic)):
         return _stack(first, batch)
     if isinstance(first, (bool, int, float)):
+        _alike((bool, int, float), batch)
         return rl.tensor(batch, dtype=rl.float64 if isinstance(first, float) else None)
     if isinstance(first, (str, bytes)):
         return list(batch)
     if isinstance(first, Mapping):
+        _alike(Mapping, batch)
+        for sample in batch:
+            if sample.keys() != first.keys():
+                raise rl.ContractError(
+                    f"default_collate: samples with keys {list(first)} and {list(sample)}; "
+                    "give samples of the same keys, or a collate_fn"
+                )
         return {key: default_collate([sample[key] for sample in batch]) for key in first}
     if isinstance(first, Sequence):
+        _alike(Sequence, batch)
         return _transpose(first, batch)
     raise TypeError(
         f"default_collate: samples hold a {type(first).__name__}; "
@@ -47,7 +59,26 @@ def _stack(first: np.ndarray[Any, Any] | np.generic, batch: Sequence[Any]) -> rl
             f"default_collate: samples hold a numpy array of {first.dtype}; "
             "give arrays of numbers, or a collate_fn"
         )
+    _alike((np.ndarray, np.generic), batch)
     return rl.from_numpy(np.stack(batch))
+
+
+def _alike(kinds: type | tuple[type, ...], batch: Sequence[Any]) -> None:
+    """Raises: ContractError unless all samples are of a kind, and those with a shape of one."""
+    first = batch[0]
+    shape = getattr(first, "shape", None)
+    for sample in batch:
+        if not isinstance(sample, kinds) or getattr(sample, "shape", None) != shape:
+            raise rl.ContractError(
+                f"default_collate: samples hold {_told(first)} and {_told(sample)}; "
+                "give samples alike, or a collate_fn that makes them so"
+            )
+
+
+def _told(sample: Any) -> str:
+    """A sample as a message shows it."""
+    shape = getattr(sample, "shape", None)
+    return type(sample).__name__ if shape is None else f"{sample.dtype}{list(shape)}"
 
 
 def _transpose(first: Sequence[Any], batch: Sequence[Sequence[Any]]) -> Any:

@@ -10,14 +10,21 @@ import rushlight as rl
 
 from ..module import Module
 from ..parameter import Parameter
+from .argument import whole
 from .linear import reset_weight_and_bias
 
 Pair = tuple[int, int]
 
 
-def pair(value: int | Pair) -> Pair:
-    """Height and width of what may be one number for both."""
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+def pair(name: str, value: int | Pair, least: int) -> Pair:
+    """Height and width of what may be one integer for both.  Raises: ContractError."""
+    both: Any = (value, value) if isinstance(value, int) else value
+    good = isinstance(both, (tuple, list)) and len(both) == 2
+    if not good or not all(isinstance(n, int) and n >= least for n in both):
+        raise rl.ContractError(
+            f"Conv2d: {name} is {value!r}; give an integer from {least}, or two of them"
+        )
+    return both[0], both[1]
 
 
 class Conv2d(Module):
@@ -57,6 +64,7 @@ class Conv2d(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
+        whole("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         if groups <= 0 or in_channels % groups or out_channels % groups:
             raise rl.ContractError(
                 f"Conv2d: {in_channels} and {out_channels} channels in {groups} groups; "
@@ -71,17 +79,17 @@ class Conv2d(Module):
             raise rl.ContractError(
                 f"Conv2d: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
             )
-        if padding == "same" and pair(stride) != (1, 1):
+        self.kernel_size = pair("kernel_size", kernel_size, 1)
+        self.stride = pair("stride", stride, 1)
+        self.dilation = pair("dilation", dilation, 1)
+        if padding == "same" and self.stride != (1, 1):
             raise rl.ContractError(
                 f"Conv2d: padding 'same' with stride {stride}; "
                 "give stride 1, or the padding as numbers"
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = pair(kernel_size)
-        self.stride = pair(stride)
-        self.padding = padding if isinstance(padding, str) else pair(padding)
-        self.dilation = pair(dilation)
+        self.padding = padding if isinstance(padding, str) else pair("padding", padding, 0)
         self.groups = groups
         self.padding_mode = padding_mode
         shape = (out_channels, in_channels // groups, *self.kernel_size)

@@ -12,6 +12,7 @@ import rushlight as rl
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from .argument import whole
 
 
 class Identity(Module):
@@ -51,6 +52,7 @@ class Linear(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
+        whole("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(rl.empty(out_features, in_features, device=device, dtype=dtype))

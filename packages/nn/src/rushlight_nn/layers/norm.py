@@ -11,6 +11,7 @@ import rushlight as rl
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
+from .argument import tensor, whole
 
 
 class BatchNorm(Module):
@@ -48,6 +49,7 @@ class BatchNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        whole(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -85,6 +87,7 @@ class BatchNorm(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The normalised input; in training mode the running statistics move."""
+        tensor(type(self).__name__, input)
         if input.ndim not in self.axes:
             raise rl.ContractError(
                 f"{type(self).__name__}: {input.dtype}{list(input.shape)}; "
@@ -178,9 +181,10 @@ class LayerNorm(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
-        shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        given = normalized_shape
+        shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        for length in shape:
+            whole("LayerNorm", normalized_shape=length)
         self.normalized_shape = shape
         self.eps = eps
         self.elementwise_affine = elementwise_affine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rushlight as rl
 
 from ..module import Module
+from .argument import tensor
 
 
 class Flatten(Module):
@@ -21,7 +22,7 @@ class Flatten(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input with those axes in one."""
-        return input.flatten(self.start_dim, self.end_dim)
+        return rl.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
@@ -48,6 +49,7 @@ class Unflatten(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input with that axis in several."""
+        tensor("Unflatten", input)
         shape = tuple(input.shape)
         if not -len(shape) <= self.dim < len(shape):
             raise rl.errors.IndexOutOfRange(

@@ -72,7 +72,10 @@ class Adam(FlatOptimizer):
     def _check(self, options: Mapping[str, Any]) -> None:
         for name in ("lr", "eps", "weight_decay"):
             refuse_unless(self._name, name, options[name], low=0.0)
-        for beta in options["betas"]:
+        betas = options["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise rl.ContractError(f"{self._name}: betas is {betas!r}; give two numbers")
+        for beta in betas:
             refuse_unless(self._name, "betas", beta, low=0.0, below=1.0)
         refuse(self._name, options, "amsgrad", "differentiable")
 

@@ -14,6 +14,7 @@ from typing import Any
 import rushlight as rl
 
 from .optimizer import Optimizer
+from .option import refuse_unless, refuse_unless_whole
 
 OWN = {"optimizer", "lr_lambdas"}  # attributes that no state dict holds as they are
 
@@ -28,11 +29,8 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; "
-                "give one of optim"
-            )
+        self._of(optimizer)
+        refuse_unless_whole(type(self).__name__, "last_epoch", last_epoch, -1)
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
@@ -49,6 +47,13 @@ class LRScheduler:
         self._beginning = True
         self.step()
         self._beginning = False
+
+    def _of(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; "
+                "give one of optim"
+            )
 
     def _read(self, option: str) -> list[float]:
         return [group[option] for group in self.optimizer.param_groups]
@@ -106,12 +111,18 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
+        self._of(optimizer)
         count = len(optimizer.param_groups)
         lambdas = list(lr_lambda) if isinstance(lr_lambda, Sequence) else [lr_lambda] * count
         if len(lambdas) != count:
             raise rl.ContractError(
                 f"LambdaLR: {len(lambdas)} functions for {count} groups; give one, or one for each"
             )
+        for factor in lambdas:
+            if not callable(factor):
+                raise rl.ContractError(
+                    f"LambdaLR: lr_lambda is {factor!r}; give a function of the epoch"
+                )
         self.lr_lambdas = lambdas
         super().__init__(optimizer, last_epoch)
 
@@ -139,6 +150,8 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        refuse_unless_whole("StepLR", "step_size", step_size, 1)
+        refuse_unless("StepLR", "gamma", gamma, low=0.0)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -159,7 +172,14 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
+        if not isinstance(milestones, Iterable):
+            raise rl.ContractError(
+                f"MultiStepLR: milestones is {milestones!r}; give a list of epochs"
+            )
         self.milestones: Mapping[int, int] = Counter(milestones)
+        for epoch in self.milestones:
+            refuse_unless_whole("MultiStepLR", "one of milestones", epoch, 0)
+        refuse_unless("MultiStepLR", "gamma", gamma, low=0.0)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -173,6 +193,7 @@ class ExponentialLR(LRScheduler):
     """The rate times gamma every epoch."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        refuse_unless("ExponentialLR", "gamma", gamma, low=0.0)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -197,11 +218,14 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        refuse_unless("LinearLR", "start_factor", start_factor, low=0.0)
+        refuse_unless("LinearLR", "end_factor", end_factor, low=0.0)
         if not 0.0 < start_factor <= 1.0 or not 0.0 <= end_factor <= 1.0:
             raise rl.ContractError(
                 f"LinearLR: factors from {start_factor} to {end_factor}; "
                 "begin greater than 0, and stay between 0 and 1"
             )
+        refuse_unless_whole("LinearLR", "total_iters", total_iters, 1)
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
@@ -231,6 +255,8 @@ class CosineAnnealingLR(LRScheduler):
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
+        refuse_unless_whole("CosineAnnealingLR", "T_max", T_max, 1)
+        refuse_unless("CosineAnnealingLR", "eta_min", eta_min, low=0.0)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)

@@ -22,6 +22,12 @@ def refuse_unless(
         raise rl.ContractError(f"{who}: {name} is {value!r}; give {wanted}")
 
 
+def refuse_unless_whole(who: str, name: str, value: Any, low: int) -> None:
+    """Raises: ContractError unless the option is an integer, and at least low."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise rl.ContractError(f"{who}: {name} is {value!r}; give an integer from {low}")
+
+
 def refuse(who: str, options: Mapping[str, Any], *names: str) -> None:
     """Raises: ContractError if one of these, which are not supported, is asked for."""
     for name in names:

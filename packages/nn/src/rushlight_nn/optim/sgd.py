@@ -60,7 +60,7 @@ class SGD(FlatOptimizer):
         super().__init__(params, defaults)
 
     def _check(self, options: Mapping[str, Any]) -> None:
-        for name in ("lr", "momentum", "weight_decay"):
+        for name in ("lr", "momentum", "dampening", "weight_decay"):
             refuse_unless(self._name, name, options[name], low=0.0)
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise rl.ContractError(

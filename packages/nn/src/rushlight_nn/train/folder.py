@@ -34,9 +34,10 @@ def read_folder(folder: Path, size: int = SIZE) -> Source:
     """
     folders = [path for path in visible(folder) if path.is_dir()]
     if len(folders) < 2:
+        plural = "s" * (len(folders) != 1)
         raise FileRefused(
-            f"{folder}: holds {len(folders)} folder(s); expected one folder of images per class, "
-            "at least 2"
+            f"{folder}: holds {len(folders)} folder{plural}; expected one folder of images per "
+            "class, at least 2"
         )
     images: list[np.ndarray[tuple[int, int], np.dtype[np.uint8]]] = []
     labels: list[int] = []

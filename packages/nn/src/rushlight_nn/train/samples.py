@@ -80,7 +80,7 @@ def split(
         members = np.flatnonzero(samples.labels == label)
         if len(members) < 2:
             raise FileRefused(
-                f"{what}: class {name!r} has {len(members)} image(s); "
+                f"{what}: class {name!r} has {len(members)} image{'s' * (len(members) != 1)}; "
                 "give at least 2 of each class, one to learn from and one to test on"
             )
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
