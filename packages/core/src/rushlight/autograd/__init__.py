@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from .. import ops, straight, tensor
@@ -95,7 +95,7 @@ def seed(op: str, x: Tensor) -> Tensor:
 
 
 seeds: dict[Any, Tensor] = {}
-adding = Lock()  # two threads may add to the gradient of one leaf
+adding = RLock()  # two threads may add to the gradient of one leaf
 
 
 def backward(
@@ -118,14 +118,19 @@ def backward(
             roots = rooted("backward", *paired(tensors, grad_tensors))
         keep = create_graph if retain_graph is None else retain_graph
         ends: dict[Any, Tensor] = walk(roots, mend, keep=keep)
-        for node, g in ends.items():
-            leaf = node.tensor()
-            if leaf is None:
-                continue
-            if HOOKS:
-                g = hooked(node, alone(g))
-            with adding:
-                leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
+        plain = mode.eager and not HOOKS  # then a gradient fits: the walk has mended it
+        if not plain:
+            ends = {node: hooked(node, alone(g)) for node, g in ends.items()}
+        with adding:
+            for node, g in ends.items():
+                leaf = node.tensor()
+                if leaf is None:
+                    continue
+                if plain:
+                    before = getattr(leaf, "_grad", None)
+                    leaf._grad = alone(g) if before is None else before + g
+                else:
+                    leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
     finally:
         interpreter.reset(token)
 
