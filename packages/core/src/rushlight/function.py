@@ -744,7 +744,7 @@ def numel(input: Tensor) -> int:
 def clone(input: Tensor) -> Tensor:
     """The same values as a tensor of its own; gradients flow through.  [*s] -> [*s]."""
     rank("clone", input)
-    return ops.cast(input, input.dtype)
+    return ops.clone(input)
 
 
 def detach(input: Tensor) -> Tensor:

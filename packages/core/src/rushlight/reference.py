@@ -24,7 +24,7 @@ lift = np.asarray  # numpy's functions return scalars for 0-d results; a tensor 
 # Infinities and nan are results here, as in PyTorch, not events to be reported.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, BOOL = np.dtype(np.float32), np.dtype(np.bool_)
 WIDE = frozenset(map(np.dtype, "?bBhHiIlLfd"))  # all types but float16 and bfloat16
 
 
@@ -47,13 +47,19 @@ def cast(x: Array, dtype: Any) -> Array:
     return x.astype(dtype, copy=False)
 
 
+def clone(x: Array) -> Array:
+    """The same in memory of its own: that of x may be a numpy array of the user's."""
+    return x.copy()
+
+
 def whole(x: Any) -> bool:
     """Whether an array or a number is of integers or bools."""
     return x.dtype.kind in "iub" if hasattr(x, "dtype") else not isinstance(x, float)
 
 
 def floordiv(x: Any, y: Any) -> Any:
-    """floor(x / y).  Raises: ContractError for an integer divided by 0."""
+    """floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
+    refuse_bools("floordiv", x, y)
     if whole(x) and whole(y) and not np.all(y):
         raise ContractError(
             "floordiv: an integer divided by zero; make the divisor nonzero or floating point"
@@ -70,8 +76,15 @@ def remainder(x: Any, y: Any) -> Any:
     return np.remainder(x, y)
 
 
+def refuse_bools(op: str, x: Any, y: Any) -> None:
+    """Raises: ContractError if both are of bools."""
+    if getattr(x, "dtype", BOOL) is BOOL and getattr(y, "dtype", BOOL) is BOOL:
+        raise ContractError(f"{op}: bools; convert one with .to()")
+
+
 def power(x: Any, y: Any) -> Any:
-    """x ** y.  Raises: ContractError for an integer to a negative power."""
+    """x ** y.  Raises: ContractError for an integer to a negative power, and for bools."""
+    refuse_bools("pow", x, y)
     try:
         return x**y  # the operator has fast paths for small whole exponents, np.power has not
     except ValueError as error:
@@ -251,6 +264,8 @@ def matmul(x: Array, y: Array) -> Any:
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Any:
     """x weight^T + bias."""
+    if weight.ndim != 2:
+        raise ValueError("weight is a matrix")  # the contract says how
     if x.dtype is not FLOAT32 and narrow(x):
         z = matmul(x, weight.T)
         return z if bias is None else z + bias
@@ -609,6 +624,7 @@ def shares(beta1: float, beta2: float, dtype: Any) -> tuple[Array, ...]:
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "cast": cast,
+    "clone": clone,
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,

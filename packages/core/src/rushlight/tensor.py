@@ -527,8 +527,7 @@ class Tensor:
             raise ContractError(
                 "deepcopy: this tensor was computed with gradients; use .detach().clone()"
             )
-        z = self.as_subclass(type(self))  # arrays are never written, so they may be shared
-        z._node = None
+        z = self.detach().clone().as_subclass(type(self))
         z.requires_grad_(self.requires_grad)
         memo[id(self)] = z
         if self.grad is not None:
@@ -580,7 +579,7 @@ class Tensor:
         """Become src, converted, moved and stretched to what self is."""
         if not isinstance(src, Tensor):
             src = ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
-        z = src.to(self.device, self.dtype)
+        z = src.to(self.device, self.dtype, copy=True)
         return self.assign_(z if z.shape == self.shape else ops.expand(z, self.shape))
 
     def fill_(self, value: Any) -> Self:

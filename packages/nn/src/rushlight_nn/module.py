@@ -363,7 +363,7 @@ class Module:
     def _copy(self, own: State, given: State) -> None:
         with rl.no_grad():
             ready = {
-                key: value.detach().to(device=own[key].device, dtype=own[key].dtype)
+                key: value.detach().to(device=own[key].device, dtype=own[key].dtype, copy=True)
                 for key, value in given.items()
             }
             for key, value in ready.items():

@@ -129,6 +129,15 @@ def cast(x: Spec, *, dtype: DType) -> Spec:
 cast.gradients(x=lambda g: g)  # the tape walk converts it back
 
 
+@composite
+def clone(x: Any) -> Any:
+    """x in memory of its own, where somebody may write that of x.  [*s] -> [*s]."""
+    return cast(x, dtype=x.dtype)
+
+
+clone.gradients(x=lambda g: g)
+
+
 @primitive(promotes=promoted)
 def add(x: Any, y: Any) -> Spec:
     """x + y; of bools, or.  [*s], [*s] -> [*s]."""

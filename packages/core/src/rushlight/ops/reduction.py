@@ -112,11 +112,12 @@ def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
 @composite
 def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
-    total = sum(x, axes=axes, keepdim=keepdim)
+    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2  # the sum alone may not fit
+    total = sum(cast(x, dtype=dtypes.float32) if half else x, axes=axes, keepdim=keepdim)
     n = 1
     for i in axes:
         n *= x.shape[i]
-    return total / n
+    return cast(total / n, dtype=x.dtype) if half else total / n
 
 
 def mean_gx(g: Any, x_shape: Shape, axes: Shape, keepdim: bool) -> Any:

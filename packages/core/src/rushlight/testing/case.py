@@ -206,7 +206,7 @@ def given(*values: float, shape: Shape | None = None, dtype: str = "") -> Values
 EXACT = frozenset(
     """
     reshape permute expand slice put_slice unslice pad concat windows take gather full iota
-    random_bits uniform cast neg abs sign floor where relu gate maximum minimum max min argmax
+    random_bits uniform cast clone neg abs sign floor where relu gate maximum minimum max min argmax
     max_pool equal not_equal less less_equal greater greater_equal
     bitwise_not bitwise_and bitwise_or bitwise_xor
     """.split()

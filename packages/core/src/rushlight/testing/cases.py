@@ -82,6 +82,7 @@ def casts() -> Iterator[Case]:
     for target in ("float32", "int64", "bool", "float16", "bfloat16", "float64", "uint8", "int8"):
         to = {"dtype": as_dtype(target)}
         yield Case("cast", [x(3, 5, low=0)], to, EVERYTHING, f"to-{target}")
+    yield Case("clone", [x(3, 5)], {}, EVERYTHING)
     yield Case("cast", [x(3, 5)], {"dtype": as_dtype("int32")}, FLOATS, "negative-to-int32")
     yield Case("cast", [odd], {"dtype": as_dtype("bool")}, FLOATS, "odd-to-bool")
     bytes_ = given(-1, 127, 128, 255, dtype="int64")

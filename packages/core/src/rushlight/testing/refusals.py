@@ -27,7 +27,8 @@ def elementwise() -> Iterator[Refusal]:
         yield Refusal(op, [mask(3), mask(4)])
         yield Refusal(op, [x(3), x(3)], about="floats")
         yield Refusal(op, [index(3, below=4), 1.5])
-    yield Refusal("sub", [mask(3), mask(3)], about="bools")
+    for op in ("sub", "floordiv", "pow"):
+        yield Refusal(op, [mask(3), mask(3)], about="bools")
     yield Refusal("bitwise_not", [x(3)], about="floats")
     yield Refusal("gate", [x(3), x(4)])
     yield Refusal("where", [x(3), x(3), x(3)], about="condition-of-floats")
