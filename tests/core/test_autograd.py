@@ -774,6 +774,18 @@ def test_a_hook_that_is_removed_is_called_no_more():
     assert x.grad.tolist() == [2.0]
 
 
+def test_hooks_go_with_their_node():
+    from rushlight.node import HOOKS
+
+    before = len(HOOKS)
+    h = leaf(1.0) * 2.0
+    h.register_hook(print)
+    assert len(HOOKS) == before + 1
+    del h
+    gc.collect()
+    assert len(HOOKS) == before
+
+
 def test_a_hook_that_returns_another_shape_is_refused():
     x = rl.tensor([1.0, 2.0], requires_grad=True)
     h = x * 2.0

@@ -471,16 +471,21 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """Dims in a new order.  [*s] -> [s[dims[0]], s[dims[1]], ..]."""
-    if len(dims) == 1 and type(dims[0]) is not int:
-        dims = lengths(dims)
     try:
-        least = builtins.min(dims, default=0)
-    except TypeError:  # what is no int; normal_axis says so
-        least = -1
-    if least < 0:
+        known = dims in ORDERS
+    except TypeError:  # a list
+        known = False
+    if not known:
         n = rank("permute", input)
-        dims = tuple([normal_axis("permute", d, n) for d in dims])
+        given = lengths(dims) if len(dims) == 1 and type(dims[0]) is not int else dims
+        dims = tuple([normal_axis("permute", d, n) for d in given])
+        if len(ORDERS) < REMEMBERED:
+            ORDERS.add(dims)
     return ops.permute(input, dims)
+
+
+ORDERS: set[tuple[Any, ...]] = set()  # in which dims were asked for so far, none negative
+REMEMBERED = 4096
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:

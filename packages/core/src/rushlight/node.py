@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 
 class Differentiable(Protocol):
@@ -63,13 +63,14 @@ NOTHING: tuple[Any, ...] = ((), (), None, (), ())  # what a node saves whose rul
 
 
 # What is called with a node's cotangent once it is complete, in the order of registration: it
-# returns another one, or None.  Beside the nodes, since hardly any has hooks.
-HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
+# returns another one, or None.  Beside the nodes, since hardly any has hooks.  No weak dict, which
+# takes its time to say that it is empty.
+HOOKS: dict[ref[Node], dict[int, Callable[[Any], Any]]] = {}
 
 
 def hooked(node: Node, g: Any) -> Any:
     """What the hooks of a node make of its cotangent."""
-    for hook in tuple(HOOKS.get(node, {}).values()):
+    for hook in tuple(HOOKS.get(ref(node), {}).values()):
         shown = hook(g)
         g = g if shown is None else shown
     return g
@@ -82,7 +83,7 @@ class Removable:
     """Takes a hook away again."""
 
     def __init__(self, node: Node, hook: Callable[[Any], Any]) -> None:
-        self.hooks = HOOKS.setdefault(node, {})
+        self.hooks = HOOKS.setdefault(ref(node, HOOKS.pop), {})
         self.key = next(keys)  # not id(): a handle may be dropped, and its hook stays
         self.hooks[self.key] = hook
 
