@@ -945,3 +945,41 @@ def test_no_grad_holds_in_each_step_of_a_generator():
     next(abandoned)
     abandoned.close()
     assert rl.is_grad_enabled()
+
+
+# -- places without a slope -----------------------------------------------------------------------
+
+
+def length(t, x):
+    return x.norm(dim=1).sum()
+
+
+def deviation(t, x):
+    return x.std(dim=1).sum()
+
+
+@pytest.mark.parametrize("function", [length, deviation])
+def test_norms_and_deviations_have_the_gradient_zero_at_zero(function):
+    found = []
+    for t in (rl, torch):
+        x = t.tensor([[0.0, 0.0], [3.0, -4.0]], requires_grad=True)
+        function(t, x).backward()
+        found.append(x.grad.tolist())
+    np.testing.assert_allclose(*found, rtol=1e-6)
+    assert gradcheck_second(function)
+
+
+def gradcheck_second(function):
+    x = rl.tensor([[0.3, -0.7], [3.0, -4.0]], dtype=rl.float64, requires_grad=True)
+    return rl.autograd.gradgradcheck(lambda x: function(rl, x), (x,))
+
+
+def test_powers_of_numbers_that_change_are_differentiated_in_compiled_functions():
+    power = rl.compile(lambda x, n: x**n)
+    base = rl.compile(lambda x, n: n**x)
+    for n in (2.0, 3.0, 0.5):
+        for compiled, eager in ((power, lambda x, n=n: x**n), (base, lambda x, n=n: n**x)):
+            x, y = leaf(0.5, 2.0), leaf(0.5, 2.0)
+            compiled(x, n).sum().backward()
+            eager(y).sum().backward()
+            np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-6)

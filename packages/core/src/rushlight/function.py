@@ -299,7 +299,7 @@ def std(
     correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of var.  [.., n, ..] -> [.., ..]."""
-    return ops.sqrt(variance("std", input, dim, unbiased, keepdim, correction))
+    return ops.root(variance("std", input, dim, unbiased, keepdim, correction))
 
 
 def variance(
@@ -443,7 +443,7 @@ def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) 
         chosen("norm", input, axes)
         return amax(ops.abs(input), axes, keepdim)
     if p == 2.0:
-        return ops.sqrt(sum(input * input, axes, keepdim))
+        return ops.root(sum(input * input, axes, keepdim))
     if p == 1.0:
         return sum(ops.abs(input), axes, keepdim)
     return sum(ops.abs(input) ** p, axes, keepdim) ** (1.0 / p)

@@ -651,6 +651,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
     "log": np.log,
     "sqrt": np.sqrt,
+    "root": np.sqrt,
     "sin": np.sin,
     "cos": np.cos,
     "tanh": np.tanh,

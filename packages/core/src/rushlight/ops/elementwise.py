@@ -216,13 +216,17 @@ def pow(x: Any, y: Any) -> Spec:
 
 def pow_gx(g: Any, x: Any, y: Any) -> Any:
     """g y x^(y-1), and 0 where y is 0."""
-    if number_type(y) is not None and not isinstance(y, Number):
+    if isinstance(y, Number):
+        y = full(y, shape=(), dtype=x.dtype, device=x.device)
+    if number_type(y) is not None:
         return g * 0.0 if y == 0 else g * (x ** (y - 1) * y)
     return where(equal(y, 0), 0.0, g * y * pow(x, y - 1))
 
 
 def pow_gy(g: Any, z: Any, x: Any, y: Any) -> Any:
     """g z log(x), and 0 where x is 0 and y is not negative, as the limit is."""
+    if isinstance(x, Number):
+        x = full(x, shape=(), dtype=y.dtype, device=y.device)
     if number_type(x) is None:
         return where(equal(x, 0) & ~less(y, 0), 0.0, g * z * log(x))
     if x > 0:
@@ -407,6 +411,21 @@ def sqrt(x: Spec) -> Spec:
 
 
 sqrt.gradients(x=lambda g, z: g * 0.5 / z)
+
+
+@composite(promotes=floated, floating=True)
+def root(x: Any) -> Any:
+    """sqrt(x) with the gradient 0 in 0, as norms and deviations have it.  [*s] -> [*s]."""
+    return sqrt(x)
+
+
+def root_gx(g: Any, z: Any) -> Any:
+    """g / (2 z), and 0 where z is 0."""
+    flat = equal(z, 0)
+    return where(flat, 0.0, g * 0.5 / where(flat, 1.0, z))
+
+
+root.gradients(x=root_gx)
 
 
 @composite(promotes=floated, floating=True)

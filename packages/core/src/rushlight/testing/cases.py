@@ -149,7 +149,7 @@ def functions() -> Iterator[Case]:
     for op in ("sigmoid", "log1p_exp", "tanh", "silu"):
         wide = ("float32", "float64", "bfloat16")
         yield Case(op, [x(5, low=-80, high=80)], types=wide, about="large", order=0)
-    for op in ("log", "sqrt", "rsqrt"):
+    for op in ("log", "sqrt", "root", "rsqrt"):
         yield from unary(op, low=0.3)
         yield Case(op, [x(3, 5, low=0.4)], types=("int64", "uint8"), about="whole")
 
