@@ -1,0 +1,102 @@
+"""What was given, checked here so that a message names the function that was called."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from operator import index as as_index
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import DType
+from ..errors import ContractError, DeviceError, OutOfMemory
+from ..ops.elementwise import number_type
+from ..spec import MAX_NDIM, Shape, broadcast, size
+
+Dim = int | Sequence[int] | None
+
+
+def rank(op: str, x: Any) -> int:
+    """The number of dims of x.  Raises: ContractError for what is no tensor."""
+    try:
+        return len(x._data.shape)
+    except AttributeError:
+        raise ContractError(
+            f"{op}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
+        ) from None
+
+
+def together(op: str, *xs: Any, optional: tuple[Any, ...] = ()) -> None:
+    """Raises: ContractError for what is no tensor, DeviceError for two devices.
+
+    optional: these may be None.
+    """
+    device: Any = None
+    for x in (*xs, *[x for x in optional if x is not None]):
+        rank(op, x)
+        device = device or x.device
+        if x.device is not device:
+            raise DeviceError(
+                f"{op}: inputs on {device} and {x.device}; move one with .to({str(device)!r})"
+            )
+
+
+def operands(op: str, *xs: Any) -> None:
+    """Raises: ContractError unless these are tensors or numbers, and their shapes meet."""
+    tensors = [x for x in xs if number_type(x) is None and getattr(x, "shape", None) != ()]
+    together(op, *tensors)
+    if len(tensors) > 1:
+        broadcast(op, *[x.shape for x in tensors])
+    if any_floating(xs):
+        return
+    for x in xs:
+        if type(x) is int and not -(2**63) <= x < 2**63:
+            raise ContractError(f"{op}: {x} is beyond int64; give a smaller number or a float")
+
+
+def any_floating(xs: Sequence[Any]) -> bool:
+    """Whether one of these is a tensor of a floating type."""
+    return builtins.any(getattr(x, "dtype", None) in dtypes.FLOATING for x in xs)
+
+
+def whole(op: str, name: str, value: Any, least: int = 0) -> int:
+    """value as an int.  Raises: ContractError unless it is an integer, and not below the least."""
+    try:
+        n = as_index(value)
+    except TypeError:
+        n = least - 1
+    if n < least:
+        raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}")
+    return n
+
+
+def sized(op: str, given: Any) -> Shape:
+    """The lengths of f(2, 3), f((2, 3)) or f([2, 3]).  Raises: ContractError for no lengths."""
+    try:
+        shape = tuple([as_index(n) for n in lengths(given)])
+    except TypeError:
+        said = ", ".join(map(repr, given))
+        raise ContractError(f"{op}: size {said}; give lengths, which are integers") from None
+    if builtins.min(shape, default=0) < 0:
+        raise ContractError(f"{op}: size {list(shape)}; lengths are not negative")
+    if len(shape) > MAX_NDIM:
+        raise ContractError(f"{op}: {len(shape)} dims; give at most {MAX_NDIM}")
+    return shape
+
+
+def roomy(op: str, shape: Shape, dtype: DType, make: Any) -> Any:
+    """make().  Raises: OutOfMemory, which says for what there is no room."""
+    try:
+        if size(shape) * dtype.itemsize < 2**63:
+            return make()
+    except (MemoryError, OutOfMemory):
+        pass
+    raise OutOfMemory(
+        f"{op}: no room for {dtype.name}{list(shape)}, {size(shape) * dtype.itemsize:.3g} bytes; "
+        f"give shorter lengths or a smaller dtype"
+    )
+
+
+def lengths(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The lengths of f(2, 3), f((2, 3)) or f([2, 3]), as one tuple."""
+    return tuple(given[0]) if len(given) == 1 and hasattr(given[0], "__iter__") else given

@@ -1,0 +1,232 @@
+"""Losses."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from .. import dtypes, ops
+from ..errors import ContractError, IndexOutOfRange
+from ..spec import broadcast, size
+from .elementwise import square
+from .given import operands, rank, together
+from .indexing import beyond, numel
+from .layer import log_softmax
+from .movement import squeeze, unsqueeze
+from .reduction import floating, mean, sum
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def reduce(op: str, losses: Tensor, reduction: str) -> Tensor:
+    """losses as they are ("none"), their "mean" or their "sum"."""
+    if reduction == "none":
+        return losses
+    if reduction == "mean":
+        floating(op, losses)
+        return mean(losses)
+    if reduction == "sum":
+        return sum(losses)
+    raise ContractError(f"{op}: reduction={reduction!r}; choose 'none', 'mean' or 'sum'")
+
+
+def alike(op: str, input: Tensor, target: Tensor) -> None:
+    """Raises: ContractError unless both have one shape: a broadcast loss is a mistake."""
+    try:
+        same = input._data.shape == target._data.shape
+    except AttributeError:
+        together(op, input, target)
+        raise
+    if not same:
+        raise ContractError(
+            f"{op}: input {input.spec} and target {target.spec}; give both the same shape"
+        )
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
+    alike("mse_loss", input, target)
+    if reduction == "mean" and input._data.dtype in dtypes.FLOATING and 0 not in input._data.shape:
+        return ops.mse(input, target)
+    return reduce("mse_loss", square(input - target), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """|input - target|.  [*s], [*s] -> [] or [*s]."""
+    alike("l1_loss", input, target)
+    return reduce("l1_loss", ops.abs(input - target), reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(target log(input) + (1 - target) log(1 - input)), logarithms at least -100.
+
+    [*s], [*s] -> [] or [*s].
+    input: probabilities from 0 to 1.  weight: factors of the losses.
+    Raises: ContractError for other numbers, where they can be looked at without waiting: on the
+    CPU, and not while tracing.  Elsewhere the loss is nan.
+    """
+    op = "binary_cross_entropy"
+    alike(op, input, target)
+    losses = ops.binary_cross_entropy(input, target)
+    if weight is not None:
+        weigh(op, input, weight)
+        losses = losses * weight
+    z = reduce(op, losses, reduction)
+    # the logarithm of what is no probability is nan, and so is all that is made of it
+    if z.device.host and isinstance(z._data, z.device.array) and has_nan(z._data):
+        values: Any = input._data
+        least, most = values.min(), values.max()
+        if not (least >= 0 and most <= 1):
+            raise ContractError(
+                f"{op}: input from {least} to {most}; give probabilities from 0 to 1, as sigmoid "
+                f"makes them, or use binary_cross_entropy_with_logits"
+            )
+    return z
+
+
+def has_nan(values: Any) -> bool:
+    """Whether one of these is nan."""
+    return bool((values != values).any())  # noqa: PLR0124  nan alone differs from itself
+
+
+def weigh(op: str, input: Tensor, *weights: Any) -> None:
+    """Raises: ContractError unless these are tensors that stretch to the input."""
+    together(op, input, *weights)
+    for w in weights:
+        if broadcast(op, input.shape, w.shape) != input.shape:
+            raise ContractError(f"{op}: weight {w.spec} for {input.spec}; give it the same shape")
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """binary_cross_entropy of sigmoid(input), without overflow.  [*s], [*s] -> [] or [*s].
+
+    pos_weight: factors of the term of target 1.
+    """
+    alike("binary_cross_entropy_with_logits", input, target)
+    given = [w for w in (weight, pos_weight) if w is not None]
+    if given:
+        weigh("binary_cross_entropy_with_logits", input, *given)
+    if pos_weight is None:
+        losses = ops.log1p_exp(input) - input * target
+    else:
+        scale = 1.0 + (pos_weight - 1.0) * target
+        losses = (1.0 - target) * input + scale * ops.log1p_exp(-input)
+    losses = losses if weight is None else losses * weight
+    return reduce("binary_cross_entropy_with_logits", losses, reduction)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-weight[target] input[target]; the mean divides by the sum of weights.
+
+    [n, c, *s], int[n, *s] -> [] or [n, *s].
+    input: log-probabilities, [n, c, *s] or [c].  Rows whose target is ignore_index count nothing.
+    Raises: IndexOutOfRange for a target that is no class.
+    """
+    together("nll_loss", input, target, optional=(weight,))
+    return of_classes("nll_loss", input, target, weight, ignore_index, reduction)
+
+
+def of_classes(
+    op: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """nll_loss, called by this name."""
+    if input.ndim == 1:
+        x, y = unsqueeze(input, 0), ops.reshape(target, (1,)) if numel(target) == 1 else target
+        z = of_classes(op, x, y, weight, ignore_index, reduction)
+        return squeeze(z, 0) if reduction == "none" else z
+    fits = input.ndim > 1 and target.shape == (input.shape[0], *input.shape[2:])
+    if not fits or target.dtype not in dtypes.INTEGER:
+        raise ContractError(
+            f"{op}: input {input.spec} with target {target.spec}; give [n, c, *s] and int [n, *s]"
+        )
+    class_weight(op, input, weight, 1)
+    valid = ops.not_equal(target, ignore_index)
+    safe = ops.where(valid, target, 0)
+    try:
+        picked = squeeze(ops.gather(input, unsqueeze(safe, 1), axis=1), 1)
+    except IndexOutOfRange as error:
+        raise beyond(op, input, 1, error) from error
+    factors = ops.cast(valid, dtype=input.dtype)
+    if weight is not None:
+        factors = factors * ops.take(weight, safe, axis=0)
+    losses = ops.where(valid, -picked * factors, 0.0)
+    if reduction == "mean":
+        return sum(losses) / sum(factors)
+    return reduce(op, losses, reduction)
+
+
+def class_weight(op: str, input: Tensor, weight: Tensor | None, axis: int) -> None:
+    """Raises: ContractError unless there is one weight per class."""
+    if weight is not None and weight.shape != input.shape[axis : axis + 1]:
+        raise ContractError(
+            f"{op}: weight {weight.spec} for input {input.spec}; give one weight per class"
+        )
+
+
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """-log_softmax(input)[target], or of a target of probabilities.
+
+    [n, c, *s], int[n, *s] or float[n, c, *s] -> [] or [n, *s].
+    weight: of classes; the mean divides by the sum of weights.
+    ignore_index: a target that counts nothing.
+    label_smoothing: the share of the target that is spread over all classes.
+    Raises: IndexOutOfRange for a target that is no class, ContractError if shapes do not fit.
+    """
+    plain = weight is None and label_smoothing == 0 and reduction == "mean"
+    if rank("cross_entropy", input) != 2 or rank("cross_entropy", target) != 1 or not plain:
+        together("cross_entropy", input, target, optional=(weight,))
+    elif target.dtype in dtypes.INTEGER:
+        return ops.cross_entropy(input, target, ignore=ignore_index)
+    axis = 0 if input.ndim == 1 else 1
+    if input.ndim == 0 or input.shape[axis] == 0:
+        raise ContractError(f"cross_entropy: input {input.spec} has no classes; give [n, c, *s]")
+    class_weight("cross_entropy", input, weight, axis)
+    operands("cross_entropy", label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise ContractError(
+            f"cross_entropy: label_smoothing {label_smoothing}; give a share from 0 to 1"
+        )
+    logs = log_softmax(input, axis)
+    if target.dtype in dtypes.FLOATING:
+        if target.shape != input.shape:
+            raise ContractError(
+                f"cross_entropy: input {input.spec} with target {target.spec}; give probabilities "
+                f"in the shape of the input, or classes, int [n, *s]"
+            )
+        shares = target * (1.0 - label_smoothing) + label_smoothing / input.shape[axis]
+        losses = -sum(weighted(logs, weight, axis) * shares, axis)
+        if reduction == "mean":
+            return sum(losses) / float(builtins.max(size(losses.shape), 1))
+        return reduce("cross_entropy", losses, reduction)
+    hard = of_classes("cross_entropy", logs, target, weight, ignore_index, reduction)
+    if label_smoothing == 0:
+        return hard
+    valid = ops.not_equal(target, ignore_index)
+    spread = ops.where(valid, -sum(weighted(logs, weight, axis), axis) / input.shape[axis], 0.0)
+    if reduction == "mean":
+        factors = ops.cast(valid, dtype=input.dtype)
+        if weight is not None:
+            factors = factors * ops.take(weight, ops.where(valid, target, 0), axis=0)
+        spread = sum(spread) / sum(factors)
+    else:
+        spread = reduce("cross_entropy", spread, reduction)
+    return hard * (1.0 - label_smoothing) + spread * label_smoothing
+
+
+def weighted(x: Tensor, weight: Tensor | None, axis: int) -> Tensor:
+    """x times a weight per class, along an axis."""
+    if weight is None:
+        return x
+    return x * ops.reshape(weight, tuple(n if i == axis else 1 for i, n in enumerate(x.shape)))
