@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes, ops
 from .device import Device, resolve
 from .errors import ContractError
-from .function import operands, rank, roomy, sized, whole
+from .function.given import operands, rank, roomy, sized, whole
 from .tensor import Tensor
 
 Place = str | Device | None

@@ -15,7 +15,7 @@ from .cell import Cell
 from .creation import Place, held
 from .device import resolve
 from .errors import ContractError
-from .function import operands, rank, roomy, sized, whole
+from .function.given import operands, rank, roomy, sized, whole
 from .spec import size as size_of
 from .tensor import Tensor
 
