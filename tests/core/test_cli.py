@@ -81,10 +81,34 @@ def test_an_unavailable_backend_is_listed_with_its_reason(monkeypatch, capsys):
     )
 
 
-def test_no_command_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        cli.main([])
-    assert "COMMAND" in capsys.readouterr().err
+def test_a_backend_provided_twice_is_listed_with_each_package_and_its_version(monkeypatch, capsys):
+    twice = cli.DeviceInfo(
+        "numpy", False, "provided twice", 0, "fake-numpy and rushlight", "0.1 and 0.1.0", {}
+    )
+    monkeypatch.setattr(cli, "devices", lambda: [twice])
+    assert cli.main(["devices"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "numpy    -        fake-numpy 0.1 and rushlight 0.1.0  provided twice"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "the following arguments are required: COMMAND; see `rushlight --help`"),
+        (
+            ["devices", "--wrong"],
+            "unrecognized arguments: --wrong; see `rushlight --help`",
+        ),
+        (
+            ["devices", "--json=1"],
+            ("argument --json: ignored explicit argument '1'; see `rushlight devices --help`"),
+        ),
+    ],
+)
+def test_arguments_that_are_wrong_are_one_line(words, sentence, capsys):
+    assert cli.main(words) == 2
+    assert capsys.readouterr() == ("", f"rushlight: {sentence}\n")
 
 
 def test_a_plug_in_adds_a_subcommand(site, capsys):
@@ -158,8 +182,7 @@ def test_a_broken_plug_in_costs_one_sentence_and_disturbs_nobody(kind, site, cap
 def test_a_subcommand_provided_twice_is_refused_by_name(site, capsys):
     install(site, "planted-one", "one", "planted_one", GOOD)
     install(site, "planted-two", "two", "planted_two", GOOD)
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(["greet", "you"])
+    assert cli.main(["greet", "you"]) == 2
     err = capsys.readouterr().err
     sentences = [line for line in err.splitlines() if "provided twice" in line]
     assert len(sentences) == 1

@@ -224,6 +224,20 @@ class TestWriting:
             assert str(caught.value).startswith(message)
         assert not list(path.parent.iterdir())
 
+    def test_arguments_exchanged(self, path):
+        with pytest.raises(rl.ContractError) as caught:
+            checkpoint.save(path, {"x": rl.ones(1)})
+        assert str(caught.value) == (
+            "save: the path is a dict; give a string or a Path: save(state, path), the state first"
+        )
+        for read in (checkpoint.load, checkpoint.load_state):
+            with pytest.raises(rl.ContractError) as caught:
+                read({"x": rl.ones(1)})
+            name = read.__name__
+            assert str(caught.value) == (
+                f"{name}: the path is a dict; give a string or a Path: {name}(path)"
+            )
+
     def test_nothing_else_is_left(self, path):
         checkpoint.save({"x": rl.ones(1)}, path)
         checkpoint.save({"x": rl.zeros(1)}, path)

@@ -1,6 +1,7 @@
 """IDX files: read to the last byte, refused with the file, the offset and what was expected."""
 
 import gzip
+import re
 import struct
 
 import numpy as np
@@ -135,16 +136,61 @@ def test_a_damaged_file_is_refused_by_offset(kind, pack, write):
     assert str(caught.value) == f"{path}{unpacked}: {sentence}"
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed"])
-def test_a_broken_gzip_stream_is_refused(damage, write, images):
-    packed = bytearray(gzip.compress(idx(images)))
-    if damage == "cut":
-        del packed[-20:]
-    else:
-        packed[len(packed) // 2] ^= 0xFF
-    path = write("images.gz", bytes(packed))
-    with pytest.raises(FileRefused, match=f"within its {len(packed)} bytes .*expected a whole one"):
+def many(count=200_000):
+    """Images that need several chunks, packed too."""
+    return np.random.default_rng(1).integers(0, 256, (count // 100, 10, 10)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kept", [5, 12, 100_000, -20, -4])
+def test_a_gzip_stream_that_is_cut_is_refused_by_where_it_ends(kept, write):
+    packed = gzip.compress(idx(many()))[:kept]
+    path = write("images.gz", packed)
+    with pytest.raises(FileRefused) as caught:
         read_idx(path, 3)
+    assert str(caught.value) == (
+        f"{path}: ends at offset {len(packed)}; "
+        "expected its gzip stream to go on there, fetch the file again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (2, "unknown compression method"),
+        (10, "invalid block type"),
+        (100_000, "incorrect data check|invalid .*"),
+        (-8, "incorrect data check"),
+        (-1, "incorrect length check"),
+    ],
+)
+def test_a_gzip_stream_that_was_changed_is_refused_by_where_it_is_noticed(at, reason, write):
+    packed = bytearray(gzip.compress(idx(many()), 9))
+    packed[at] ^= 0xFF
+    path = write("images.gz", bytes(packed))
+    with pytest.raises(FileRefused) as caught:
+        read_idx(path, 3)
+    found = re.fullmatch(
+        re.escape(f"{path}: the gzip stream is damaged at or before offset ")
+        + rf"(\d+) \(({reason})\); expected one that unpacks whole, fetch the file again",
+        str(caught.value),
+    )
+    assert found
+    assert at % len(packed) <= int(found[1]) < len(packed)
+
+
+def test_what_follows_a_gzip_stream_must_be_another_or_zeros(write, images):
+    content = idx(images)
+    halves = gzip.compress(content[:100]) + bytes(70_000) + gzip.compress(content[100:])
+    path = write("images.gz", halves + bytes(3))
+    np.testing.assert_array_equal(read_idx(path, 3), images)
+    path.write_bytes(halves + b"!!")
+    with pytest.raises(FileRefused, match=rf"before offset {len(halves) + 1} \(incorrect header"):
+        read_idx(path, 3)
+
+
+def test_what_unpacks_to_much_more_is_read(write):
+    blank = np.zeros((3000, 40, 40), np.uint8)
+    np.testing.assert_array_equal(read_idx(write("images.gz", gzip.compress(idx(blank))), 3), blank)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
@@ -174,10 +220,32 @@ def test_a_single_class_is_refused(write, images):
         read_idx_source(write("images", idx(images)), labels)
 
 
-def test_a_class_of_one_image_is_refused(write, images):
-    labels = write("labels", idx(np.array([0] * 19 + [1])))
-    with pytest.raises(FileRefused, match=r"class '1' has 1 image; give at least 2"):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_class_of_one_image_is_refused(pack, write, images):
+    labels = write("labels", pack(idx(np.where(np.arange(20) == 6, 200, LABELS))))
+    unpacked = "" if pack is bytes else " (unpacked)"
+    with pytest.raises(FileRefused) as caught:
         read_idx_source(write("images", idx(images)), labels)
+    assert str(caught.value) == (
+        f"{labels}{unpacked}: label 200 at offset 14 is the only one of its class; "
+        "expected at least 2 of each class, one to learn from and one to test on"
+    )
+
+
+def test_a_class_of_one_image_is_learnt_if_there_are_test_files(write, images):
+    labels = write("labels", idx(np.where(np.arange(20) == 6, 200, LABELS)))
+    pictures = write("images", idx(images))
+    assert read_idx_source(pictures, labels, pictures, labels).train.classes == ("3", "9", "200")
+
+
+def test_offsets_are_in_the_content_of_a_packed_file(write, images):
+    pictures = write("images", idx(images))
+    labels = write("labels.gz", gzip.compress(idx(LABELS[:-1])))
+    with pytest.raises(FileRefused, match=r"labels\.gz \(unpacked\): 19 labels by the length at"):
+        read_idx_source(pictures, labels)
+    labels.write_bytes(gzip.compress(idx(np.full(20, 4))))
+    with pytest.raises(FileRefused, match=r"labels\.gz \(unpacked\): every label from offset 8"):
+        read_idx_source(pictures, labels)
 
 
 def test_test_images_of_another_size_are_refused(write, images):

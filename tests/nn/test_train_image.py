@@ -96,14 +96,40 @@ def test_an_empty_file_is_no_image(tmp_path):
         read_colour(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "tif"])
+FORMATS = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "bmp": "BMP", "tif": "TIFF", "webp": "WebP"}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_a_truncated_image_is_refused(suffix, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
     whole = saved(tmp_path / f"a.{suffix}", noise).read_bytes()
     path = tmp_path / f"cut.{suffix}"
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FileRefused, match=r"cut\..*(damaged within its \d+ bytes|no image)"):
+    for kept in (40, len(whole) // 2):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(FileRefused) as caught:
+            read_colour(path)
+        said = str(caught.value)
+        assert said.startswith(
+            f"{path}: a {FORMATS[suffix]}, cut or damaged before its end at offset {kept}"
+        )
+        assert said.endswith("; expected a whole image")
+
+
+def test_a_header_that_is_cut_is_told_by_its_format(tmp_path):
+    path = saved(tmp_path / "a.png", RAMP)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(FileRefused) as caught:
         read_colour(path)
+    assert str(caught.value) == (
+        f"{path}: a PNG, cut or damaged before its end at offset 40; expected a whole image"
+    )
+
+
+@pytest.mark.parametrize("text", ["BMW is no bitmap", "GIF87 is", "II and MM", "RIFF of a WEBP"])
+def test_text_that_begins_like_an_image_is_no_image(text, tmp_path):
+    (tmp_path / "a.png").write_text(text)
+    with pytest.raises(FileRefused, match=r"no image by what stands at offset 0"):
+        read_colour(tmp_path / "a.png")
 
 
 def test_a_header_that_announces_too_many_pixels_is_refused(tmp_path):
@@ -273,16 +299,22 @@ def test_a_digit_far_off_in_a_large_picture_is_found(framing, digits):
         assert np.abs(found - expected / expected.max()).mean() < 0.02
 
 
-def test_a_plain_picture_is_plain_ground(framing):
-    np.testing.assert_array_equal(framing.apply(np.full((30, 20, 3), 0.7, "f"), (8, 8)), 0)
+@pytest.mark.parametrize("size", [(30, 20), (1, 1), (2, 500)])
+def test_on_a_plain_picture_nothing_is_painted(size, framing):
+    plain = np.full((*size, 3), (0.7, 0.2, 0.1), np.float32)
+    assert framing.apply(plain, (8, 8)) is None
+    assert Framing().apply(plain, (8, 8)) is None
+
+
+def test_on_a_page_of_noise_nothing_is_painted(framing):
     noisy = np.random.default_rng(0).normal(0.7, 0.02, (90, 90, 3)).astype(np.float32)
-    assert framing.apply(noisy, (8, 8)).shape == (8, 8)
+    assert framing.apply(noisy, (8, 8)) is None
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (2000, 30)])
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 3), (2000, 30)])
 def test_a_picture_of_any_size_has_an_answer(size, framing):
     picture = np.zeros((*size, 3), np.float32)
-    picture[size[0] // 2, size[1] // 2] = 1
+    picture[size[0] * 2 // 3 :, size[1] // 2] = 1
     found = framing.apply(picture, (8, 8))
     assert found.shape == (8, 8)
     assert np.isfinite(found).all()

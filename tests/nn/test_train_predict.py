@@ -162,6 +162,26 @@ def test_a_file_that_is_no_image(run, picture, tmp_path, rushlight):
     )
 
 
+PLAIN = {
+    "a blank page": Image.new("RGB", (640, 480), "white"),
+    "a single pixel": Image.new("L", (1, 1), 90),
+    "one colour": Image.new("RGB", (50, 70), "khaki"),
+    "nothing but transparency": Image.new("RGBA", (20, 20), (0, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("json_too", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_picture_on_which_nothing_is_painted(kind, json_too, run, picture, tmp_path, rushlight):
+    PLAIN[kind].save(tmp_path / "plain.png")
+    code, out, err = rushlight("predict", run, picture, tmp_path / "plain.png", *json_too)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"rushlight: {tmp_path / 'plain.png'}: there is nothing painted on it that stands out; "
+        "give a picture of one of the classes\n"
+    )
+
+
 def test_a_folder_that_is_no_run(picture, tmp_path, rushlight):
     code, out, err = rushlight("predict", tmp_path, picture)
     assert (code, out) == (2, "")

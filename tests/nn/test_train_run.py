@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,7 +221,7 @@ def test_arguments_that_are_not_complete(words, sentence, tmp_path, monkeypatch,
 def test_numbers_out_of_range(words, sentence, rushlight):
     code, out, err = rushlight("train", "digits", *words)
     assert (code, out) == (2, "")
-    assert sentence in err
+    assert err == f"rushlight: {sentence}\n"
 
 
 @pytest.mark.parametrize("words", [["train", "digits"], ["predict", "run", "image.png"]])
@@ -327,6 +328,59 @@ def test_a_finished_run_says_so(whole, rushlight):
     assert (code, err) == (0, "")
     assert out.startswith(f"{whole} is finished already: 3 epochs in ")
     assert {name: (whole / name).stat().st_mtime_ns for name in FILES} == before
+
+
+@pytest.fixture
+def finished(whole, tmp_path):
+    """A copy of the undisturbed run, to damage."""
+    return Path(shutil.copytree(whole, tmp_path / "finished"))
+
+
+@pytest.mark.parametrize("kept", [0, 70, -1])
+def test_cut_metrics_of_a_finished_run_are_written_again(kept, finished, whole, rushlight):
+    path, content = finished / "metrics.jsonl", (whole / "metrics.jsonl").read_bytes()
+    path.write_bytes(content[:kept])
+    code, out, err = rushlight("train", "--resume", finished)
+    assert code == 0
+    assert "is finished already" in out
+    assert err == (
+        f"rushlight: {path}: ended at offset {len(content[:kept])} of {len(content)}; "
+        "written again from the checkpoint\n"
+    )
+    assert path.read_bytes() == content
+
+
+def test_missing_metrics_of_a_finished_run_are_written_again(finished, whole, rushlight):
+    (finished / "metrics.jsonl").unlink()
+    assert rushlight("train", "--resume", finished)[0] == 0
+    assert metrics(finished) == metrics(whole)
+
+
+def test_other_metrics_of_a_finished_run_are_kept(finished, rushlight):
+    path = finished / "metrics.jsonl"
+    path.write_text(path.read_text() + "a note of mine\n")
+    before = path.read_bytes()
+    code, _, err = rushlight("train", "--resume", finished)
+    assert code == 0
+    assert err == (
+        f"rushlight: {path}: is not what the checkpoint holds; "
+        "remove it and resume again to have it written anew\n"
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_damaged_weights_of_a_finished_run_are_written_again(damage, finished, whole, rushlight):
+    path = finished / "model.safetensors"
+    path.write_bytes(model(whole)[:-4])
+    if damage == "missing":
+        path.unlink()
+    code, _, err = rushlight("train", "--resume", finished)
+    assert code == 0
+    assert err == (
+        f"rushlight: {path}: was missing or damaged; written again from the checkpoint\n"
+    )
+    assert model(finished) == model(whole)
 
 
 def test_resume_takes_no_options_that_the_run_has(whole, rushlight):

@@ -15,11 +15,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from . import plugins
 from .device import Device, DeviceInfo, devices, resolve
-from .errors import BackendUnavailable, DeviceError, RushlightError
+from .errors import BackendUnavailable, ContractError, DeviceError, RushlightError
 
 GROUP = "rushlight.cli"
 REFUSED, INTERRUPTED = 2, 130  # exit codes: as argparse's, and as a shell's for SIGINT
@@ -41,9 +41,8 @@ class Command(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    given = sys.argv[1:] if argv is None else list(argv)
     try:
-        return dispatch(given)
+        return dispatch(sys.argv[1:] if argv is None else list(argv))
     except RushlightError as error:
         tell(error)
         return REFUSED
@@ -67,9 +66,7 @@ def dispatch(given: list[str]) -> int:
     commands |= {command.name: command for command in added if command.name not in commands}
     for complaint in complaints:
         tell(complaint)
-    parser = argparse.ArgumentParser(
-        prog="rushlight", description="Deep learning where the device is a plug-in."
-    )
+    parser = Parser(prog="rushlight", description="Deep learning where the device is a plug-in.")
     parser.add_argument("--version", action="version", version=f"rushlight {version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in commands.values():
@@ -80,10 +77,16 @@ def dispatch(given: list[str]) -> int:
     return commands[arguments.command].run(arguments)
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses arguments in one sentence; so do the parsers of subcommands."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ContractError(message if "; " in message else f"{message}; see `{self.prog} --help`")
+
+
 def fill(command: Command, parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.  Raises: BackendUnavailable if a plug-in cannot."""
-    what = "its arguments cannot be stated"
-    who = f"command {command.name}"
+    who, what = f"command {command.name}", "its arguments cannot be stated"
     plugins.isolated(who, what, plugins.REPORT, lambda: command.arguments(parser))
 
 
@@ -120,8 +123,7 @@ def plugged() -> tuple[list[Command], list[str]]:
 
 def ask(source: plugins.Source) -> Iterator[Command]:
     """The subcommands of one plug-in.  Raises: BackendUnavailable if it is broken."""
-    who = f"commands {source.entry.name}"
-    hook = "rushlight_commands"
+    who, hook = f"commands {source.entry.name}", "rushlight_commands"
     given = plugins.hooks(who, source, hook)(hook)
     if not isinstance(given, list | tuple) or not all(isinstance(x, Command) for x in given):
         raise BackendUnavailable(
@@ -167,7 +169,7 @@ def list_devices(arguments: argparse.Namespace) -> int:
     rows = [("BACKEND", "DEVICES", "FROM", "")]
     for info in found:
         state = places(info) if info.available else "-"
-        rows.append((info.name, state, f"{info.distribution} {info.version}", info.reason or ""))
+        rows.append((info.name, state, providers(info), info.reason or ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *cells, reason in rows:
         aligned = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
@@ -175,12 +177,16 @@ def list_devices(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def providers(info: DeviceInfo) -> str:
+    """The packages that provide a backend, each with its version."""
+    names, versions = info.distribution.split(" and "), info.version.split(" and ")
+    return " and ".join(map(" ".join, zip(names, versions, strict=True)))
+
+
 def devices_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `rushlight devices`."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-DEVICES = Command(
-    "devices", "list the devices, and why some cannot be used", devices_arguments, list_devices
-)
-OWN = (DEVICES,)
+WHAT = "list the devices, and why some cannot be used"
+OWN = (Command("devices", WHAT, devices_arguments, list_devices),)

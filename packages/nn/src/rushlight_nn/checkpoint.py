@@ -48,9 +48,10 @@ def save(state: Any, path: Location) -> None:
 
     The file is written beside its place under another name, brought to the disk and then renamed:
     whoever opens `path` finds the old content or the new, never a part.
-    Raises: ContractError for what cannot be saved, naming its place in the state; OSError as `open`
-    does.
+    Raises: ContractError for what cannot be saved, naming its place in the state, or for a path
+    that is none; OSError as `open` does.
     """
+    _expect_path(path, "save", "save(state, path), the state first")
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     tree = _encode(state, (), arrays)
     text = json.dumps({"version": VERSION, "state": tree}, allow_nan=False)
@@ -60,9 +61,10 @@ def save(state: Any, path: Location) -> None:
 def load(path: Location, device: str | rl.device | None = None) -> Any:
     """What `save` was given, its tensors on this device.
 
-    Raises: FileRefused for a file that `save` did not write, or that was changed since; OSError as
-    `open` does.
+    Raises: FileRefused for a file that `save` did not write, or that was changed since;
+    ContractError for a path that is none; OSError as `open` does.
     """
+    _expect_path(path, "load", "load(path)")
     with opened(path) as file:
         text = (file.metadata() or {}).get(KEY)
         if text is None:
@@ -93,8 +95,9 @@ def load_state(path: Location, device: str | rl.device | None = None) -> dict[st
     """Every tensor of any safetensors file by its name: what `load_state_dict` takes.
 
     Raises: FileRefused for a file that is no safetensors file or has an element type unknown here;
-    OSError as `open` does.
+    ContractError for a path that is none; OSError as `open` does.
     """
+    _expect_path(path, "load_state", "load_state(path)")
     with opened(path) as file:
         return {
             name: rl.tensor(_read(path, file, name), device=device)
@@ -158,6 +161,14 @@ def replacing(path: Location) -> Iterator[Path]:
         part.unlink(missing_ok=True)
     if os.name == "posix":
         _sync(path.parent)
+
+
+def _expect_path(path: object, operation: str, call: str) -> None:
+    """Raises: ContractError unless it is a path, saying how the operation is called."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ContractError(
+            f"{operation}: the path is a {type(path).__name__}; give a string or a Path: {call}"
+        )
 
 
 def _sync(path: Path) -> None:

@@ -170,6 +170,9 @@ def train(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(arguments).items() if name != "command"}
     machine = given.pop("json", False)
     job = resumed_job(given) if "resume" in given else new_job(given)
+    if "resume" in arguments:
+        for sentence in job.mend():
+            tell(sentence)
     if job.done:
         report(job, machine, "is finished already")
         return 0

@@ -65,17 +65,18 @@ class Framing:
         y, x = centres.mean(axis=0).tolist()
         return cls(ground, strength, float(np.median(extents)), (y, x))
 
-    def apply(self, colour: Floats, size: tuple[int, int]) -> Floats:
+    def apply(self, colour: Floats, size: tuple[int, int]) -> Floats | None:
         """A picture of any size as the training images are.  [h, w, 3] -> size, 0..1.
 
         Ink is what differs from the colour of the border: it may be darker, lighter or of another
-        hue.  A picture of one plain colour becomes plain ground.
+        hue.  None if there is none: nothing is painted on the picture.
         """
         if self.ground is None:
-            return resized(grey(colour), size)
+            plain = np.ptp(colour, axis=(0, 1)).max() <= FAINT
+            return None if plain else resized(grey(colour), size)
         ink = contrast(reduced(colour))
         if ink is None:
-            return np.full(size, self.ground, np.float32)
+            return None
         framed = resized(ink, size) if self.holds(ink, size) else self.placed(ink, size)
         if self.strength is not None:
             framed = framed * np.float32(self.strength / framed.max())

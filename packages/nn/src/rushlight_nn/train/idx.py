@@ -7,11 +7,9 @@ database of handwritten digits, 1998, "file formats".
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from math import prod
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,38 +17,32 @@ import numpy.typing as npt
 from rushlight.errors import FileRefused
 
 from .samples import Samples, Source, split
+from .unpack import Readable, Unpacked, is_packed
 
 UNSIGNED_BYTE = 8
 CHUNK_BYTES = 1 << 20
+LABELS_START = 8  # bytes: the magic number and one length
 KINDS = {1: "labels: unsigned bytes, 1 axis", 3: "images: unsigned bytes, 3 axes"}
 Array = npt.NDArray[np.uint8]
-
-
-class Readable(Protocol):
-    """An open file, unpacked or not."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most size bytes; none at the end."""
 
 
 def read_idx(path: Path, axes: int) -> Array:
     """The unsigned bytes of an IDX file with this many axes.
 
-    Raises: FileRefused naming the file, the offset (in the unpacked content of a gzipped file) and
-    what was expected there.
+    Raises: FileRefused naming the file, the offset (in the unpacked content of a gzipped file,
+    unless its packing is damaged) and what was expected there.
     """
+    return read_named(path, axes)[1]
+
+
+def read_named(path: Path, axes: int) -> tuple[str, Array]:
+    """As `read_idx`, with what errors call the content in which they count offsets."""
     try:
         with path.open("rb") as file:
-            packed = file.peek(2)[:2] == b"\x1f\x8b"
-            if packed:
-                with gzip.open(file) as unpacked:
-                    return parse(f"{path} (unpacked)", unpacked, axes)
-            return parse(str(path), file, axes)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
-        raise FileRefused(
-            f"{path}: the gzip stream is broken within its {path.stat().st_size} bytes ({broken}); "
-            "expected a whole one, fetch the file again"
-        ) from broken
+            if is_packed(file):
+                name = f"{path} (unpacked)"
+                return name, parse(name, Unpacked(str(path), file), axes)
+            return str(path), parse(str(path), file, axes)
     except OSError as failed:
         raise FileRefused(f"{path}: {failed.strerror or failed}; expected an IDX file") from failed
 
@@ -97,18 +89,28 @@ def take(name: str, file: Readable, start: int, count: int, what: str) -> bytes:
     return b"".join(pieces)
 
 
-def read_pair(images: Path, labels: Path) -> tuple[Array, Array]:
-    """Images [n, h, w] and their labels [n].
+class Pair(NamedTuple):
+    """Images [n, h, w] and their labels [n], and what errors call the content of the two files."""
 
-    Raises: FileRefused if the two files do not count the same.
+    pixels: Array
+    targets: Array
+    images: str
+    labels: str
+
+
+def read_pair(images: Path, labels: Path) -> Pair:
+    """What two IDX files hold.
+
+    Raises: FileRefused for a damaged file, or if the two do not count the same.
     """
-    pixels, targets = read_idx(images, 3), read_idx(labels, 1)
+    image_name, pixels = read_named(images, 3)
+    label_name, targets = read_named(labels, 1)
     if len(pixels) != len(targets):
         raise FileRefused(
-            f"{labels}: {len(targets)} labels by the length at offset 4; "
+            f"{label_name}: {len(targets)} labels by the length at offset 4; "
             f"expected {len(pixels)}, as many as there are images in {images}"
         )
-    return pixels, targets
+    return Pair(pixels, targets, image_name, label_name)
 
 
 def read_idx_source(
@@ -120,30 +122,41 @@ def read_idx_source(
     """The samples of IDX files; without test files, a stratified fifth is held out.
 
     Classes are the labels that the training file uses, in order.
-    Raises: FileRefused for a damaged file, files that do not belong together, or a single class.
+    Raises: FileRefused for a damaged file, files that do not belong together, a single class, or
+    without test files a class of a single image.
     """
-    pixels, targets = read_pair(images, labels)
-    used = np.unique(targets)
+    pixels, targets, _, name = read_pair(images, labels)
+    used, first, counts = np.unique(targets, return_index=True, return_counts=True)
     if len(used) < 2:
         raise FileRefused(
-            f"{labels}: every label from offset 8 on is {used[0]}; expected at least 2 classes"
+            f"{name}: every label from offset {LABELS_START} on is {used[0]}; "
+            "expected at least 2 classes"
         )
     classes = tuple(map(str, used.tolist()))
     samples = Samples(pixels, np.searchsorted(used, targets).astype(np.int64), classes)
     options: dict[str, str | int] = {"images": absolute(images), "labels": absolute(labels)}
     if test_images is None or test_labels is None:
-        train, test = split(str(labels), samples)
+        alone = first[counts == 1]
+        if len(alone):
+            place = alone.min()
+            raise FileRefused(
+                f"{name}: label {targets[place]} at offset {LABELS_START + place} is the only one "
+                "of its class; expected at least 2 of each class, one to learn from and one to "
+                "test on"
+            )
+        train, test = split(name, samples)
         return Source("idx", options, train, test)
-    test_pixels, test_targets = read_pair(test_images, test_labels)
+    test_pixels, test_targets, test_name, test_label_name = read_pair(test_images, test_labels)
     if test_pixels.shape[1:] != pixels.shape[1:]:
         raise FileRefused(
-            f"{test_images}: images of {test_pixels.shape[1]} x {test_pixels.shape[2]} by the "
+            f"{test_name}: images of {test_pixels.shape[1]} x {test_pixels.shape[2]} by the "
             f"lengths at offset 8; expected {pixels.shape[1]} x {pixels.shape[2]}, as in {images}"
         )
     strange = np.flatnonzero(~np.isin(test_targets, used))
     if len(strange):
         raise FileRefused(
-            f"{test_labels}: label {test_targets[strange[0]]} at offset {8 + strange[0]}; "
+            f"{test_label_name}: label {test_targets[strange[0]]} "
+            f"at offset {LABELS_START + strange[0]}; "
             f"expected one that is in {labels}: {', '.join(classes)}"
         )
     options |= {"test_images": absolute(test_images), "test_labels": absolute(test_labels)}

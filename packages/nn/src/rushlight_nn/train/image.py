@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from .extra import apps
 Floats = npt.NDArray[np.float32]
 
 DEEP_TOP = 65535.0  # of 16 bits
+SIGNATURE_BYTES = 12
+SIGNATURES = {
+    "PNG": rb"\x89PNG",
+    "JPEG": rb"\xff\xd8\xff",
+    "GIF": rb"GIF8[79]a",
+    "TIFF": rb"II\*\0|MM\0\*",
+    "WebP": rb"RIFF(?s:.{4})WEBP",
+    "BMP": rb"BM(?s:.{4})\0{4}",
+}
 
 
 def read_colour(path: Path) -> Floats:
@@ -28,13 +38,17 @@ def read_colour(path: Path) -> Floats:
         from PIL import Image, ImageOps, UnidentifiedImageError
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of damaged tags, which hold no pixels
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 opened.load()
                 upright = ImageOps.exif_transpose(opened)
     except UnidentifiedImageError as unknown:
+        if announced(path):
+            raise FileRefused(damaged(path)) from unknown
+        begins = beginning(path)[:4].hex(" ") or "nothing"
         raise FileRefused(
-            f"{path}: no image by what stands at offset 0 ({signature(path)}); "
+            f"{path}: no image by what stands at offset 0 ({begins}); "
             "expected a PNG, JPEG or another format that Pillow reads"
         ) from unknown
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as bomb:
@@ -45,10 +59,7 @@ def read_colour(path: Path) -> Floats:
     except (OSError, SyntaxError, ValueError, IndexError, EOFError) as broken:
         if isinstance(broken, OSError) and broken.strerror:
             raise FileRefused(f"{path}: {broken.strerror}; expected an image") from broken
-        raise FileRefused(
-            f"{path}: damaged within its {path.stat().st_size} bytes ({broken}); "
-            "expected a whole image"
-        ) from broken
+        raise FileRefused(damaged(path, str(broken))) from broken
     if not upright.width or not upright.height:
         raise FileRefused(f"{path}: an image without pixels; expected at least one")
     if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
@@ -60,10 +71,26 @@ def read_colour(path: Path) -> Floats:
     return composed(pixels[..., :3], pixels[..., 3:])
 
 
-def signature(path: Path) -> str:
-    """The first bytes of a file, as people read them."""
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file."""
     with path.open("rb") as file:
-        return file.read(4).hex(" ") or "nothing"
+        return file.read(SIGNATURE_BYTES)
+
+
+def announced(path: Path) -> str | None:
+    """The format that the first bytes of a file announce, however it goes on; None for others."""
+    begins = beginning(path)
+    return next((name for name, known in SIGNATURES.items() if re.match(known, begins)), None)
+
+
+def damaged(path: Path, told: str = "") -> str:
+    """The sentence on an image that is not whole."""
+    what = f"a {announced(path) or 'picture'}"
+    why = f" ({told})" if told else ""
+    return (
+        f"{path}: {what}, cut or damaged before its end at offset {path.stat().st_size}{why}; "
+        "expected a whole image"
+    )
 
 
 def deep(values: Floats) -> Floats:

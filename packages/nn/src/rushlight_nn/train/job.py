@@ -185,6 +185,12 @@ class Job(Callback):
     def stopped(self, trainer: Trainer) -> None:
         self.save()
 
+    def mend(self) -> Iterator[str]:
+        """Write what a finished run has lost; a sentence for each file."""
+        if self.trainer.finished:
+            model = self.trainer.model.state_dict()
+            yield from self.folder.mend(model, self.trainer.records, self.device)
+
     def draw(self) -> None:
         """Write the pictures."""
         test = self.source.test

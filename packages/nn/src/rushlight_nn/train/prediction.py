@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import rushlight as rl
+from rushlight.errors import FileRefused
 
 from .framing import Framing
 from .image import Floats, read_colour
@@ -39,9 +40,15 @@ class Predictor:
     def prepare(self, path: Path) -> Floats:
         """A picture as the network has learnt to see them.  -> [h, w], 0..1.
 
-        Raises: FileRefused if it is no image.
+        Raises: FileRefused if it is no image, or a plain one.
         """
-        return self.framing.apply(read_colour(path), self.size)
+        framed = self.framing.apply(read_colour(path), self.size)
+        if framed is None:
+            raise FileRefused(
+                f"{path}: there is nothing painted on it that stands out; "
+                "give a picture of one of the classes"
+            )
+        return framed
 
     def probabilities(self, images: Sequence[Floats]) -> npt.NDArray[np.float32]:
         """Of each class, for every prepared picture.  n of [h, w] -> [n, classes]."""
@@ -49,7 +56,7 @@ class Predictor:
             scores = self.model(rl.tensor(np.stack(images)[:, None], device=self.device))
             found: npt.NDArray[np.float32] = rl.softmax(scores, dim=1).numpy()
         if not np.isfinite(found).all():
-            raise rl.FileRefused(
+            raise FileRefused(
                 "predict: the weights of this run give no numbers, since its training diverged; "
                 "train again with a smaller --lr"
             )

@@ -81,10 +81,44 @@ class RunFolder:
                 self.replaces = False
             if not (self.path / CONFIG).exists():
                 self.write(CONFIG, json.dumps(config, indent=2) + "\n")
-            weights = {name: tensor.numpy() for name, tensor in state["model"].items()}
-            checkpoint.write(weights, self.path / MODEL)
-            self.write(METRICS, "".join(f"{record.json()}\n" for record in records))
+            self.write_model(state["model"])
+            self.write(METRICS, lines(records))
             checkpoint.save(state, self.path / CHECKPOINT)
+
+    def mend(
+        self, model: Mapping[str, rl.Tensor], records: Sequence[Record], device: rl.device
+    ) -> Iterator[str]:
+        """Write anew what is missing or cut of a finished run; a sentence for each such file.
+
+        model, records: those of the checkpoint.  Metrics that say something else stay as they are.
+        Raises: FileRefused if one cannot be read, or the disk does not take it.
+        """
+        again = "written again from the checkpoint"
+        try:
+            self.weights(device)
+        except FileRefused:
+            with self.writing():
+                self.write_model(model)
+            yield f"{self.path / MODEL}: was missing or damaged; {again}"
+        path, expected = self.path / METRICS, lines(records).encode()
+        with self.reading(METRICS):
+            found = path.read_bytes() if path.exists() else b""
+        if found == expected:
+            return
+        if expected.startswith(found):
+            with self.writing():
+                self.write(METRICS, expected)
+            yield f"{path}: ended at offset {len(found)} of {len(expected)}; {again}"
+        else:
+            yield (
+                f"{path}: is not what the checkpoint holds; "
+                "remove it and resume again to have it written anew"
+            )
+
+    def write_model(self, model: Mapping[str, rl.Tensor]) -> None:
+        """Replace model.safetensors.  Raises: OSError."""
+        weights = {name: tensor.numpy() for name, tensor in model.items()}
+        checkpoint.write(weights, self.path / MODEL)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace one file.  Raises: OSError."""
@@ -156,6 +190,11 @@ class RunFolder:
                 f"{self.path / name}: does not belong to this run or was changed ({told}); "
                 "expected what `rushlight train` wrote"
             ) from wrong
+
+
+def lines(records: Sequence[Record]) -> str:
+    """What metrics.jsonl holds."""
+    return "".join(f"{record.json()}\n" for record in records)
 
 
 def unused(parent: Path, name: str) -> Path:
