@@ -31,6 +31,17 @@ class Array(Protocol):
     def dtype(self) -> DType: ...
 
 
+def becoming(*operations: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """For each of these the method that makes a tensor the operation's result on it."""
+    for operation in operations:
+
+        def method(self: Tensor, *given: Any, of: Any = operation, **options: Any) -> Tensor:
+            """Become the result of the method of this name without the underscore."""
+            return in_place(self, of, *given, **options)
+
+        yield method
+
+
 class Tensor:
     """Values in one place, with the node that made them if a gradient may be asked.
 
@@ -611,6 +622,15 @@ class Tensor:
         return in_place(self, function.clamp, min, max)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
+    abs_, neg_, exp_, log_, sqrt_, rsqrt_, sin_, cos_, tanh_, erf_, floor_, sign_ = becoming(
+        abs, neg, exp, log, sqrt, rsqrt, sin, cos, tanh, erf, floor, sign
+    )
+    relu_, sigmoid_, pow_, remainder_, square_, reciprocal_, clip_, masked_fill_ = becoming(
+        relu, sigmoid, pow, remainder, square, reciprocal, clip, masked_fill
+    )
+    eq_, ne_, lt_, le_, gt_, ge_ = becoming(eq, ne, lt, le, gt, ge)
+    logical_not_, logical_and_, logical_or_ = becoming(logical_not, logical_and, logical_or)
+    squeeze_, unsqueeze_ = becoming(squeeze, unsqueeze)
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:
         """Become uniform in [a, b)."""
@@ -625,6 +645,13 @@ class Tensor:
 
         z = randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
         return self.assign_(z * std + mean)
+
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Self:
+        """Become 1 with probability p, 0 otherwise; p a number, or a tensor that broadcasts."""
+        from .random import rand
+
+        z = rand(self.shape, device=self.device, generator=generator)
+        return self.copy_(ops.less(z, p))
 
 
 class Move:
