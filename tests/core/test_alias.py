@@ -153,3 +153,126 @@ def test_an_argument_that_is_a_part_is_written_through():
     add(x[1])
     add(x.mT[0])
     assert x.tolist() == [[1.0, 0.0], [2.0, 1.0]]
+
+
+# -- beside PyTorch, with gradients ---------------------------------------------------------------
+
+
+def detached_then_scaled(t):
+    """What is detached has a tape of its own once it is changed by what asks for a gradient."""
+    w = t.ones(3, requires_grad=True)
+    h = (t.ones(3) * 2).detach()
+    h.mul_(w)
+    h.mul_(w)
+    h.sum().backward()
+    return w.grad.tolist()
+
+
+def detached_then_set(t):
+    w = t.ones(2, requires_grad=True)
+    x = t.zeros(3)
+    h = x.detach()
+    h[0] = w[0] * 2
+    h[1:].add_(w[1] * 3)
+    h.sum().backward()
+    return w.grad.tolist(), x.tolist()
+
+
+def truncated(t):
+    w = t.ones(1, requires_grad=True)
+    h = t.zeros(1)
+    for _ in range(3):
+        h = h.detach()
+        h += w
+        h *= 2
+        h.sum().backward()
+    return w.grad.tolist()
+
+
+def a_part_changed_quietly(t):
+    w = t.ones(3, requires_grad=True)
+    x = w * 2
+    part = x[:2]
+    x.mul_(3)
+    with t.no_grad():
+        part.add_(1)
+    part.sum().backward()
+    return w.grad.tolist()
+
+
+@pytest.mark.parametrize(
+    "program", [detached_then_scaled, detached_then_set, truncated, a_part_changed_quietly]
+)
+def test_gradients_through_parts_are_pytorchs(program):
+    assert program(rl) == program(torch)
+
+
+def test_links_do_not_pile_up():
+    x = rl.zeros(3)
+    for _ in range(50):
+        x = x.detach()
+        x = x[:].view(3)
+    depth, link = 0, x._base
+    while link is not None:
+        depth, link = depth + 1, link[1]
+    assert depth < 5
+
+
+# -- compiled -------------------------------------------------------------------------------------
+
+
+def test_a_stale_part_as_an_argument_is_looked_at_again():
+    x = rl.zeros(2, 2)
+    part = x[0]
+    change = rl.compile(lambda a: a.add_(1.0))
+    for _ in range(3):
+        x.mul_(10.0)
+        x[1].add_(1.0)
+        change(part)
+    assert x.tolist() == [[111.0, 111.0], [111.0, 111.0]]
+
+
+def test_two_parts_of_one_whole_are_refused_as_arguments_where_one_changes():
+    x = rl.zeros(4)
+    change = rl.compile(lambda a, b: (a.add_(1.0), b.mul_(2.0)))
+    with pytest.raises(rl.ContractError, match="take the parts inside"):
+        change(x[0:3], x[1:4])
+
+
+def test_gradients_are_changed_in_place_in_compiled_functions():
+    w = rl.ones(2, requires_grad=True)
+    w.grad = rl.zeros(2)
+    held = w.grad
+
+    @rl.compile
+    def add():
+        w.grad.add_(1.0)
+
+    add()
+    add()
+    assert w.grad.tolist() == [2.0, 2.0]
+    assert held is w.grad
+    halve = rl.compile(lambda p: p.grad.mul_(0.5))
+    halve(w)
+    halve(w)
+    assert w.grad.tolist() == [0.5, 0.5]
+
+
+def test_numpys_numbers_are_pythons_in_compiled_functions():
+    times = rl.compile(lambda x, a: x * a)
+    assert times(rl.ones(1), np.float64(1.5)).dtype is rl.float32
+
+
+def test_what_is_changed_by_a_gradient_in_a_compiled_function_is_refused():
+    w, outside = rl.ones(2, requires_grad=True), rl.zeros(2)
+    with pytest.raises(rl.ContractError, match="from outside becomes, in place"):
+        rl.compile(lambda b: b.add_(w))(rl.zeros(2))
+    with pytest.raises(rl.ContractError, match="from outside becomes, in place"):
+        rl.compile(lambda: outside.add_(w))()
+    assert outside.tolist() == [0.0, 0.0]
+
+
+def test_a_leaf_made_inside_leaves_no_tape():
+    f = rl.compile(lambda x: (rl.ones(3, requires_grad=True) * x).sum())
+    with pytest.raises(rl.NoGradient):
+        f(rl.ones(3)).backward()

@@ -775,15 +775,15 @@ def test_a_hook_that_is_removed_is_called_no_more():
 
 
 def test_hooks_go_with_their_node():
-    from rushlight.node import HOOKS
+    from rushlight.node import HOOKED
 
-    before = len(HOOKS)
+    before = len(HOOKED)
     h = leaf(1.0) * 2.0
     h.register_hook(print)
-    assert len(HOOKS) == before + 1
+    assert len(HOOKED) == before + 1
     del h
     gc.collect()
-    assert len(HOOKS) == before
+    assert len(HOOKED) == before
 
 
 def test_a_hook_that_returns_another_shape_is_refused():
@@ -983,3 +983,74 @@ def test_powers_of_numbers_that_change_are_differentiated_in_compiled_functions(
             compiled(x, n).sum().backward()
             eager(y).sum().backward()
             np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-6)
+
+
+# -- hooks and retained gradients, beside PyTorch -------------------------------------------------
+
+
+def retained_twice(t):
+    w = t.ones(3, requires_grad=True)
+    x = w * 2
+    x.retain_grad()
+    x.retain_grad()
+    x.sum().backward()
+    return x.grad.tolist()
+
+
+def retained_then_in_place(t):
+    w = t.ones(3, requires_grad=True)
+    x = w * 2
+    x.retain_grad()
+    x.mul_(4)
+    x.sum().backward()
+    return x.grad.tolist(), w.grad.tolist()
+
+
+def retained_apart(t):
+    """Gradients that are retained are changed in place, and nothing else follows."""
+    p, q = (t.ones(2, requires_grad=True) * 1 for _ in range(2))
+    p.retain_grad()
+    q.retain_grad()
+    (p + q).sum().backward()
+    p.grad.zero_()
+    w = t.ones(2, requires_grad=True)
+    loss = (w * 2).sum()
+    loss.retain_grad()
+    loss.backward()
+    loss.grad.zero_()
+    v = t.ones(2, requires_grad=True)
+    (v * 2).sum().backward()
+    return p.grad.tolist(), q.grad.tolist(), v.grad.tolist()
+
+
+def hooked_target(t):
+    w = t.ones(2, requires_grad=True)
+    x = w * 2
+    x.register_hook(lambda g: g * 10)
+    y = (x * 3).sum()
+    (alone,) = t.autograd.grad(y, [x], retain_graph=True)
+    both = t.autograd.grad(y, [x, w])
+    return alone.tolist(), [g.tolist() for g in both]
+
+
+@pytest.mark.parametrize(
+    "program", [retained_twice, retained_then_in_place, retained_apart, hooked_target]
+)
+def test_hooks_do_what_pytorchs_do(program):
+    assert program(rl) == program(torch)
+
+
+def test_a_hook_that_returns_no_tensor_is_refused():
+    x = leaf(1.0)
+    x.register_hook(lambda g: 2.0)
+    with pytest.raises(rl.ContractError, match="the hook returned float"):
+        x.sum().backward()
+
+
+def test_a_leaf_in_its_own_hook_is_freed():
+    x = leaf(1.0)
+    gone = weakref.ref(x)
+    x.register_hook(lambda g, x=x: None)
+    del x
+    gc.collect()
+    assert gone() is None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 # Lines of code.  The mechanism is what one reads to know how core works, the vocabulary what one
 # looks up: what every operation is, how numpy computes it, and PyTorch's signature of it.
-BUDGETS = {"mechanism": 3500, "vocabulary": 5000, "compiler": 2500}
+BUDGETS = {"mechanism": 4000, "vocabulary": 5000, "compiler": 2500}
 VOCABULARY = {"ops", "function", "reference.py"}
 
 
@@ -57,7 +57,7 @@ def test_core_stays_within_its_budgets(core):
 
 
 def test_a_planted_excess_is_found():
-    assert over_budget({"rushlight/op.py": "x = 1\n" * 3501}) == {"mechanism": 3501}
+    assert over_budget({"rushlight/op.py": "x = 1\n" * 4001}) == {"mechanism": 4001}
     assert over_budget({"rushlight/ops/x.py": "x = 1\n" * 5001}) == {"vocabulary": 5001}
     assert over_budget({"rushlight/compiler/fuse.py": "x = 1\n" * 2501}) == {"compiler": 2501}
     assert over_budget({"rushlight/testing/cases.py": "x = 1\n" * 9999}) == {}

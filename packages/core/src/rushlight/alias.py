@@ -23,7 +23,7 @@ Link = tuple[Any, Any, Any, tuple[Any, ...]]
 
 def link(x: Any, op: Any = None, params: tuple[Any, ...] = ()) -> Link:
     """The link of what op takes from x."""
-    return ref(x), x._base, op, params
+    return ref(x), x._base and straight.trimmed(x._base), op, params
 
 
 def write(part: Link, value: Any) -> None:
@@ -76,6 +76,20 @@ def wholes(x: Any) -> Iterator[Any]:
 
 def refresh(x: Any) -> None:
     """If x is a part, let it show its whole as that is now."""
-    if x._base is not None and (now := shown(x._base)) is not None:
-        mode: Any = straight.current()
+    if x._base is None:
+        return
+    mode: Any = straight.current()
+    way, _, op, _ = x._base
+    if op is None and (whole := way()) is not None:
+        refresh(whole)
+        if mode.read(whole) is mode.read(x):
+            return  # it shows that already, and may have a tape of its own
+    if x._node is not None and not mode.recording:  # how x was made changes too
+        from .eager import interpreting
+
+        with interpreting(mode.quiet(True)):
+            if (now := shown(x._base)) is not None and now._node is not None:
+                straight.current().assign(x, now)  # type: ignore[attr-defined]  # all have it
+                return
+    if (now := shown(x._base)) is not None:
         mode.assign(x, now)

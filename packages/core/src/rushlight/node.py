@@ -33,6 +33,7 @@ class Node:
         "__weakref__",
         "dtype",
         "edges",
+        "hooks",
         "op",
         "params",
         "saved",
@@ -44,6 +45,7 @@ class Node:
     dtype: Any
     params: tuple[Any, ...]
     saved: tuple[Any, ...]
+    hooks: dict[int, Hook]  # unset where there are none
 
     @property
     def name(self) -> str:
@@ -62,17 +64,14 @@ class Node:
 NOTHING: tuple[Any, ...] = ((), (), None, (), ())  # what a node saves whose rules read nothing
 
 
-# What is called with a node's cotangent once it is complete, in the order of registration: it
-# returns another one, or None.  Beside the nodes, since hardly any has hooks.  No weak dict, which
-# takes its time to say that it is empty.
-HOOKS: dict[ref[Node], dict[int, Callable[[Any], Any]]] = {}
+Hook = Callable[[Any], Any]
+HOOKED: dict[ref[Node], None] = {}  # the nodes that have hooks: asked at each step of a walk
 
 
 def hooked(node: Node, g: Any) -> Any:
-    """What the hooks of a node make of its cotangent."""
-    for hook in tuple(HOOKS.get(ref(node), {}).values()):
-        shown = hook(g)
-        g = g if shown is None else shown
+    """What the hooks of a node make of its cotangent, in the order of registration."""
+    for hook in tuple(getattr(node, "hooks", {}).values()):
+        g = hook(g)
     return g
 
 
@@ -82,8 +81,11 @@ keys = count()
 class Removable:
     """Takes a hook away again."""
 
-    def __init__(self, node: Node, hook: Callable[[Any], Any]) -> None:
-        self.hooks = HOOKS.setdefault(ref(node, HOOKS.pop), {})
+    def __init__(self, node: Node, hook: Hook) -> None:
+        if not hasattr(node, "hooks"):
+            node.hooks = {}
+            HOOKED[ref(node, HOOKED.pop)] = None
+        self.hooks = node.hooks
         self.key = next(keys)  # not id(): a handle may be dropped, and its hook stays
         self.hooks[self.key] = hook
 

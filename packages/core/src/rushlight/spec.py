@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 from operator import index
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 from .dtypes import DType
 from .errors import ContractError, IndexOutOfRange
@@ -54,7 +54,7 @@ def broadcast(op: str, *shapes: Shape) -> Shape:
     return tuple(out)
 
 
-def normal_axis(op: str, dim: int, ndim: int) -> int:
+def normal_axis(op: str, dim: SupportsIndex, ndim: int) -> int:
     """dim, counted from the end if negative, as an axis in 0..ndim-1; 0-d tensors count as 1-d."""
     try:
         return EVERY[ndim or 1][dim]
@@ -71,7 +71,7 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
     """dim as sorted axes without repeats; None means all of them."""
     if dim is None:
         return EVERY[ndim]
-    if isinstance(dim, int):
+    if isinstance(dim, SupportsIndex):
         return (normal_axis(op, dim, ndim),) if ndim else ()
     try:
         axes = sorted([normal_axis(op, d, ndim) for d in dim])

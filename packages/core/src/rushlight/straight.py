@@ -166,7 +166,10 @@ def one_with_one(op: Operation) -> Call:
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device, z._base = device, (ref(x), x._base, op, (p,)) if views else None
+        z.device, z._base = (
+            device,
+            ((ref(x), x._base and trimmed(x._base), op, (p,)) if views else None),
+        )
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p,)
@@ -359,6 +362,12 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
         return z
 
     return run
+
+
+def trimmed(up: Any) -> Any:
+    """A link that still leads somewhere: without this a chain of views would grow for ever."""
+    gone = up[0]() is None and (up[1] is None or trimmed(up[1]) is None)
+    return None if gone else up
 
 
 def bare(data: Any, device: Any) -> Any:

@@ -12,7 +12,7 @@ from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
 from .errors import ContractError, DeviceError, TracingError
-from .node import END, Leaf, Node, Removable
+from .node import END, HOOKED, Leaf, Node, Removable
 from .spec import Shape, Spec, size
 
 if TYPE_CHECKING:
@@ -210,20 +210,31 @@ class Tensor:
             raise ContractError(
                 f"register_hook: {self.spec} requires no gradient; set requires_grad first"
             )
-        return Removable(self._node, hook)
+
+        def call(g: Tensor) -> Tensor:
+            own = alone(g)  # what the hook does to it in place is done to this gradient only
+            shown = hook(own)
+            if shown is not None and not isinstance(shown, Tensor):
+                raise ContractError(
+                    f"register_hook: the hook returned {type(shown).__name__}; return a tensor or "
+                    f"None"
+                )
+            return own if shown is None else shown
+
+        return Removable(self._node, call)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor in .grad too, as leaves do."""
-        if self.is_leaf:
-            return
-        way = ref(self)
+        """Keep the gradient of this computed tensor in .grad too, as leaves do.
 
-        def keep(g: Tensor) -> None:
-            x = way()
-            if x is not None:
-                x.grad = g if x.grad is None else x.grad + g
-
-        self.register_hook(keep)
+        Raises: ContractError unless this tensor requires a gradient.
+        """
+        if self._node is None:
+            raise ContractError(
+                f"retain_grad: {self.spec} requires no gradient; set requires_grad first"
+            )
+        kept = [hook for hook in getattr(self._node, "hooks", {}).values() if retains(hook, self)]
+        if not self.is_leaf and not kept:
+            Removable(self._node, Retain(self))
 
     def detach(self) -> Tensor:
         """The same values, of which no gradient is asked; assigning to it assigns to self."""
@@ -667,6 +678,24 @@ class Move:
         return (moved(g, self.source),)
 
 
+class Retain:
+    """The hook by which a computed tensor gets its gradient in .grad."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.way = ref(x)
+
+    def __call__(self, g: Tensor) -> Tensor:
+        x = self.way()
+        if x is not None:
+            x.grad = alone(g) if x.grad is None else x.grad + g
+        return g
+
+
+def retains(hook: Any, x: Tensor) -> bool:
+    """Whether this hook keeps the gradient of x."""
+    return isinstance(hook, Retain) and hook.way() is x
+
+
 def alone(x: Tensor) -> Tensor:
     """x as a tensor of its own: changing it in place changes nothing else."""
     z = Tensor()
@@ -707,7 +736,14 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
                 f"in place: the result {value.spec} cannot be kept in {x.spec}; convert it first"
             )
         value = value.to(x.dtype)
-    return x.assign_(value)
+    x.assign_(value)
+    node = before._node
+    if HOOKED and node is not None and x._node is not None:
+        for key, hook in tuple(getattr(node, "hooks", {}).items()):
+            if retains(hook, x):  # the gradient to be kept is now that of the new value
+                del node.hooks[key]
+                x.retain_grad()
+    return x
 
 
 def comparable(other: object) -> bool:

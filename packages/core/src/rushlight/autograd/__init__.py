@@ -9,7 +9,7 @@ from typing import Any
 from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, DeviceError, NoGradient
-from ..node import HOOKS, Leaf, Node, hooked
+from ..node import HOOKED, Leaf, Node, hooked
 from ..spec import Spec, size
 from ..tensor import Tensor, alone
 from .check import gradcheck, gradgradcheck
@@ -118,9 +118,9 @@ def backward(
             roots = rooted("backward", *paired(tensors, grad_tensors))
         keep = create_graph if retain_graph is None else retain_graph
         ends: dict[Any, Tensor] = walk(roots, mend, keep=keep)
-        plain = mode.eager and not HOOKS  # then a gradient fits: the walk has mended it
+        plain = mode.eager and not HOOKED  # then a gradient fits: the walk has mended it
         if not plain:
-            ends = {node: hooked(node, alone(g)) for node, g in ends.items()}
+            ends = {node: hooked(node, g) for node, g in ends.items()}
         with adding:
             for node, g in ends.items():
                 leaf = node.tensor()
@@ -163,10 +163,8 @@ def grad(
     with interpreting(interpreter.get().quiet(create_graph)):
         roots = rooted("grad", outputs, given)
         ends = walk(roots, mend, targets=set(nodes), prune=True, keep=keep)
-        if HOOKS:
-            ends |= {
-                x: mend(hooked(x, alone(g)), x) for x, g in ends.items() if isinstance(x, Leaf)
-            }
+        if HOOKED:
+            ends |= {x: mend(hooked(x, g), x) for x, g in ends.items() if isinstance(x, Leaf)}
     if not allow_unused:
         for x in wanted:
             if x._node not in ends:

@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any
 
 from ..errors import NoGradient
-from ..node import HOOKS, SPENT, Node, hooked
+from ..node import HOOKED, SPENT, Node, hooked
 
 
 def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost a tenth of a step
@@ -46,9 +46,11 @@ def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost 
     while ready:
         node, g = ready.pop()
         if targets and g is not None and node in targets:
-            ends[node] = g  # as PyTorch has it, before its hooks
-        if HOOKS and g is not None:
+            ends[node] = g
+        if HOOKED and g is not None:
             g = mend(hooked(node, g), node)
+            if node in ends and node not in wanted:  # as PyTorch has it: where the walk ends here
+                ends[node] = g
         if g is None or (prune and node not in wanted):
             given: Any = repeat(None)
         else:

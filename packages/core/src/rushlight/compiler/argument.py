@@ -52,7 +52,7 @@ def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[ty
     if isinstance(value, kinds):
         i = seen.setdefault(id(value), len(leaves)) if isinstance(value, Tensor) else len(leaves)
         if i == len(leaves):
-            leaves.append(value)
+            leaves.append(float(value) if isinstance(value, float) else value)  # numpy's too
         return Place(i)
     if isinstance(value, (list, tuple)):
         return Branch(type(value), (), tuple([flatten(x, leaves, seen, kinds) for x in value]))

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..alias import wholes
+from ..alias import refresh, wholes
 from ..autograd import mend
 from ..autograd.custom import Context, remember
 from ..autograd.tape import count_uses, gathered, walk
@@ -212,6 +212,7 @@ def stand_in(tracing: Tracing, i: int, x: Any) -> Any:
     if before is not None:
         before = wrap(Value(before.spec), before.device)
     tracing.trace.grads[z] = tracing.trace.grads_before[z] = before
+    tracing.trace.grads_held[z] = None if before is None else before._data
     return z
 
 
@@ -263,11 +264,30 @@ class Traced:
             for i, (x, data) in enumerate(zip(stand_ins, given, strict=True))
             if isinstance(x, Tensor) and x._data is not data
         ]
+        for x, node in [
+            *trace.asked, *[(stand_ins[i], stand_ins[i]._node) for i, _ in self.argument_writes]
+        ]:  # fmt: skip
+            if (
+                recording
+                and node is not None
+                and not isinstance(node, Leaf)
+                and node.op is not SPENT
+            ):
+                raise ContractError(
+                    f"compile: a tensor {x.spec} from outside becomes, in place, what asks for a "
+                    f"gradient; return that instead, or do it under rl.no_grad()"
+                )
         left: list[tuple[Owner, Tensor | None]] = [
             (places.get(id(x), x), g)
             for x, g in trace.grads.items()
-            if g is not trace.grads_before[x] and (is_concrete(x) or id(x) in places)
+            if (is_concrete(x) or id(x) in places)
+            and (g is not trace.grads_before[x] or held_by(g) is not trace.grads_held[x])
         ]
+        self.grads_kept = {
+            places.get(id(x), x)
+            for x, g in trace.grads.items()
+            if g is not None and g is trace.grads_before[x]
+        }
         self.cleared = [x for x, g in left if g is None]
         self.grads = [(x, tracing.read(g), g.device) for x, g in left if g is not None]
         cells = [(c, n) for c, n in trace.cells_held.items() if n is not trace.cells[c]]
@@ -289,7 +309,7 @@ class Traced:
         self.guards: list[Guard] = trace.guards
         inputs = (
             *given, *trace.captures.values(),
-            *(g._data for _, g in held_grads), *trace.cells.values(),
+            *(v for v in trace.grads_held.values() if v is not None), *trace.cells.values(),
         )  # fmt: skip
         outputs = (
             *self.made, *(v for _, v in self.writes), *(v for _, v in self.argument_writes),
@@ -325,10 +345,11 @@ class Traced:
         known = {x for x in leaves if isinstance(x, Tensor)} | self.captured
         for x in leaves:
             for whole in wholes(x) if isinstance(x, Tensor) else ():
-                if whole in known and not changed.isdisjoint((x, whole)):
+                others = [y for y in known if y is whole or (y is not x and whole in wholes(y))]
+                if others and not changed.isdisjoint((x, *others)):
                     raise ContractError(
-                        f"compile: an argument {x.spec} is a part of {whole.spec}, which the "
-                        f"function knows too, and one of them is changed; take the part inside"
+                        f"compile: an argument {x.spec} is a part of {whole.spec}, of which the "
+                        f"function knows more, and that is changed; take the parts inside"
                     )
 
     def __call__(self, leaves: list[Any]) -> Any:
@@ -344,6 +365,8 @@ class Traced:
 
     def replay(self, leaves: list[Any]) -> Any:
         """Run the program on what there is now, and write back what it assigned."""
+        for i, _ in self.argument_writes:
+            refresh(leaves[i])
         inputs = [x._data if isinstance(x, Tensor) else x for x in leaves]
         inputs += [capture.tensor._data for capture in self.captures]
         inputs += [grad_of(x, leaves)._data for x in self.grads_read]
@@ -359,7 +382,10 @@ class Traced:
                 for i, _ in self.argument_writes:
                     leaves[i].assign_(wrap(next(out), leaves[i].device))
         for x, _, device in self.grads:
-            (leaves[x.i] if isinstance(x, Place) else x)._grad = wrap(next(out), device)
+            if x in self.grads_kept:  # changed in place
+                grad_of(x, leaves)._data = next(out)
+            else:
+                (leaves[x.i] if isinstance(x, Place) else x)._grad = wrap(next(out), device)
         for x in self.cleared:
             (leaves[x.i] if isinstance(x, Place) else x)._grad = None
         for cell, _ in self.cells:
@@ -372,6 +398,11 @@ class Traced:
             for same in self.same
         ]
         return rebuild(self.structure, results)
+
+
+def held_by(g: Tensor | None) -> Any:
+    """What a gradient holds, if there is one."""
+    return None if g is None else g._data
 
 
 def is_concrete(x: Any) -> bool:
@@ -433,6 +464,9 @@ class Backward:
                 if isinstance(node, Leaf) and (x := node.tensor()) is not None
             ]
             outputs = tuple([tracing.read(g) for _, g in leaves])
+        if not leaves:  # those of its own are gone
+            self.roots = []
+            return
         self.leaves: list[Owner] = [places.get(id(x), x) for x, _ in leaves]
         self.devices = [g.device for _, g in leaves]
         self.specs = [(x.spec, x.device) for x in seeds]

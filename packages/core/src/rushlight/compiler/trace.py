@@ -34,6 +34,8 @@ class Trace:
         self.cells: dict[Cell, Number] = {}  # the same for numbers
         self.cells_held: dict[Cell, Any] = {}
         self.grads_before: dict[Tensor, Tensor | None] = {}  # what .grad was at the start
+        self.grads_held: dict[Tensor, Any] = {}  # and what that held
+        self.asked: list[tuple[Tensor, Any]] = []  # what became, in place, what asks for a gradient
         self.grads: dict[Tensor, Tensor | None] = {}  # and what it is now
         self.aliases: dict[Tensor, Tensor] = {}  # arguments that the function also knows otherwise
         self.met: set[Tensor] = set()  # which of them it did meet
@@ -80,6 +82,8 @@ class Tracing(Meaning):
         else:
             self.read(x)
             self.trace.held[x] = data
+            if self.recording and value._node is not None:
+                self.trace.asked.append((x, value._node))
             self.trace.nodes.setdefault(x, x._node)
         if self.recording and not isinstance(x._node, Leaf):
             x._node = value._node
@@ -111,6 +115,7 @@ class Tracing(Meaning):
             if before is not None:
                 before = wrap(Value(before.spec), before.device)
             self.trace.grads[x] = self.trace.grads_before[x] = before
+            self.trace.grads_held[x] = None if before is None else before._data
         return self.trace.grads[x]
 
     def assign_grad(self, x: Tensor, value: Tensor | None) -> None:
