@@ -9,11 +9,11 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, size
 from .elementwise import square
-from .given import operands, rank, together
+from .given import Dim, operands, rank, together
 from .indexing import beyond, numel
 from .layer import log_softmax
 from .movement import squeeze, unsqueeze
-from .reduction import floating, mean, sum
+from .reduction import floating, mean, norm, sum
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -56,6 +56,95 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|input - target|.  [*s], [*s] -> [] or [*s]."""
     alike("l1_loss", input, target)
     return reduce("l1_loss", ops.abs(input - target), reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """d^2 / (2 beta) where d = |input - target| < beta, else d - beta / 2.
+
+    [*s], [*s] -> [] or [*s].
+    Raises: ContractError for a beta below 0; with 0 it is l1_loss.
+    Source: Girshick 2015, arXiv:1504.08083, eq. 3.
+    """
+    alike("smooth_l1_loss", input, target)
+    operands("smooth_l1_loss", beta)
+    if beta < 0:
+        raise ContractError(f"smooth_l1_loss: beta {beta}; give a number from 0")
+    if beta == 0:
+        return reduce("smooth_l1_loss", ops.abs(input - target), reduction)
+    return reduce("smooth_l1_loss", bent("smooth_l1_loss", input, target, beta) / beta, reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """d^2 / 2 where d = |input - target| < delta, else delta (d - delta / 2).
+
+    [*s], [*s] -> [] or [*s].
+    weight: factors of the losses.
+    Raises: ContractError for a delta that is not above 0.
+    Source: Huber 1964, doi:10.1214/aoms/1177703732.
+    """
+    alike("huber_loss", input, target)
+    operands("huber_loss", delta)
+    if delta <= 0:
+        raise ContractError(f"huber_loss: delta {delta}; give a number above 0")
+    losses = bent("huber_loss", input, target, delta)
+    if weight is not None:
+        alike("huber_loss", input, weight)
+        losses = losses * weight
+    return reduce("huber_loss", losses, reduction)
+
+
+def bent(op: str, input: Tensor, target: Tensor, bend: float) -> Tensor:
+    """huber_loss of each element.  [*s], [*s] -> [*s]."""
+    away = input - target
+    floating(op, away)
+    d = ops.abs(away)
+    near = ops.less(d, bend)
+    inner = ops.where(near, away, 0.0)  # so that what is infinite meets no factor 0 in backward
+    return ops.where(near, inner * inner * 0.5, (d - 0.5 * bend) * bend)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """target (log(target) - input), the divergence of input from target; 0 where target is 0.
+
+    [*s], [*s] -> [] or [*s].
+    input: log-probabilities.  log_target: whether target are logarithms too.
+    reduction: also "batchmean", the sum divided by the first length, which is the mean divergence.
+    """
+    together("kl_div", input, target)
+    broadcast("kl_div", input.shape, target.shape)
+    if log_target:
+        losses = ops.exp(target) * (target - input)
+    else:
+        positive = ops.where(ops.equal(target, 0), 1, target)
+        losses = target * ops.log(positive) - target * input
+    if reduction == "batchmean":
+        return sum(losses) / float(input.shape[0] if input.ndim else 1)
+    return reduce("kl_div", losses, reduction)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along dim.  [.., n, ..], [.., n, ..] -> [..]."""
+    operands("cosine_similarity", x1, x2, eps)
+    floating("cosine_similarity", x1)
+    floating("cosine_similarity", x2)
+    shape = broadcast("cosine_similarity", x1.shape, x2.shape)
+    x1, x2 = (ops.expand(x, shape=shape) if x.shape != shape else x for x in (x1, x2))
+    x1, x2 = (x / ops.maximum(norm(x, 2.0, dim, True), eps) for x in (x1, x2))
+    return sum(x1 * x2, dim)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12) -> Tensor:
+    """input / max(|input|_p, eps), the norm over dim.  [.., n, ..] -> [.., n, ..]."""
+    rank("normalize", input)
+    floating("normalize", input)
+    return input / ops.maximum(norm(input, p, dim, True), eps)
 
 
 def binary_cross_entropy(

@@ -14,11 +14,15 @@ from ..module import Module
 class Loss(Module):
     """A loss with a reduction."""
 
+    reductions: tuple[str, ...] = ("mean", "sum", "none")
+
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        if reduction not in {"mean", "sum", "none"}:
+        if reduction not in self.reductions:
+            *others, last = map(repr, self.reductions)
             raise rl.ContractError(
-                f"{type(self).__name__}: reduction {reduction!r}; give 'mean', 'sum' or 'none'"
+                f"{type(self).__name__}: reduction {reduction!r}; "
+                f"give {', '.join(others)} or {last}"
             )
         self.reduction = reduction
 
@@ -55,6 +59,80 @@ class MSELoss(Loss):
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
         """(input - target)**2, reduced."""
         return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(Loss):
+    """(x - y)**2 / (2 * beta) where |x - y| < beta, else |x - y| - beta / 2.  [*s], [*s] -> [].
+
+    Source: Girshick 2015, arXiv:1504.08083, eq. 3.
+
+    >>> SmoothL1Loss()(rl.tensor([1.0, 2.0]), rl.tensor([1.0, 4.0])).item()
+    0.75
+    """
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss of input - target, reduced."""
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(Loss):
+    """(x - y)**2 / 2 where |x - y| < delta, else delta * (|x - y| - delta / 2).  [*s], [*s] -> [].
+
+    Source: Huber 1964, doi:10.1214/aoms/1177703732.
+
+    >>> HuberLoss()(rl.tensor([1.0, 2.0]), rl.tensor([1.0, 4.0])).item()
+    0.75
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss of input - target, reduced."""
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class KLDivLoss(Loss):
+    """y * (log(y) - x), x log-probabilities.  [*s], [*s] -> [].
+
+    reduction: also "batchmean", the sum divided by the first length.
+    log_target: whether targets are log-probabilities too.
+
+    >>> KLDivLoss("sum")(rl.tensor([0.0, 0.0]), rl.tensor([1.0, 0.0])).item()
+    0.0
+    """
+
+    reductions = ("mean", "sum", "none", "batchmean")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction)
+        self.log_target = log_target
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The divergence of the input from the target, reduced."""
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class CosineSimilarity(Module):
+    """sum(x * y) / (|x| * |y|) along axis dim, norms at least eps.  [b, n, *s] -> [b, *s].
+
+    >>> CosineSimilarity(dim=0)(rl.tensor([1.0, 0.0]), rl.tensor([2.0, 0.0])).item()
+    1.0
+    """
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: rl.Tensor, x2: rl.Tensor) -> rl.Tensor:
+        """The cosine of the angle between x1 and x2."""
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)
 
 
 class BCELoss(WeightedLoss):

@@ -1,0 +1,142 @@
+"""The functions behind layers and losses beside PyTorch's: values, both gradients, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import rushlight as rl
+
+TOLERANCE = 1e-9  # of float64, sums of some hundred
+
+
+def numbers(*shape, low=-2.0, high=2.0, seed=0):
+    return np.random.default_rng(seed + sum(shape)).uniform(low, high, shape)
+
+
+def as_tensors(module, values):
+    """Arrays as tensors of float64 that ask for a gradient; the rest as it is."""
+    made = []
+    for value in values:
+        if isinstance(value, np.ndarray):
+            value = module.tensor(value)
+            if value.dtype == module.float64:
+                value.requires_grad_()
+        made.append(value)
+    return made
+
+
+def twice(module, function, inputs, options):
+    """The value, and the gradients of its cubes' sum, of first and second order."""
+    xs = as_tensors(module, inputs)
+    z = function(*xs, **options)
+    asked = [x for x in xs if isinstance(x, module.Tensor) and x.requires_grad]
+    first = module.autograd.grad((z**3).sum(), asked, create_graph=True)
+    kept = [g for g in first if g.requires_grad]
+    total = sum((g**2).sum() for g in kept)
+    second = module.autograd.grad(total, asked, allow_unused=True) if kept else []
+    second = [None if g is None or not bool((g != 0).any()) else g for g in second]
+    return [z, *first, *second]
+
+
+def same(name, inputs, options=None, *, ours=None, theirs=None, tolerance=TOLERANCE):
+    options = options or {}
+    mine = twice(rl, ours or getattr(rl, name), inputs, options)
+    other = twice(torch, theirs or getattr(F, name), inputs, options)
+    assert len(mine) == len(other)
+    for a, b in zip(mine, other, strict=True):
+        if a is None or b is None:
+            assert a is b
+            continue
+        assert tuple(a.shape) == tuple(b.shape)
+        assert str(a.dtype) == str(b.dtype).partition(".")[2]
+        b = b.detach().numpy()
+        np.testing.assert_allclose(a.detach().numpy(), b, rtol=tolerance, atol=tolerance)
+
+
+REDUCTIONS = ["mean", "sum", "none"]
+X, Y = numbers(3, 5), numbers(3, 5, seed=1)
+LOSSES = [
+    ("smooth_l1_loss", (X, Y), {}),
+    ("smooth_l1_loss", (X, Y), {"beta": 0.3}),
+    ("smooth_l1_loss", (X, Y), {"beta": 0.0}),
+    ("huber_loss", (X, Y), {}),
+    ("huber_loss", (X, Y), {"delta": 0.3}),
+    ("kl_div", (X, np.abs(Y)), {}),
+    ("kl_div", (X, Y), {"log_target": True}),
+]
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(("name", "inputs", "options"), LOSSES)
+def test_losses(name, inputs, options, reduction):
+    same(name, inputs, options | {"reduction": reduction})
+
+
+@pytest.mark.parametrize("log_target", [False, True])
+def test_divergence_of_a_batch(log_target):
+    same("kl_div", (X, np.abs(Y)), {"reduction": "batchmean", "log_target": log_target})
+
+
+def test_divergence_from_impossible_targets():
+    x, y = rl.tensor([-1.0, -2.0], requires_grad=True), rl.tensor([0.0, 1.0])
+    z = rl.kl_div(x, y, "none")
+    assert z.tolist() == [0.0, 2.0]
+    z.sum().backward()
+    assert x.grad.tolist() == [0.0, -1.0]
+
+
+def test_weights_of_huber():
+    inputs = (X, Y, "mean", 1.0, np.abs(Y))
+    same("huber_loss", inputs)
+
+
+@pytest.mark.parametrize("name", ["smooth_l1_loss", "huber_loss"])
+def test_what_is_infinitely_far(name):
+    x = rl.tensor([np.inf, np.nan, 0.0], requires_grad=True)
+    z = getattr(rl, name)(x, rl.zeros(3), "none")
+    z.sum().backward()
+    y = torch.tensor([np.inf, np.nan, 0.0], requires_grad=True)
+    w = getattr(F, name)(y, torch.zeros(3), reduction="none")
+    w.sum().backward()
+    np.testing.assert_array_equal(z.detach().numpy(), w.detach().numpy())
+    np.testing.assert_array_equal(x.grad.numpy(), y.grad.numpy())
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_cosine_similarity(dim):
+    same("cosine_similarity", (X, Y), {"dim": dim})
+    same("cosine_similarity", (X, Y[:1]), {"dim": dim})
+
+
+@pytest.mark.parametrize("options", [{}, {"p": 1.0}, {"dim": 0}, {"p": 3.0, "dim": -1}])
+def test_normalize(options):
+    same("normalize", (X,), options)
+
+
+def test_what_is_zero_has_no_direction():
+    assert rl.normalize(rl.zeros(2, 3)).tolist() == [[0.0] * 3] * 2
+    assert rl.cosine_similarity(rl.zeros(1, 3), rl.ones(1, 3)).tolist() == [0.0]
+
+
+REFUSED = {
+    "smooth_l1_loss: beta -1; give a number from 0": lambda: rl.smooth_l1_loss(
+        rl.ones(2), rl.ones(2), beta=-1
+    ),
+    "huber_loss: delta 0; give a number above 0": lambda: rl.huber_loss(
+        rl.ones(2), rl.ones(2), delta=0
+    ),
+    "kl_div: reduction='avg'; choose 'none', 'mean' or 'sum'": lambda: rl.kl_div(
+        rl.ones(2), rl.ones(2), "avg"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_refusals(message):
+    with pytest.raises(rl.ContractError) as caught:
+        REFUSED[message]()
+    assert str(caught.value) == message
