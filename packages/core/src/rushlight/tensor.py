@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import ref
 
@@ -352,6 +352,15 @@ class Tensor:
     broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
     split, chunk, gather = function.split, function.chunk, function.gather
     scatter_add, index_select = function.scatter_add, function.index_select
+    repeat, tile, repeat_interleave = function.repeat, function.tile, function.repeat_interleave
+    tril, triu, roll, unbind = function.tril, function.triu, function.roll, function.unbind
+    select, diagonal, diag = function.select, function.diagonal, function.diag
+    expand_as, view_as, type_as = function.expand_as, function.view_as, function.type_as
+    movedim, moveaxis, swapdims = function.movedim, function.moveaxis, function.swapdims
+    ravel, unfold = function.ravel, function.unfold
+    dot, mv, outer = function.dot, function.mv, function.outer
+    new_tensor, new_full, new_zeros = function.new_tensor, function.new_full, function.new_zeros
+    new_ones, new_empty = function.new_ones, function.new_empty
     matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
     numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
@@ -369,14 +378,6 @@ class Tensor:
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, other elsewhere."""
         return ops.where(condition, self, other)
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        """self stretched to the shape of other."""
-        return ops.expand(self, other.shape)
-
-    def view_as(self, other: Tensor) -> Tensor:
-        """self folded to the shape of other."""
-        return ops.reshape(self, other.shape)
 
     def contiguous(self) -> Tensor:
         """self: how its elements lie in memory is the backend's affair."""
@@ -632,6 +633,14 @@ class Tensor:
         """Become self.clamp(min, max)."""
         return in_place(self, function.clamp, min, max)
 
+    def tril_(self, diagonal: Any = 0) -> Self:
+        """Become self.tril(diagonal)."""
+        return in_place(self, function.tril, diagonal)
+
+    def triu_(self, diagonal: Any = 0) -> Self:
+        """Become self.triu(diagonal)."""
+        return in_place(self, function.triu, diagonal)
+
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     abs_, neg_, exp_, log_, sqrt_, rsqrt_, sin_, cos_, tanh_, erf_, floor_, sign_ = becoming(
         abs, neg, exp, log, sqrt, rsqrt, sin, cos, tanh, erf, floor, sign
@@ -676,6 +685,24 @@ class Move:
     def cotangents(self, node: Node, g: Tensor) -> tuple[Tensor]:
         """g, back where the input came from."""
         return (moved(g, self.source),)
+
+
+def become(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Each target becomes its value, as by `assign_`: for an optimizer, which has many."""
+    mode: Any = straight.current()
+    plain = mode.eager and not mode.recording
+    for x, value in zip(targets, values, strict=True):
+        before, after = x._data, value._data
+        if (
+            plain
+            and x._base is None
+            and after.dtype is before.dtype
+            and after.shape == before.shape
+            and x.device is value.device
+        ):
+            x._data = after  # all that assign_ would do
+        else:
+            x.assign_(value)
 
 
 class Retain:

@@ -15,6 +15,7 @@ from operator import is_
 from typing import Any
 
 import rushlight as rl
+from rushlight.tensor import become
 
 from .group import ParamGroup
 from .optimizer import Optimizer, States
@@ -177,9 +178,7 @@ class FlatOptimizer(Optimizer):
                 arrangement.arrange(params, present, names)
         for bucket in arrangement.buckets:
             chosen: Any = [grads[i] for i in bucket.indices]
-            new = self._update(group, bucket, chosen)
-            for target, value in zip(bucket.targets, new, strict=True):
-                target.assign_(value)
+            become(bucket.targets, self._update(group, bucket, chosen))
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Take more parameters into the training, with options of their own.
