@@ -1054,3 +1054,33 @@ def test_a_leaf_in_its_own_hook_is_freed():
     del x
     gc.collect()
     assert gone() is None
+
+
+def lenient(t):
+    """A function whose backward returns more than it need."""
+
+    class Both(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2.0, x * 3.0
+
+        @staticmethod
+        def backward(ctx, g, h):
+            return g * 2.0 + h * 3.0, None, None
+
+    x = t.tensor([1.0], requires_grad=True)
+    a, b = Both.apply(x)
+    (a + b).sum().backward()
+    return x.grad.tolist()
+
+
+def test_functions_may_return_more_nones():
+    assert lenient(rl) == lenient(torch) == [5.0]
+
+
+def test_no_grad_decorates_without_brackets():
+    @rl.no_grad
+    def inside():
+        return rl.is_grad_enabled()
+
+    assert (inside(), rl.is_grad_enabled()) == (False, True)

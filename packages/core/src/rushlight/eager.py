@@ -273,6 +273,10 @@ class no_grad(ContextDecorator):
 
     wanted = False
 
+    def __new__(cls, orig_func: Any = None) -> Any:
+        """A context; given a function, as by `@no_grad` without brackets, what it decorates."""
+        return super().__new__(cls) if orig_func is None else cls()(orig_func)
+
     def __init__(self) -> None:
         self.before: list[Any] = []
 

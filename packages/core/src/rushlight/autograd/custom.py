@@ -96,7 +96,7 @@ class Function:
         ctx.needs_input_grad = tuple([edge is not None for edge in edges])
         with interpreting(mode.quiet(False)):
             made = cls.forward(ctx, *args, **kwargs)
-        results = made if isinstance(made, tuple) else (made,)
+        results = tuple(made) if isinstance(made, (tuple, list)) else (made,)
         if not (mode.recording and any(ctx.needs_input_grad)):
             return made
         if not isinstance(results[0], Tensor):
@@ -110,7 +110,7 @@ class Function:
             for x, z in zip(results, outputs, strict=True)
             if isinstance(z, Tensor) and z._node is not None
         ]
-        return tuple(outputs) if isinstance(made, tuple) else outputs[0]
+        return type(made)(outputs) if isinstance(made, (tuple, list)) else outputs[0]
 
 
 def fresh(x: Tensor) -> Tensor:
@@ -135,7 +135,9 @@ class Applied:
         parts = g.parts if isinstance(g, Parts) else (g,)
         arrived = [self.arrived(gx, kind) for gx, kind in zip(parts, self.kinds, strict=True)]
         given = self.function.backward(self.ctx, *arrived)
-        given = given if isinstance(given, tuple) else (given,)
+        given = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        if all(gx is None for gx in given[len(node.edges) :]):  # PyTorch allows more of these
+            given = given[: len(node.edges)]
         if len(given) != len(node.edges):
             raise ContractError(
                 f"{self.name}.backward: {len(given)} cotangents for {len(node.edges)} arguments of "
