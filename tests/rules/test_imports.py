@@ -52,6 +52,7 @@ LATE = {
     ("tensor", "display"): "the text of a tensor, when one is shown",
     ("tensor", "indexing"): "`x[...]` and its assignment, which make tensors",
     ("tensor", "random"): "uniform_ and normal_, which draw tensors",
+    ("function", "creation"): "lists as tensors, and the new_ methods",
     ("alias", "eager"): "what is detached is assigned without being recorded",
     ("indexing", "creation"): "lists as indices, and numbers as what is assigned",
     ("cli", "testing"): "`rushlight conform` and `rushlight new-backend`",

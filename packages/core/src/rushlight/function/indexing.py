@@ -41,6 +41,34 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 mm = bmm = matmul
 
 
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """sum(input * tensor) of two vectors.  [n], [n] -> []."""
+    vectors("dot", input, tensor)
+    return matmul(input, tensor)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector.  [m, n], [n] -> [m]."""
+    vectors("mv", vec)
+    if rank("mv", input) != 2:
+        raise ContractError(f"mv: {input.spec}; give a matrix")
+    return matmul(input, vec)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """input[i] vec2[j].  [m], [n] -> [m, n]."""
+    vectors("outer", input, vec2)
+    return ops.mul(unsqueeze(input, 1), vec2)
+
+
+def vectors(op: str, *xs: Tensor) -> None:
+    """Raises: ContractError unless all are vectors."""
+    together(op, *xs)
+    for x in xs:
+        if x.ndim != 1:
+            raise ContractError(f"{op}: {x.spec}; give a vector")
+
+
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements, as a Python bool.  [*s], [*t] -> bool.
 

@@ -6,8 +6,8 @@ import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
-from ..errors import ContractError
+from .. import dtypes, ops
+from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, lengths, rank, sized, together, whole
 
@@ -258,3 +258,368 @@ def along(op: str, x: Tensor, dim: int) -> int:
     if n == 0:
         raise ContractError(f"{op}: {x.spec} has no dims; give it one with .reshape(1)")
     return normal_axis(op, dim, n)
+
+
+# -- repeated -------------------------------------------------------------------------------------
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """input so many times along each dim; more numbers than dims make new ones in front.
+
+    [*s] -> [r s, ..].  Raises: ContractError for fewer numbers than dims.
+    """
+    counts = sized("repeat", repeats)
+    if len(counts) < rank("repeat", input):
+        raise ContractError(
+            f"repeat: {list(counts)} for {input.spec}; give a number for each of its "
+            f"{input.ndim} dims"
+        )
+    return repeated(input, counts)
+
+
+def repeated(x: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """repeat, all checked."""
+    old = (1,) * (len(counts) - x.ndim) + x.shape
+    pairs = tuple(zip(counts, old, strict=True))
+    apart = ops.reshape(x, chained([(1, n) for n in old]))
+    shape = tuple([r * n for r, n in pairs])
+    return ops.reshape(ops.clone(ops.expand(apart, chained(pairs))), shape)
+
+
+def chained(pairs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Tuples joined to one."""
+    return tuple([n for pair in pairs for n in pair])
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """repeat, with ones in front if there are fewer numbers than dims.  [*s] -> [r s, ..]."""
+    counts = sized("tile", dims)
+    return repeated(input, (1,) * (rank("tile", input) - len(counts)) + counts)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each row along dim so many times, one after the other; of all elements if dim is None.
+
+    [.., n, ..] -> [.., r n, ..]; a tensor of n integers repeats each row its own number of times.
+    """
+    n = rank("repeat_interleave", input)
+    if dim is None:
+        input, n = ops.reshape(input, (size(input.shape),)), 1
+    axis = normal_axis("repeat_interleave", dim or 0, n)
+    x = input if input.ndim else ops.reshape(input, (1,))
+    before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    if hasattr(repeats, "_data") and repeats.numel() == 1:
+        repeats = repeats.item()
+    if not hasattr(repeats, "_data"):
+        k = whole("repeat_interleave", "repeats", repeats)
+        wide = ops.expand(
+            ops.reshape(x, (*before, length, 1, *after)), (*before, length, k, *after)
+        )
+        return ops.reshape(ops.clone(wide), (*before, length * k, *after))
+    if repeats.dtype not in dtypes.INTEGER or repeats.shape != (length,):
+        raise ContractError(
+            f"repeat_interleave: repeats {repeats.spec} for {length} rows; give int64[{length}]"
+        )
+    from ..creation import tensor
+
+    counts = [whole("repeat_interleave", "repeats", k) for k in repeats.tolist()]
+    rows = [i for i, k in enumerate(counts) for _ in range(k)]
+    if output_size is not None and output_size != len(rows):
+        raise ContractError(f"repeat_interleave: output_size {output_size}; they are {len(rows)}")
+    return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis=axis)
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """More elements around, or fewer for numbers below 0: pad has two for each dim, last dim first.
+
+    [.., n] -> [.., before + n + after].
+    mode: constant, of value; reflect; replicate, the outermost again; circular.
+    Raises: ContractError for more numbers than dims, and for what a mode cannot reach.
+    """
+    n = rank("pad", input)
+    if len(pad) % 2 or len(pad) > 2 * n:
+        raise ContractError(f"pad: {list(pad)} for {input.spec}; give two numbers for each dim")
+    ends = [(whole("pad", "length", k, -(2**62))) for k in pad]
+    around = {n - 1 - i: (ends[2 * i], ends[2 * i + 1]) for i in range(len(ends) // 2)}
+    if mode == "constant":
+        return padded(input, around, 0 if value is None else value)
+    if mode not in FOLDS:
+        raise ContractError(f"pad: mode {mode!r}; use constant, reflect, replicate or circular")
+    if value:
+        raise ContractError(f"pad: value {value} in mode {mode!r}; leave it out")
+    if n - len(around) not in (1, 2) or not 1 <= len(around) <= 3:
+        raise ContractError(
+            f"pad: {list(pad)} for {input.spec} in mode {mode!r}; give [b, c, *s] or [c, *s] and "
+            f"two numbers for each dim of s"
+        )
+    if mode == "circular":  # what is cut off does not come back at the other end
+        input = padded(input, {i: (shortage(a), shortage(b)) for i, (a, b) in around.items()}, 0)
+        around = {i: (a - shortage(a), b - shortage(b)) for i, (a, b) in around.items()}
+    for axis, (before, after) in around.items():
+        if (before, after) != (0, 0):
+            input = wrapped(input, axis, before, after, mode)
+    return input
+
+
+def shortage(n: int) -> int:
+    """n, if below 0."""
+    return builtins.min(n, 0)
+
+
+def padded(x: Tensor, around: dict[int, tuple[int, int]], value: Any) -> Tensor:
+    """Cut where a width is below 0, then value around.  [.., n] -> [.., before + n + after]."""
+    widths = [around.get(i, (0, 0)) for i in range(x.ndim)]
+    bounds = [
+        (builtins.max(-a, 0), n + shortage(a) + shortage(b), 1)
+        for (a, b), n in zip(widths, x.shape, strict=True)
+    ]
+    if builtins.any(length < 0 for _, length, _ in bounds):
+        raise ContractError(f"pad: {widths} of {x.spec}; cut off no more than there is")
+    x = ops.slice(x, tuple([b if b[1] else (0, 0, 1) for b in bounds]))
+    return ops.pad(x, tuple([(builtins.max(a, 0), builtins.max(b, 0)) for a, b in widths]), value)
+
+
+def wrapped(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
+    """An axis continued beyond both ends.  [.., n, ..] -> [.., before + n + after, ..]."""
+    n, most = x.shape[axis], builtins.max(before, after)
+    length = before + n + after
+    reach = {"reflect": n - 1, "replicate": most if n else 0, "circular": n}[mode]
+    if most > reach or length < 0:
+        raise ContractError(
+            f"pad: {before} and {after} around dim {axis} of {x.spec} in mode {mode!r}; give "
+            f"at most {reach}"
+        )
+    index = ops.iota(length=length, dtype=dtypes.int64, device=x.device) - before
+    return ops.take(x, FOLDS[mode](index, n), axis=axis)
+
+
+FOLDS: dict[str, Any] = {  # from places beyond the ends to those inside
+    "reflect": lambda i, n: (n - 1) - ops.abs((n - 1) - ops.abs(i)),
+    "replicate": lambda i, n: ops.minimum(ops.maximum(i, 0), n - 1),
+    "circular": ops.remainder,
+}
+
+
+# -- parts and turns ------------------------------------------------------------------------------
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and below a diagonal, 0 above.  [*b, m, n] -> [*b, m, n]."""
+    return triangle("tril", input, diagonal, ops.less_equal)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and above a diagonal, 0 below.  [*b, m, n] -> [*b, m, n]."""
+    return triangle("triu", input, diagonal, ops.greater_equal)
+
+
+def triangle(op: str, x: Tensor, diagonal: int, inside: Any) -> Tensor:
+    """x where the column, less the row, is inside of the diagonal."""
+    if rank(op, x) < 2:
+        raise ContractError(f"{op}: {x.spec}; give at least 2 dims")
+    k = whole(op, "diagonal", diagonal, -(2**62))
+    m, n = x.shape[-2:]
+    rows = ops.reshape(ops.iota(length=m, dtype=dtypes.int64, device=x.device), (m, 1))
+    columns = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
+    zero = ops.full(0, shape=(), dtype=x.dtype, device=x.device)
+    return ops.where(inside(columns - rows, k), x, zero)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements shifted along dims, what leaves at the end enters in front.  [*s] -> [*s].
+
+    Without dims, of the flattened tensor.
+    """
+    n = rank("roll", input)
+    by = lengths((shifts,))
+    if dims is None or lengths((dims,)) == ():
+        if len(by) != 1:
+            raise ContractError(f"roll: shifts {list(by)} without dims; give one, or dims")
+        flat = ops.reshape(input, (size(input.shape),))
+        return ops.reshape(roll(flat, by, 0), input.shape)
+    axes = lengths((dims,))
+    if len(by) != len(axes):
+        raise ContractError(f"roll: shifts {list(by)} along dims {list(axes)}; give as many")
+    for k, dim in zip(by, axes, strict=True):
+        axis = normal_axis("roll", dim, n)
+        length = input.shape[axis] if n else 0
+        start = whole("roll", "shift", k, -(2**62)) % length if length else 0
+        if start:
+            parts = part(input, axis, length - start, start), part(input, axis, 0, length - start)
+            input = ops.concat(*parts, axis=axis)
+    return input if input.ndim and input.shape else ops.clone(input)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The rows along dim.  [.., n, ..] -> [.., ..], .."""
+    axis = normal_axis("unbind", dim, rank("unbind", input))
+    if input.ndim == 0:
+        raise IndexOutOfRange(f"unbind: {input.spec} has no dims; give it one with .reshape(1)")
+    return tuple([select(input, axis, i) for i in range(input.shape[axis])])
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """One row along dim, as input[.., index, ..].  [.., n, ..] -> [.., ..].
+
+    Raises: IndexOutOfRange.
+    """
+    if rank("select", input) == 0:
+        raise IndexOutOfRange(f"select: {input.spec} has no dims; give it one with .reshape(1)")
+    axis = normal_axis("select", dim, input.ndim)
+    n, i = input.shape[axis], whole("select", "index", index, -(2**62))
+    if not -n <= i < n:
+        raise IndexOutOfRange(f"select: index {i} is out of range for dim {dim} with size {n}")
+    row = part(input, axis, i % n, 1)
+    return ops.reshape(row, (*input.shape[:axis], *input.shape[axis + 1 :]))
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """input stretched to the shape of other.  [.., 1, ..], [*s] -> [*s]."""
+    together("expand_as", other)
+    return stretched("expand_as", input, other.shape)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """input folded to the shape of other.  [*s], [*t] -> [*t]."""
+    together("view_as", input, other)
+    return ops.reshape(input, other.shape)
+
+
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """input as the element type of other.  [*s], [*t] -> [*s]."""
+    together("type_as", input, other)
+    return input.to(other.dtype)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dims taken from some places to others, the rest in their order.  [*s] -> [*t]."""
+    n = rank("movedim", input)
+    before = [normal_axis("movedim", d, n) for d in lengths((source,))]
+    after = [normal_axis("movedim", d, n) for d in lengths((destination,))]
+    if not len(before) == len(after) == len(set(before)) == len(set(after)):
+        raise ContractError(
+            f"movedim: source {source}, destination {destination}; name as many, each once"
+        )
+    if n == 0:
+        return ops.permute(input, ())
+    rest = iter([i for i in range(n) if i not in before])
+    moves = dict(zip(after, before, strict=True))
+    return ops.permute(input, tuple([moves[i] if i in moves else next(rest) for i in range(n)]))
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Elements whose index along dim2 is that along dim1 plus offset, as the last dim.
+
+    [.., m, .., n, ..] -> [.., .., .., k].
+    """
+    i = normal_axis("diagonal", dim1, rank("diagonal", input))
+    j = normal_axis("diagonal", dim2, input.ndim)
+    if i == j:
+        raise ContractError(f"diagonal: dim1 {dim1} and dim2 {dim2}; give two different dims")
+    x = movedim(input, (i, j), (-2, -1))
+    m, n = x.shape[-2:]
+    length = builtins.max(builtins.min(m + shortage(offset), n - builtins.max(offset, 0)), 0)
+    start = offset if offset > 0 else -offset * n
+    flat = ops.reshape(x, (*x.shape[:-2], m * n))
+    bounds = (start, length, n + 1) if length else (0, 0, 1)
+    return ops.slice(flat, (*[(0, k, 1) for k in x.shape[:-2]], bounds))
+
+
+diagonal_of = diagonal  # where an argument has the name
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix with this diagonal, 0 elsewhere; or the diagonal of a matrix.  [n] -> [n, n]."""
+    if rank("diag", input) == 2:
+        return ops.clone(diagonal_of(input, diagonal))
+    if input.ndim != 1:
+        raise ContractError(f"diag: {input.spec}; give a vector or a matrix")
+    k, length = diagonal, input.shape[0]
+    n = length + abs(k)
+    bounds = ((k if k > 0 else -k * n, length, n + 1) if length else (0, 0, 1),)
+    return ops.reshape(ops.unslice(input, shape=(n * n,), bounds=bounds), (n, n))
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows of size along a dim, step apart, as the last dim.  [.., n, ..] -> [.., k, .., size].
+
+    Raises: ContractError if there is not one window.
+    """
+    axis = along("unfold", input, dimension)
+    n = input.shape[axis]
+    size, step = whole("unfold", "size", size, 1), whole("unfold", "step", step, 1)
+    if size > n:
+        raise ContractError(f"unfold: size {size} along a dim of {n}; give at most {n}")
+    return ops.windows(input, axes=(axis,), sizes=(size,), strides=(step,), dilations=(1,))
+
+
+# -- several --------------------------------------------------------------------------------------
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All stretched to the shape in which they meet.  [*s], [*t], .. -> [*u], .."""
+    given = several("broadcast_tensors", tensors)
+    shape = broadcast("broadcast_tensors", *[x.shape for x in given])
+    return tuple([ops.expand(x, shape) for x in given])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Tensors without dims get one.  [] -> [1]."""
+    return each("atleast_1d", tensors, lambda x: x.reshape(1) if x.ndim < 1 else x)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors get a first dim until they have two.  [n] -> [1, n]."""
+    return each("atleast_2d", tensors, matrix)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors get a first, then a last dim until they have three.  [n] -> [1, n, 1]."""
+    return each("atleast_3d", tensors, block)
+
+
+def matrix(x: Tensor) -> Tensor:
+    """[] -> [1, 1], [n] -> [1, n]."""
+    return ops.reshape(x, (1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x
+
+
+def block(x: Tensor) -> Tensor:
+    """[] -> [1, 1, 1], [n] -> [1, n, 1], [m, n] -> [m, n, 1]."""
+    return unsqueeze(matrix(x), -1) if x.ndim < 3 else x
+
+
+def each(op: str, tensors: tuple[Any, ...], change: Any) -> Any:
+    """change of one tensor, or of each of several."""
+    if len(tensors) == 1 and hasattr(tensors[0], "_data"):
+        return change(tensors[0])
+    return tuple([change(x) for x in several(op, lengths(tensors))])
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the second dim, or the first of vectors.  [m, n_i], .. -> [m, sum n_i]."""
+    given = atleast_1d(several("hstack", tensors))
+    return cat(given, 0 if given[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined as rows.  [n], .. -> [k, n]; [m_i, n], .. -> [sum m_i, n]."""
+    return cat(atleast_2d(several("vstack", tensors)), 0)
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the third dim.  [m, n], .. -> [m, n, k]."""
+    return cat(atleast_3d(several("dstack", tensors)), 2)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors joined as columns, matrices beside each other.  [n], .. -> [n, k]."""
+    given = several("column_stack", tensors)
+    return cat([ops.reshape(x, (size(x.shape), 1)) if x.ndim < 2 else x for x in given], 1)
+
+
+concat = concatenate = cat
+swapdims, moveaxis, ravel = transpose, movedim, flatten

@@ -1,0 +1,90 @@
+"""Tensors of the type and place of another: the new_ methods, and pairs of axes as grids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..errors import ContractError
+from .given import rank
+from .movement import several
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def new_tensor(
+    input: Tensor, data: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A copy of data, of the type and place of input.  [*s] -> [*t]."""
+    from ..creation import tensor
+
+    rank("new_tensor", input)
+    return tensor(
+        data, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad
+    )
+
+
+def new_full(
+    input: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """fill_value everywhere, of the type and place of input.  [*s] -> [*size]."""
+    return new("new_full", input, fill_value, (size,), dtype, device, requires_grad)
+
+
+def new_zeros(
+    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Zeros of the type and place of input.  [*s] -> [*size]."""
+    return new("new_zeros", input, 0, size, dtype, device, requires_grad)
+
+
+def new_ones(
+    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Ones of the type and place of input.  [*s] -> [*size]."""
+    return new("new_ones", input, 1, size, dtype, device, requires_grad)
+
+
+def new_empty(
+    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Values of no meaning, here zeros, of the type and place of input.  [*s] -> [*size]."""
+    return new("new_empty", input, 0, size, dtype, device, requires_grad)
+
+
+def new(
+    op: str, x: Tensor, value: Any, size: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    """value everywhere, of the type and place of x, called by this name."""
+    from ..creation import filled, single
+
+    rank(op, x)
+    place, value = device or x.device, single(op, value)
+    return filled(op, value, size, dtype or x.dtype, place, requires_grad)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Vectors stretched over the grid that they span.  [m], [n], .. -> [m, n, ..], ..
+
+    indexing: "xy" exchanges the first two dims of the results.
+    """
+    given = several("meshgrid", tensors[0] if len(tensors) == 1 else tensors)
+    if indexing not in ("ij", "xy"):
+        raise ContractError(f"meshgrid: indexing {indexing!r}; give 'ij' or 'xy'")
+    for x in given:
+        if x.ndim > 1:
+            raise ContractError(f"meshgrid: {x.spec}; give vectors")
+        if x.dtype is not given[0].dtype:
+            raise ContractError(f"meshgrid: {given[0].spec} and {x.spec}; give all the same dtype")
+    order = list(range(len(given)))
+    if indexing == "xy":
+        order[:2] = reversed(order[:2])
+    shape = tuple([given[i].numel() for i in order])
+    made = []
+    for i, x in enumerate(given):
+        column = tuple([shape[j] if order[j] == i else 1 for j in range(len(shape))])
+        made.append(ops.expand(ops.reshape(x, column), shape))
+    return tuple(made)

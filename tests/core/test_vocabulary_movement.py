@@ -1,0 +1,196 @@
+"""Movement, creation and indexing beside torch: values, dtypes, gradients of two orders, errors."""
+
+import numpy as np
+import pytest
+import torch
+
+import rushlight as rl
+import rushlight_nn.functional as F
+
+DEVICES = ["numpy", "hostile"]
+KINDS = ["float64", "float32", "bfloat16", "int64", "bool"]
+SHAPES = {
+    "x": (3, 4),
+    "v": (5,),
+    "w": (3,),
+    "c": (2, 3, 5, 6),
+    "s": (),
+    "e": (2, 0, 3),
+    "q": (3, 3),
+}
+
+
+def values(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.permutation(np.arange(int(np.prod(shape))) - 3.0).reshape(shape) / 2
+
+
+def flat(found):
+    return list(found) if isinstance(found, (tuple, list)) else [found]
+
+
+def as_numpy(x):
+    wide = x.detach().float() if "bfloat16" in str(x.dtype) else x.detach()
+    return wide.numpy()
+
+
+def same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype.name == str(b.dtype).removeprefix("torch.")
+        assert tuple(a.shape) == tuple(b.shape)
+        np.testing.assert_allclose(as_numpy(a), as_numpy(b), rtol=1e-5, atol=1e-6)
+
+
+def beside(call, *inputs, device="numpy", kinds=KINDS, order=2):
+    """call(lib, *inputs) of every type; gradients of float64, the first and the second."""
+    floating = "float32" if device == "hostile" else "float64"
+    for kind in kinds:
+        if device == "hostile" and kind == "float64":
+            continue
+        ours = [rl.tensor(x, dtype=rl.float32).to(device).to(getattr(rl, kind)) for x in inputs]
+        theirs = [torch.tensor(x).to(getattr(torch, kind)) for x in inputs]
+        same(flat(call(rl, *ours)), flat(call(torch, *theirs)))
+    if order:
+        ours, theirs = (
+            [
+                lib.tensor(x, dtype=getattr(lib, floating), requires_grad=True, **place)
+                for x in inputs
+            ]
+            for lib, place in ((rl, {"device": device}), (torch, {}))
+        )
+        same(grads(rl, call, ours, order), grads(torch, call, theirs, order))
+
+
+def grads(lib, call, inputs, order):
+    """Of the sum of the cubes of what call makes."""
+    total = sum((z * z * z).sum() for z in flat(call(lib, *inputs)))
+    first = lib.autograd.grad(total, inputs, create_graph=order > 1, allow_unused=True)
+    first = [g for g in first if g is not None]
+    if order == 1 or not all(g.requires_grad for g in first):
+        return first
+    second = lib.autograd.grad(sum((g * g).sum() for g in first), inputs, allow_unused=True)
+    return [*first, *[g for g in second if g is not None]]
+
+
+CALLS = """
+x.repeat(2, 3); x.repeat(2, 1, 2); s.repeat(3); e.repeat(1, 2, 1)
+x.tile(2); x.tile((2, 1, 3)); lib.tile(x, (2, 3)); s.tile(2)
+x.repeat_interleave(2); x.repeat_interleave(3, dim=1); x.repeat_interleave(0, 0)
+x.repeat_interleave(lib.tensor([1, 0, 2]), dim=0); s.repeat_interleave(3)
+lib.tril(x); x.tril(1); x.tril(-1); c.triu(2); x.triu(-5); lib.triu(c, -1); e.triu()
+lib.roll(x, 1); x.roll(-2, 0); x.roll((1, -1), (0, 1)); x.roll(9, 1); e.roll(1, 1); e.roll(2)
+s.roll(1)
+x.unbind(); lib.unbind(c, -1); e.unbind(2); x.select(0, 1); x.select(-1, -2); c.select(2, 0)
+w.expand_as(q); x.view_as(x.T); lib.movedim(c, 0, -1); c.movedim((0, 1), (2, 0)); c.moveaxis(3, 1)
+lib.swapdims(x, 0, 1); lib.ravel(c); lib.outer(v, w); v.dot(v); x.T.mv(w); lib.mv(x.T, w)
+lib.diag(v); v.diag(2); v.diag(-1); x.diag(); x.diag(1); q.diag(-2); x.diag(7)
+x.diagonal(); c.diagonal(1, 2, 3); c.diagonal(-1, -1, 0); lib.diagonal(c, 0, 3, 2); e.diagonal()
+lib.hstack([x, x]); lib.hstack([v, w]); lib.vstack([w, w]); lib.vstack([x, x]); lib.dstack([x, x])
+lib.dstack([w, w]); lib.column_stack([w, q]); lib.hstack((s, s)); lib.concat([x, x], 1)
+lib.concatenate((x, x)); c.unfold(2, 3, 2); x.unfold(1, 2, 1); v.unfold(0, 5, 1)
+lib.broadcast_tensors(w, q, s); lib.atleast_1d(s); lib.atleast_1d(s, v); lib.atleast_2d(v)
+lib.atleast_2d([s, x]); lib.atleast_3d(v); lib.atleast_3d(x, s)
+lib.meshgrid(v, w, indexing="ij"); lib.meshgrid(v, w, indexing="xy")
+lib.meshgrid([v, w, s], indexing="xy")
+x.T.tril(); c.mT.roll(1, 2); x.flip(0).repeat(1, 2); c.flip(3).diagonal(0, 2, 3)
+x.type_as(x); x.swapdims(0, -1)
+"""
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    "text", [t.strip() for t in CALLS.replace("\n", ";").split(";") if t.strip()]
+)
+def test_beside_torch(text, device):
+    names = [n for n in SHAPES if n in set(compile(text, "", "eval").co_names)]
+    call = eval(f"lambda lib, {', '.join(names)}: {text}")
+    products = any(word in text for word in ("outer", "dot(", "mv("))
+    kinds = [k for k in KINDS if not (products and k in {"bool", "bfloat16"})]
+    if "lib.tensor" in text and device != "numpy":
+        pytest.skip("the second input is of the numpy device")
+    beside(call, *[values(SHAPES[n]) for n in names], device=device, kinds=kinds)
+
+
+PADS = [
+    ((1, 2), "constant", 1.5), ((1, 2, 0, 3), "constant", None), ((-1, 2), "constant", None),
+    ((-1, -1, 2, -1), "constant", 0.5), ((0, 0), "constant", None), ((), "constant", None),
+    ((1, 2, 3, 1), "reflect", None), ((1, 2, 3, 1), "replicate", None),
+    ((6, 2, 3, 1), "circular", None),
+    ((7, 2, 0, 9), "replicate", None), ((-1, 2, 1, 1), "reflect", None),
+    ((2, -1, 0, 1), "circular", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("ends", "mode", "value"), PADS)
+def test_pad(ends, mode, value, device):
+    lib_f = {rl: F, torch: torch.nn.functional}
+    kinds = ["float32", "float64"]
+    beside(
+        lambda lib, x: lib_f[lib].pad(x, ends, mode, value), values((2, 3, 5, 6)),
+        device=device, kinds=kinds,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_pad_of_one_dim_and_of_three(mode):
+    lib_f = {rl: F, torch: torch.nn.functional}
+    beside(lambda lib, x: lib_f[lib].pad(x, (2, 3), mode), values((2, 3, 5)), kinds=["float32"])
+    ends = (1, 1, 1, 0, 0, 1)
+    beside(lambda lib, x: lib_f[lib].pad(x, ends, mode), values((1, 2, 3, 3, 3)), kinds=["float32"])
+
+
+WRONG = """
+x.repeat(2); x.repeat(-1, 2); x.tile(-1); x.repeat_interleave(-1)
+x.repeat_interleave(lib.tensor([1, 2]), 0)
+v.tril(); v.triu(); x.roll((1, 2)); x.roll((1, 2), 0); x.roll(1, 2)
+x.select(0, 3); x.select(2, 0); s.select(0, 0)
+s.unbind(); x.unbind(2); x.expand_as(v); x.view_as(v); x.movedim(0, 2)
+x.movedim((0, 0), (0, 1))
+x.dot(x); v.dot(x[0]); v.mv(v); x.mv(v); lib.outer(x, v)
+c.diag(); x.diagonal(0, 1, 1)
+v.diagonal(); lib.hstack([]); lib.vstack([x, v]); x.unfold(2, 1, 1); x.unfold(0, 4, 1)
+x.unfold(0, 1, 0)
+lib.broadcast_tensors(x, v); lib.meshgrid(x, v, indexing="ij"); lib.meshgrid(v, v, indexing="no")
+x.new_zeros(-1)
+"""
+
+
+@pytest.mark.parametrize(
+    "text", [t.strip() for t in WRONG.replace("\n", ";").split(";") if t.strip()]
+)
+def test_errors_are_those_of_torch(text):
+    call = eval(f"lambda lib, {', '.join(SHAPES)}: {text}")
+    with pytest.raises(Exception) as theirs:  # noqa: PT011  compared below
+        call(torch, *[torch.tensor(values(s)) for s in SHAPES.values()])
+    with pytest.raises(theirs.type) as ours:
+        call(rl, *[rl.tensor(values(s)) for s in SHAPES.values()])
+    assert isinstance(ours.value, rl.RushlightError)
+
+
+def test_in_place_forms():
+    ours, theirs = rl.tensor(values((3, 4))), torch.tensor(values((3, 4)))
+    ours.tril_()[:2].triu_(1)
+    theirs.tril_()[:2].triu_(1)
+    same([ours], [theirs])
+
+
+def test_new():
+    for lib in (rl, torch):
+        x = lib.ones(2, dtype=lib.float64)
+        assert x.new_zeros(2, 3).dtype is lib.float64
+        assert x.new_zeros((2, 3)).shape == (2, 3)
+        assert x.new_ones(2, dtype=lib.int64).tolist() == [1, 1]
+        assert x.new_full((2,), 7).tolist() == [7, 7]
+        assert x.new_empty(0, 3).shape == (0, 3)
+        assert x.new_tensor([1, 2]).dtype is lib.float64 or lib is torch
+        assert x.new_zeros(2, requires_grad=True).requires_grad
+
+
+def test_a_diagonal_is_written_through():
+    for lib in (rl, torch):
+        x = lib.zeros(3, 4)
+        x.diagonal(1).fill_(5)
+        x.select(0, 2).add_(1)
+        assert x.tolist() == [[0, 5, 0, 0], [0, 0, 5, 0], [1, 1, 1, 6]]
