@@ -260,7 +260,9 @@ def test_gradients_are_changed_in_place_in_compiled_functions():
 
 def test_numpys_numbers_are_pythons_in_compiled_functions():
     times = rl.compile(lambda x, a: x * a)
-    assert times(rl.ones(1), np.float64(1.5)).dtype is rl.float32
+    for number in (np.float64(1.5), np.float32(1.5), np.int64(2), np.array(1.5)):
+        z = times(rl.ones(1), number)
+        assert (z.dtype, z.item()) == (rl.float32, number)
 
 
 def test_what_is_changed_by_a_gradient_in_a_compiled_function_is_refused():

@@ -49,10 +49,12 @@ class Branch(NamedTuple):
 
 def flatten(value: Any, leaves: list[Any], seen: dict[int, int], kinds: tuple[type, ...]) -> Any:
     """The structure of value; its leaves of these kinds are put into `leaves`, each once."""
+    if not isinstance(value, Tensor) and getattr(value, "shape", None) == ():
+        value = value.item()  # one of numpy's numbers
     if isinstance(value, kinds):
         i = seen.setdefault(id(value), len(leaves)) if isinstance(value, Tensor) else len(leaves)
         if i == len(leaves):
-            leaves.append(float(value) if isinstance(value, float) else value)  # numpy's too
+            leaves.append(value)
         return Place(i)
     if isinstance(value, (list, tuple)):
         return Branch(type(value), (), tuple([flatten(x, leaves, seen, kinds) for x in value]))
