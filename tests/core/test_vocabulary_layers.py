@@ -122,7 +122,67 @@ def test_what_is_zero_has_no_direction():
     assert rl.cosine_similarity(rl.zeros(1, 3), rl.ones(1, 3)).tolist() == [0.0]
 
 
+IMAGES = numbers(4, 6, 3, 2)
+W, B = numbers(6, seed=2), numbers(6, seed=3)
+NORMS = [
+    ("rms_norm", (X, (5,)), {}),
+    ("rms_norm", (X, (5,), numbers(5)), {"eps": 0.1}),
+    ("rms_norm", (IMAGES, (3, 2), numbers(3, 2)), {}),
+    ("group_norm", (IMAGES, 3), {}),
+    ("group_norm", (IMAGES, 2, W, B), {"eps": 0.1}),
+    ("group_norm", (numbers(2, 6), 1, W, B), {}),
+    ("group_norm", (IMAGES, 6, W, B), {}),
+    ("instance_norm", (IMAGES,), {}),
+    ("instance_norm", (IMAGES, None, None, W, B), {"eps": 0.1}),
+    ("instance_norm", (IMAGES[:, :, :, 0], None, None, W, B), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), NORMS)
+def test_norms(name, inputs, options):
+    same(name, inputs, options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["rms_norm", "group_norm"])
+def test_norms_of_short_types(name, dtype):
+    x = numbers(4, 6).astype("f")
+    argument = (6,) if name == "rms_norm" else 2
+    z = getattr(rl, name)(rl.tensor(x).to(getattr(rl, dtype)), argument)
+    w = getattr(F, name)(torch.tensor(x).to(getattr(torch, dtype)), argument)
+    assert str(w.dtype) == f"torch.{z.dtype}"
+    tolerance = 8 * float(rl.finfo(z.dtype).eps)
+    np.testing.assert_allclose(z.float().numpy(), w.float().numpy(), rtol=tolerance, atol=tolerance)
+
+
+def test_running_statistics_of_instances():
+    found = []
+    for module, function in ((rl, rl.instance_norm), (torch, F.instance_norm)):
+        mean, var = module.zeros(6, dtype=module.float64), module.ones(6, dtype=module.float64)
+        x = module.tensor(IMAGES)
+        function(x, mean, var, momentum=0.3)
+        z = function(x, mean, var, use_input_stats=False)
+        found.append([mean.numpy(), var.numpy(), z.numpy()])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=TOLERANCE)
+
+
+def test_norms_of_nothing():
+    assert rl.group_norm(rl.zeros(0, 6, 2), 3).shape == (0, 6, 2)
+    assert rl.instance_norm(rl.zeros(0, 6, 2)).shape == (0, 6, 2)
+    assert rl.rms_norm(rl.zeros(0, 6), 6).shape == (0, 6)
+
+
 REFUSED = {
+    "rms_norm: float32[2, 3] over [2]; give the shape of its last dims": lambda: rl.rms_norm(
+        rl.ones(2, 3), 2
+    ),
+    "group_norm: float32[2, 3] in 2 groups; give a number that divides the channels": (
+        lambda: rl.group_norm(rl.ones(2, 3), 2)
+    ),
+    "instance_norm: float32[2, 3, 1] has one value per channel; give more than 1": (
+        lambda: rl.instance_norm(rl.ones(2, 3, 1))
+    ),
     "smooth_l1_loss: beta -1; give a number from 0": lambda: rl.smooth_l1_loss(
         rl.ones(2), rl.ones(2), beta=-1
     ),

@@ -71,3 +71,57 @@ def compare(call, *arrays, said=True, **options):
 @pytest.mark.parametrize("call", LOSSES)
 def test_losses(call):
     compare(call, numbers(4, 5), numbers(4, 5, seed=1))
+
+
+LAYERS = [
+    ("BatchNorm3d(3)", (2, 3, 2, 4, 3)),
+    ("InstanceNorm1d(3)", (2, 3, 7)),
+    ("InstanceNorm1d(3, affine=True)", (3, 7)),
+    ("InstanceNorm2d(3, affine=True, eps=0.1)", (2, 3, 4, 5)),
+    ("InstanceNorm2d(3, track_running_stats=True)", (2, 3, 4, 5)),
+    ("InstanceNorm3d(3, affine=True, track_running_stats=True)", (2, 3, 2, 4, 3)),
+    ("GroupNorm(2, 4)", (3, 4, 5)),
+    ("GroupNorm(4, 4, affine=False)", (3, 4, 5, 2)),
+    ("GroupNorm(1, 4, bias=False)", (3, 4)),
+    ("RMSNorm(5)", (3, 5)),
+    ("RMSNorm((4, 5), eps=0.1)", (3, 4, 5)),
+    ("RMSNorm(5, elementwise_affine=False)", (3, 5)),
+    ("Dropout1d(0.0)", (2, 3, 4)),
+    ("Dropout2d(0.0)", (2, 3, 4, 4)),
+    ("Dropout3d(0.0)", (2, 3, 2, 4, 4)),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), LAYERS)
+def test_layers(call, shape):
+    ours, theirs = compare(call, numbers(*shape))
+    x = numbers(*shape, seed=1)
+    near(ours.eval()(rl.tensor(x)), theirs.eval()(torch.tensor(x)))
+
+
+@pytest.mark.parametrize("call", ["Embedding(5, 3)", "Embedding(5, 3, padding_idx=-2)"])
+def test_embedding(call):
+    compare(call, np.array([[0, 3, 3], [4, 1, 3]]))
+
+
+def test_padding_of_embeddings():
+    layer = nn.Embedding(5, 3, padding_idx=2)
+    assert layer.weight[2].tolist() == [0.0] * 3
+    pretrained = nn.Embedding.from_pretrained(rl.ones(4, 2))
+    assert not pretrained.weight.requires_grad
+    with pytest.raises(rl.ContractError, match="padding_idx 5 of 5 rows"):
+        nn.Embedding(5, 3, padding_idx=5)
+    with pytest.raises(IndexError):
+        layer(rl.tensor([5]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(nn.Dropout1d, (20, 30, 4)), (nn.Dropout2d, (20, 30, 2, 2)), (nn.Dropout3d, (600, 2, 2, 1))],
+)
+def test_channels_drop_together(layer, shape):
+    z = layer(0.25)(rl.ones(shape)).numpy()
+    channels = z.reshape(600, -1)
+    assert (channels == channels[:, :1]).all()
+    assert set(np.unique(z)) == {0.0, np.float32(1 / 0.75)}
+    assert 0.15 < (channels == 0).mean() < 0.35

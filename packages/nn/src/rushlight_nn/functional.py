@@ -18,9 +18,10 @@ from rushlight import (
     cosine_similarity,
     cross_entropy,
     dropout,
-    embedding,
     gelu,
+    group_norm,
     huber_loss,
+    instance_norm,
     kl_div,
     l1_loss,
     layer_norm,
@@ -32,6 +33,7 @@ from rushlight import (
     normalize,
     one_hot,
     pad,
+    rms_norm,
     sigmoid,
     smooth_l1_loss,
     softmax,
@@ -49,10 +51,15 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "gelu",
+    "group_norm",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -66,6 +73,7 @@ __all__ = [
     "one_hot",
     "pad",
     "relu",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -101,3 +109,57 @@ def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: fl
     """The input, become the function of what it was."""
     before = input.as_subclass(rl.Tensor)  # a tensor of its own, which keeps the value for backward
     return input.assign_(function(before, *options))
+
+
+def embedding(input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = None) -> rl.Tensor:
+    """Row input[i] of weight for each i.  int[*s], [n, d] -> [*s, d].
+
+    padding_idx: a row to which no gradient goes.
+    """
+    rows = rl.embedding(input, weight)
+    if padding_idx is None:
+        return rows
+    if not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise rl.ContractError(
+            f"embedding: padding_idx {padding_idx} of {weight.shape[0]} rows; give one of them"
+        )
+    padding = rl.eq(input, padding_idx % weight.shape[0]).unsqueeze(-1)
+    return rl.where(padding, rows.detach(), rows)
+
+
+def dropout1d(
+    input: rl.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> rl.Tensor:
+    """Dropout of whole channels.  [b, c, t] -> [b, c, t], or [c, t] -> [c, t]."""
+    return _drop_channels("dropout1d", input, (2, 3), p, training, inplace)
+
+
+def dropout2d(
+    input: rl.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> rl.Tensor:
+    """Dropout of whole channels.  [b, c, h, w] -> [b, c, h, w]."""
+    return _drop_channels("dropout2d", input, (4,), p, training, inplace)
+
+
+def dropout3d(
+    input: rl.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> rl.Tensor:
+    """Dropout of whole channels.  [b, c, d, h, w] -> [b, c, d, h, w], or without b."""
+    return _drop_channels("dropout3d", input, (4, 5), p, training, inplace)
+
+
+def _drop_channels(
+    op: str, input: rl.Tensor, ndims: tuple[int, ...], p: float, training: bool, inplace: bool
+) -> rl.Tensor:
+    """Dropout of one number per channel.  ndims: of the input; with the last, it is a batch."""
+    if not 0 <= p <= 1:
+        raise rl.ContractError(f"{op}: p={p}; a probability is from 0 to 1")
+    if input.ndim not in ndims:
+        wanted = " or ".join(map(str, ndims))
+        raise rl.ContractError(f"{op}: {input.dtype}{list(input.shape)}; give {wanted} axes")
+    if not training or p == 0:
+        return input
+    kept = 2 if input.ndim == ndims[-1] else 1
+    shape = (*input.shape[:kept], *(1 for _ in input.shape[kept:]))
+    mask = rl.dropout(rl.ones(shape, dtype=input.dtype, device=input.device), p)
+    return input.mul_(mask) if inplace else input * mask

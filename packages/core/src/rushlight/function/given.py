@@ -59,6 +59,12 @@ def any_floating(xs: Sequence[Any]) -> bool:
     return builtins.any(getattr(x, "dtype", None) in dtypes.FLOATING for x in xs)
 
 
+def floating(op: str, x: Any) -> None:
+    """Raises: ContractError unless x is of a floating type."""
+    if x.dtype not in dtypes.FLOATING:
+        raise ContractError(f"{op}: {x.spec} is not floating point; convert it with .float()")
+
+
 def whole(op: str, name: str, value: Any, least: int = 0) -> int:
     """value as an int.  Raises: ContractError unless it is an integer, and not below the least."""
     try:

@@ -11,9 +11,8 @@ from ..dtypes import DType
 from ..errors import ContractError
 from ..ops.conv import check as check_conv
 from ..spec import Shape, normal_axis, size
-from .given import operands, rank, sized, together, whole
+from .given import floating, operands, rank, sized, together, whole
 from .movement import squeeze, unsqueeze
-from .reduction import floating
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -252,6 +251,112 @@ def batch_norm(
     return z
 
 
+def rms_norm(
+    input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:  # fmt: skip
+    """input / sqrt(mean(input^2) + eps) * weight over the last dims.  [*s, *n], [*n] -> [*s, *n].
+
+    eps: in units of input squared; None for the epsilon of the type that it is computed in.
+    Raises: ContractError unless normalized_shape is the shape of the last dims.
+    Source: Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4.
+    """
+    n = rank("rms_norm", input)
+    together("rms_norm", input, optional=(weight,))
+    shape = sized("rms_norm", (normalized_shape,))
+    fits = shape and input.shape[n - len(shape) :] == shape
+    if not fits or (weight is not None and weight.shape != shape):
+        given = "" if weight is None else f" with weight {weight.spec}"
+        raise ContractError(
+            f"rms_norm: {input.spec} over {list(shape)}{given}; give the shape of its last dims"
+        )
+    floating("rms_norm", input)
+    wide = input if input.dtype.itemsize > 2 else ops.cast(input, dtype=dtypes.float32)
+    eps = float(dtypes.finfo(wide.dtype).eps) if eps is None else eps
+    axes = tuple(range(n - len(shape), n))
+    z = wide * ops.rsqrt(ops.mean(wide * wide, axes=axes, keepdim=True) + eps)
+    z = z if z.dtype is input.dtype else ops.cast(z, dtype=input.dtype)
+    return z if weight is None else z * weight
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """(input - mean) / sqrt(var + eps) * weight + bias, mean and var per sample and group.
+
+    [b, c, *s], [c], [c] -> [b, c, *s].
+    Raises: ContractError unless num_groups divides the channels, or for one value per group.
+    Source: Wu, He 2018, arXiv:1803.08494, eq. 1 and 7.
+    """
+    scaling("group_norm", input, weight=weight, bias=bias)
+    groups = whole("group_norm", "num_groups", num_groups, 1)
+    if input.shape[1] % groups:
+        raise ContractError(
+            f"group_norm: {input.spec} in {groups} groups; give a number that divides the channels"
+        )
+    n = size(input.shape[1:]) // groups
+    if n * input.shape[0] == 1:
+        raise ContractError(f"group_norm: {input.spec} has one value in {groups} groups; give more")
+    return alike(input, ops.reshape(input, (input.shape[0], groups, n)), weight, bias, eps)
+
+
+def alike(
+    input: Tensor, rows: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """Rows [.., n] made alike in mean and variance, then input's channels scaled and shifted."""
+    z = rows
+    if 0 not in rows.shape:
+        z = ops.layer_norm(rows, None, None, axes=(rows.ndim - 1,), eps=eps)
+    z = ops.reshape(z, input.shape)
+    channels = (1, input.shape[1], *(1 for _ in input.shape[2:]))
+    z = z if weight is None else z * ops.reshape(weight, channels)
+    return z if bias is None else z + ops.reshape(bias, channels)
+
+
+def scaling(op: str, input: Tensor, **per_channel: Tensor | None) -> None:
+    """Raises: ContractError unless these hold one value per channel of a floating [b, c, *s]."""
+    together(op, input, optional=tuple(per_channel.values()))
+    if input.ndim < 2:
+        raise ContractError(f"{op}: {input.spec}; give [b, c, *s]")
+    floating(op, input)
+    for name, p in per_channel.items():
+        if p is not None and p.shape != input.shape[1:2]:
+            raise ContractError(f"{op}: {name} {p.spec} for {input.spec}; give one per channel")
+
+
+def instance_norm(
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
+    weight: Tensor | None = None, bias: Tensor | None = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """(input - mean) / sqrt(var + eps) * weight + bias per sample and channel.
+
+    [b, c, *s], [c] -> [b, c, *s].
+    use_input_stats: mean and var are those of each sample, and running_mean and running_var, if
+    given, move towards their means by momentum (var with correction 1); else they are the running.
+    Raises: ContractError for one value per channel, or if neither statistics are there.
+    Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022, eq. 4.
+    """
+    op = "instance_norm"
+    scaling(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ContractError(f"{op}: no running statistics; give them, or use_input_stats=True")
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    n = size(input.shape[2:])
+    if n == 1:
+        raise ContractError(f"{op}: {input.spec} has one value per channel; give more than 1")
+    rows = ops.reshape(input, (*input.shape[:2], n))
+    found = rows.detach()
+    mu = ops.mean(found, axes=(0, 2), keepdim=False)
+    variance = ops.var(found, axes=(2,), keepdim=False, correction=1)
+    for running, new in ((running_mean, mu), (running_var, ops.mean(variance, (0,), False))):
+        if running is not None:
+            running.assign_(running.detach() * (1 - momentum) + new * momentum)
+    return alike(input, rows, weight, bias, eps)
+
+
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input Phi(input), Phi the normal distribution's function.  [*s] -> [*s].
 
@@ -274,8 +379,8 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
     rank("elu", input)
     operands("elu", input, alpha)
-    low = ops.exp(ops.minimum(input, 0.0)) - 1.0
-    return ops.where(ops.greater(input, 0), input, low * alpha)
+    up = ops.greater(input, 0)
+    return ops.where(up, input, ops.expm1(ops.where(up, 0.0, input)) * alpha)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

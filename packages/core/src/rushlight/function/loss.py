@@ -9,11 +9,11 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, size
 from .elementwise import square
-from .given import Dim, operands, rank, together
+from .given import Dim, floating, operands, rank, together
 from .indexing import beyond, numel
 from .layer import log_softmax
 from .movement import squeeze, unsqueeze
-from .reduction import floating, mean, norm, sum
+from .reduction import mean, norm, sum
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

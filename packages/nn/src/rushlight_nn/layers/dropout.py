@@ -1,9 +1,10 @@
-"""Dropout."""
+"""Dropout, of elements and of channels."""
 
 from __future__ import annotations
 
 import rushlight as rl
 
+from .. import functional as F
 from ..module import Module
 
 
@@ -23,7 +24,9 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0.0 <= p <= 1.0:
-            raise rl.ContractError(f"Dropout: p is {p}; give a probability between 0 and 1")
+            raise rl.ContractError(
+                f"{type(self).__name__}: p is {p}; give a probability between 0 and 1"
+            )
         self.p = p
         self.inplace = inplace
 
@@ -33,3 +36,41 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """Dropout of whole channels.  [b, c, t] -> [b, c, t], [c, t] -> [c, t].
+
+    >>> Dropout1d(0.2).eval()(rl.ones(1, 2, 3)).shape
+    (1, 2, 3)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with channels dropped, in training mode."""
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """Dropout of whole channels.  [b, c, h, w] -> [b, c, h, w].
+
+    Source: Tompson et al. 2014, arXiv:1411.4280, section 3.2.
+
+    >>> Dropout2d(0.2).eval()(rl.ones(1, 2, 3, 3)).shape
+    (1, 2, 3, 3)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with channels dropped, in training mode."""
+        return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(Dropout):
+    """Dropout of whole channels.  [b, c, d, h, w] -> [b, c, d, h, w].
+
+    >>> Dropout3d(0.2).eval()(rl.ones(1, 2, 3, 3, 3)).shape
+    (1, 2, 3, 3, 3)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with channels dropped, in training mode."""
+        return F.dropout3d(input, self.p, self.training, self.inplace)

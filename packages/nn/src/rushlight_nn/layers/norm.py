@@ -1,4 +1,4 @@
-"""Normalisation: BatchNorm and LayerNorm."""
+"""Normalisation: of batches, layers, groups and instances."""
 
 from __future__ import annotations
 
@@ -151,6 +151,208 @@ class BatchNorm2d(BatchNorm):
     """
 
     axes = (4,)
+
+
+class BatchNorm3d(BatchNorm):
+    """BatchNorm of volumes.  [b, c, d, h, w] -> [b, c, d, h, w].
+
+    Formula, options and source: `BatchNorm`.
+
+    >>> BatchNorm3d(3)(rl.zeros(2, 3, 4, 4, 4)).shape
+    (2, 3, 4, 4, 4)
+    """
+
+    axes = (5,)
+
+
+class InstanceNorm(BatchNorm):
+    """(x - mean) / sqrt(var + eps) * weight + bias by sample and channel.
+
+    [b, c, *s] -> [b, c, *s], [c, *s] -> [c, *s].
+    track_running_stats: keeps running statistics, and uses them in evaluation mode.
+    Options: `BatchNorm`; here affine and track_running_stats begin as False.
+
+    Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022, eq. 4.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The normalised input; in training mode the running statistics move."""
+        tensor(type(self).__name__, input)
+        if input.ndim == self.axes[0] - 1:
+            return rl.squeeze(self.forward(rl.unsqueeze(input, 0)), 0)
+        if input.ndim != self.axes[0]:
+            raise rl.ContractError(
+                f"{type(self).__name__}: {input.dtype}{list(input.shape)}; "
+                f"give an input of {self.axes[0]} axes, channels in axis 1, or one sample of it"
+            )
+        assert self.momentum is not None
+        own = self.training or self.running_mean is None
+        return rl.instance_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias,
+            own, self.momentum, self.eps,
+        )  # fmt: skip
+
+
+class InstanceNorm1d(InstanceNorm):
+    """InstanceNorm of sequences.  [b, c, t] -> [b, c, t].
+
+    Formula, options and source: `InstanceNorm`.
+
+    >>> InstanceNorm1d(2)(rl.zeros(3, 2, 4)).shape
+    (3, 2, 4)
+    """
+
+    axes = (3,)
+
+
+class InstanceNorm2d(InstanceNorm):
+    """InstanceNorm of images.  [b, c, h, w] -> [b, c, h, w].
+
+    Formula, options and source: `InstanceNorm`.
+
+    >>> InstanceNorm2d(2)(rl.zeros(3, 2, 4, 4)).shape
+    (3, 2, 4, 4)
+    """
+
+    axes = (4,)
+
+
+class InstanceNorm3d(InstanceNorm):
+    """InstanceNorm of volumes.  [b, c, d, h, w] -> [b, c, d, h, w].
+
+    Formula, options and source: `InstanceNorm`.
+
+    >>> InstanceNorm3d(2)(rl.zeros(3, 2, 4, 4, 4)).shape
+    (3, 2, 4, 4, 4)
+    """
+
+    axes = (5,)
+
+
+class GroupNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias by sample and group.  [b, c, *s] -> [b, c, *s].
+
+    num_groups: into how many groups the channels are parted; it divides them.
+    affine: whether there are a weight and a bias per channel, which begin as ones and zeros.
+
+    Source: Wu, He 2018, arXiv:1803.08494, eq. 1 and 7.
+
+    >>> GroupNorm(2, 4)(rl.zeros(3, 4, 5)).shape
+    (3, 4, 5)
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        whole("GroupNorm", 1, num_groups=num_groups)
+        whole("GroupNorm", num_channels=num_channels)
+        if num_channels % num_groups:
+            raise rl.ContractError(
+                f"GroupNorm: {num_channels} channels in {num_groups} groups; "
+                "give a number of groups that divides them"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        weight = rl.ones(num_channels, device=device, dtype=dtype) if affine else None
+        shift = rl.zeros(num_channels, device=device, dtype=dtype) if affine and bias else None
+        self.register_parameter("weight", None if weight is None else Parameter(weight))
+        self.register_parameter("bias", None if shift is None else Parameter(shift))
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weights 1, biases 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The normalised input."""
+        return rl.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """x / sqrt(mean(x**2) + eps) * weight over the last axes.  [*b, *s] -> [*b, *s].
+
+    normalized_shape: s, or its one length.
+    eps: in units of x squared; None for the epsilon of the type that it is computed in.
+    elementwise_affine: whether there is a weight of shape s, which begins as ones.
+
+    Source: Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4.
+
+    >>> RMSNorm(4)(rl.zeros(2, 4)).shape
+    (2, 4)
+    """
+
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...] | list[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        given = normalized_shape
+        shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        for length in shape:
+            whole("RMSNorm", normalized_shape=length)
+        self.normalized_shape = shape
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        weight = rl.ones(shape, device=device, dtype=dtype) if elementwise_affine else None
+        self.register_parameter("weight", None if weight is None else Parameter(weight))
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weights 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, scaled to a mean square of 1."""
+        return rl.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
 
 
 class LayerNorm(Module):

@@ -1,0 +1,88 @@
+"""Embedding: rows of a table by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+import rushlight as rl
+
+from .. import functional as F
+from .. import init
+from ..module import Module
+from ..parameter import Parameter
+from .argument import whole
+
+
+class Embedding(Module):
+    """Row x[i] of a learned table for each i.  int[*s] -> [*s, embedding_dim].
+
+    padding_idx: a row that begins as zeros and whose gradient is zero.
+    weight: [num_embeddings, embedding_dim]; begins normal, with variance 1.
+
+    Raises: IndexOutOfRange for a number that is no row; ContractError for a padding_idx that is
+    none, and for max_norm, scale_grad_by_freq and sparse, which are not supported.
+
+    >>> Embedding(10, 3)(rl.tensor([[1, 2, 4], [4, 3, 9]])).shape
+    (2, 3, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: rl.Tensor | None = None,
+        _freeze: bool = False,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        whole("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        given = {"max_norm": max_norm, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}
+        for name, value in given.items():
+            if value:
+                raise rl.ContractError(f"Embedding: {name}={value} is not supported; leave it out")
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise rl.ContractError(
+                f"Embedding: padding_idx {padding_idx} of {num_embeddings} rows; give one of them"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        shape = (num_embeddings, embedding_dim)
+        if _weight is None:
+            self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype), not _freeze)
+            self.reset_parameters()
+        elif _weight.shape != shape:
+            raise rl.ContractError(f"Embedding: weight {list(_weight.shape)}; give {list(shape)}")
+        else:
+            self.weight = Parameter(_weight, not _freeze)
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: rl.Tensor, freeze: bool = True, padding_idx: int | None = None
+    ) -> Self:
+        """A layer of a table that there is.  freeze: it is not trained.  [n, d]."""
+        n, d = embeddings.shape
+        return cls(n, d, padding_idx=padding_idx, _weight=embeddings, _freeze=freeze)
+
+    def reset_parameters(self) -> None:
+        """Draw the first values anew."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with rl.no_grad():
+                self.weight[self.padding_idx] = 0.0
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The rows that the input names."""
+        return F.embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        said = f"{self.num_embeddings}, {self.embedding_dim}"
+        return said if self.padding_idx is None else f"{said}, padding_idx={self.padding_idx}"
