@@ -87,3 +87,153 @@ def test_in_place_forms_are_traced():
     step = rl.compile(lambda x: (x * 1.0).exp_().clip_(0.0, 2.0))
     x = rl.tensor(ROWS)
     assert step(x).tolist() == x.exp().clip(0.0, 2.0).tolist()
+
+
+WIDE = [[0.5, -1.25, 2.0], [3.0, 0.0, -3.0]]
+WITHIN = [[0.5, -0.25, 0.75], [0.1, -0.9, 0.3]]
+ODD = [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1.5]
+
+# name: the inputs, and what else it is given
+CALLS = {
+    **{
+        f"{name}": ([WIDE], {})
+        for name in """
+        ceil trunc round frac sgn expm1 exp2 tan sinh cosh atan hardswish hardsigmoid relu6
+        hardtanh mish logsigmoid softsign celu selu nan_to_num
+        """.split()
+    },
+    **{name: ([POSITIVE], {}) for name in ("log1p", "log2", "log10")},
+    **{name: ([WITHIN], {}) for name in ("asin", "acos")},
+    **{
+        name: ([WIDE, [0.5, -2.25, 1.5]], {})
+        for name in "atan2 logaddexp hypot fmod fmax fmin".split()
+    },
+    "xlogy": ([WIDE, [0.5, 2.25, 1.5]], {}),
+    "logit": ([[0.25, 0.5, 0.9]], {}),
+    "logit bounded": ([[0.25, 0.1, 0.9]], {"eps": 0.2}),
+    "round to decimals": ([[1.2345, -1.235, 0.125]], {"decimals": 2}),
+    "round to tens": ([[15.0, 25.0, -14.9]], {"decimals": -1}),
+    "hardtanh of bounds": ([WIDE], {"min_val": -0.5, "max_val": 2.0}),
+    "celu of alpha": ([WIDE], {"alpha": 1.5}),
+    "elu": ([WIDE], {"alpha": 1.5}),
+    "prelu": ([WIDE, [0.25]], {}),
+    "prelu of channels": ([WIDE, [0.25, 0.5, -0.25]], {}),
+    "lerp": ([WIDE, POSITIVE], {"weight": 0.75}),
+    "lerp of near": ([WIDE, POSITIVE], {"weight": 0.25}),
+    "lerp of weights": ([WIDE, POSITIVE, [0.25, 0.75, 1.0]], {}),
+    "addcmul": ([WIDE, POSITIVE, WITHIN], {"value": 0.5}),
+    "addcdiv": ([WIDE, POSITIVE, WITHIN], {"value": 0.5}),
+    "clamp_min": ([WIDE], {"min": 0.0}),
+    "clamp_max": ([WIDE], {"max": 0.5}),
+    "nan_to_num of bounds": ([WIDE], {"nan": 1.0, "posinf": 2.0, "neginf": -2.0}),
+}
+
+
+def called(lib, name, *inputs, **options):
+    """The function of this name, in torch perhaps in nn.functional."""
+    name = name.split()[0]
+    where = lib if lib is rl or hasattr(lib, name) else torch.nn.functional
+    return getattr(where, name)(*inputs, **options)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_and_two_gradients_are_torchs(name, dtype):
+    rows, options = CALLS[name]
+    found = []
+    for lib in (rl, torch):
+        xs = [lib.tensor(x, dtype=getattr(lib, dtype), requires_grad=True) for x in rows]
+        z = called(lib, name, *xs, **options)
+        more = sum((x * x * x).sum() for x in xs)
+        once = lib.autograd.grad((z * z).sum() + more, xs, create_graph=True)
+        if name == "hardsigmoid":  # torch has no second one
+            found.append((z, *once))
+            continue
+        twice = lib.autograd.grad(sum((g * g).sum() for g in once), xs)
+        found.append((z, *once, *twice))
+    for ours, theirs in zip(*found, strict=True):
+        exact = dtype == "float64" and name != "hardsigmoid"  # torch holds its 1 / 6 as float32
+        assert_like(ours, theirs, rtol=1e-12 if exact else 1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in CALLS if "prelu" not in n and "logit" not in n])
+def test_odd_values_are_torchs(name):
+    rows, options = CALLS[name]
+    columns = [[ODD], [[x] for x in ODD], [[0.25]]]
+    found = [
+        called(lib, name, *[lib.tensor(x) for x in columns[: len(rows)]], **options)
+        for lib in (rl, torch)
+    ]
+    assert_like(*found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", "ceil trunc round sgn nan_to_num exp2 log1p atan tan".split())
+@pytest.mark.parametrize("dtype", ["int64", "uint8"])
+def test_of_integers(name, dtype):
+    ours, theirs = (
+        called(lib, name, lib.tensor([1, 0, 7], dtype=getattr(lib, dtype))) for lib in (rl, torch)
+    )
+    assert_like(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["fmod", "fmax", "fmin", "atan2", "hypot"])
+def test_of_mixed_types(name):
+    if name == "hypot":
+        ours, theirs = (
+            called(lib, name, lib.tensor([1.0, 2.0]), lib.tensor(3.0, dtype=lib.float64))
+            for lib in (rl, torch)
+        )
+    else:
+        ours, theirs = (
+            called(lib, name, lib.tensor([7, -7, 2]), lib.tensor([2.5, 2.5, -3.0]))
+            for lib in (rl, torch)
+        )
+    assert_like(ours, theirs)
+
+
+def test_fmod_has_the_sign_of_the_dividend():
+    for lib in (rl, torch):
+        assert lib.fmod(lib.tensor([7, -7, 7]), 3).tolist() == [1, -1, 1]
+        assert lib.tensor([7.5, -7.5]).fmod(lib.tensor([-2.0, 2.0])).tolist() == [1.5, -1.5]
+
+
+@pytest.mark.parametrize("options", [{}, {"equal_nan": True}, {"rtol": 0.5}, {"atol": 10.0}])
+def test_close(options):
+    x = [*ODD, 1.0, 100.0]
+    y = [*ODD[:3], 1e-9, 0.0, 1.0 + 1e-6, 1.0, 0.75, 2.5, float("inf"), 2.0, 101.0]
+    ours, theirs = (lib.isclose(lib.tensor(x), lib.tensor(y), **options) for lib in (rl, torch))
+    assert ours.tolist() == theirs.tolist()
+    for lib in (rl, torch):
+        assert lib.allclose(lib.tensor(x[3:6]), lib.tensor(y[3:6])) is True
+        assert lib.tensor(x).allclose(lib.tensor(y)) is False
+        assert lib.isclose(lib.tensor([1, 2]), lib.tensor([1, 3])).tolist() == [True, False]
+
+
+REFUSED = {
+    "frac": lambda lib: lib.frac(lib.tensor([1, 2])),
+    "round": lambda lib: lib.round(lib.tensor([1, 2]), decimals=1),
+    "fmod": lambda lib: lib.fmod(lib.ones(2), lib.ones(3)),
+    "lerp": lambda lib: lib.lerp(lib.tensor([1, 2]), lib.tensor([1, 2]), 0.5),
+    "lerp of types": lambda lib: lib.lerp(lib.ones(2), lib.ones(2, dtype=lib.float64), 0.5),
+    "addcdiv": lambda lib: lib.addcdiv(lib.ones(2), lib.tensor([1, 2]), lib.tensor([1, 2])),
+    "isclose": lambda lib: lib.isclose(lib.ones(2), lib.ones(2, dtype=lib.float64)),
+    "allclose": lambda lib: lib.allclose(lib.ones(2), lib.ones(2), rtol=-1.0),
+    "prelu": lambda lib: lib.prelu(lib.ones(2, 3), lib.ones(2)),
+    "celu": lambda lib: lib.celu(lib.ones(2), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_torch_refuses_is_refused_by_name(name):
+    with pytest.raises(RuntimeError):
+        REFUSED[name](torch)
+    with pytest.raises(ContractError, match=f"^{name.split()[0]}: "):
+        REFUSED[name](rl)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_compiled_is_eager(name):
+    rows, options = CALLS[name]
+    xs = [rl.tensor(x) for x in rows]
+    compiled = rl.compile(lambda *xs: called(rl, name, *xs, **options))
+    assert compiled(*xs).tolist() == called(rl, name, *xs, **options).tolist()

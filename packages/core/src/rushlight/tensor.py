@@ -334,6 +334,16 @@ class Tensor:
     add, sub, div, true_divide = function.add, function.sub, function.div, function.div
     clamp = clip = function.clamp
     square, reciprocal, masked_fill = function.square, function.reciprocal, function.masked_fill
+    ceil, trunc, round, fmod, frac = ops.ceil, ops.trunc, function.round, ops.fmod, function.frac
+    log1p, expm1, log2, log10, exp2 = ops.log1p, ops.expm1, ops.log2, ops.log10, ops.exp2
+    tan, sinh, cosh, asin, acos = ops.tan, ops.sinh, ops.cosh, ops.asin, ops.acos
+    atan, atan2, hypot, xlogy = ops.atan, ops.atan2, ops.hypot, ops.xlogy
+    sgn, signbit, logaddexp, logit = ops.sign, ops.signbit, ops.logaddexp, function.logit
+    clamp_min, clamp_max, fmax = function.clamp_min, function.clamp_max, function.fmax
+    fmin, lerp, addcmul, addcdiv = (
+        function.fmin, function.lerp, function.addcmul, function.addcdiv,
+    )  # fmt: skip
+    isclose, allclose, nan_to_num = function.isclose, function.allclose, function.nan_to_num
     isnan, isinf, isfinite = function.isnan, function.isinf, function.isfinite
     logical_not, logical_and = function.logical_not, function.logical_and
     logical_or = function.logical_or
@@ -651,6 +661,12 @@ class Tensor:
     eq_, ne_, lt_, le_, gt_, ge_ = becoming(eq, ne, lt, le, gt, ge)
     logical_not_, logical_and_, logical_or_ = becoming(logical_not, logical_and, logical_or)
     squeeze_, unsqueeze_ = becoming(squeeze, unsqueeze)
+    ceil_, trunc_, round_, fmod_, frac_ = becoming(ceil, trunc, round, fmod, frac)
+    log1p_, expm1_, log2_, log10_, exp2_ = becoming(log1p, expm1, log2, log10, exp2)
+    tan_, sinh_, cosh_, asin_, acos_, atan_ = becoming(tan, sinh, cosh, asin, acos, atan)
+    atan2_, hypot_, xlogy_, sgn_, logit_ = becoming(atan2, hypot, xlogy, sgn, logit)
+    clamp_min_, clamp_max_, nan_to_num_ = becoming(clamp_min, clamp_max, nan_to_num)
+    lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:
         """Become uniform in [a, b)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError
-from .given import operands, rank
+from ..ops.elementwise import number_type
+from .given import any_floating, floating, operands, rank, together
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -136,3 +138,279 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
     rank("logical_or", other)
     operands("logical_or", input, other)
     return ops.bitwise_or(ops.not_equal(input, 0), ops.not_equal(other, 0))
+
+
+ceil, trunc, fmod, signbit, sgn = ops.ceil, ops.trunc, ops.fmod, ops.signbit, ops.sign
+log1p, expm1, log2, log10, exp2 = ops.log1p, ops.expm1, ops.log2, ops.log10, ops.exp2
+logaddexp, xlogy, hypot = ops.logaddexp, ops.xlogy, ops.hypot
+tan, sinh, cosh, asin, acos = ops.tan, ops.sinh, ops.cosh, ops.asin, ops.acos
+atan, atan2 = ops.atan, ops.atan2
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest multiple of 10^-decimals, of two the even one.  [*s] -> [*s].
+
+    Raises: ContractError for decimals of integers.
+    """
+    rank("round", input)
+    if decimals == 0:
+        return ops.round(input)
+    floating("round", input)
+    scale = 10.0 ** max(decimals, -decimals)
+    if decimals < 0:
+        return ops.mul(ops.round(input / scale), scale)
+    return ops.div(ops.round(input * scale), scale)
+
+
+def frac(input: Tensor) -> Tensor:
+    """input - trunc(input), with the sign of input.  [*s] -> [*s]."""
+    rank("frac", input)
+    floating("frac", input)
+    return ops.sub(input, ops.trunc(input))
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """input, but at least min.  [*s] -> [*s]."""
+    rank("clamp_min", input)
+    operands("clamp_min", input, min)
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """input, but at most max.  [*s] -> [*s]."""
+    rank("clamp_max", input)
+    operands("clamp_max", input, max)
+    return clamp(input, max=max)
+
+
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger; the other one if one is nan; a tie is input's.  [*s], [*s] -> [*s]."""
+    together("fmax", input, other)
+    operands("fmax", input, other)
+    return ops.where(ops.greater_equal(input, other) | isnan(other), input, other)
+
+
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller; the other one if one is nan; a tie is input's.  [*s], [*s] -> [*s]."""
+    together("fmin", input, other)
+    operands("fmin", input, other)
+    return ops.where(ops.less_equal(input, other) | isnan(other), input, other)
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight (end - input), end itself where weight is 1.  [*s], [*s], [*s] -> [*s].
+
+    Raises: ContractError unless all are of one floating type.
+    """
+    together("lerp", input, end)
+    operands("lerp", input, end, weight)
+    floating("lerp", input)
+    if {input.dtype, getattr(weight, "dtype", input.dtype)} != {end.dtype}:
+        raise ContractError(f"lerp: from {input.spec} to {end.spec}; convert one with .to()")
+    away = end - input
+    low, high = ops.add(input, away * weight), ops.sub(end, away * (1 - weight))
+    if number_type(weight) is not None:
+        return low if -0.5 < weight < 0.5 else high
+    return ops.where(ops.less(ops.abs(weight), 0.5), low, high)
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 tensor2.  [*s], [*s], [*s] -> [*s]."""
+    together("addcmul", input, tensor1, tensor2)
+    operands("addcmul", input, tensor1, tensor2)
+    return ops.add(input, tensor1 * tensor2 * value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 / tensor2.  [*s], [*s], [*s] -> [*s].
+
+    Raises: ContractError if both of the quotient are integers, as in PyTorch.
+    """
+    together("addcdiv", input, tensor1, tensor2)
+    operands("addcdiv", input, tensor1, tensor2)
+    if not any_floating((tensor1, tensor2)):
+        floating("addcdiv", tensor1)
+    return ops.add(input, tensor1 / tensor2 * value)
+
+
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:  # fmt: skip
+    """input, but nan (0 if None) for nan and bounds for infinities.  [*s] -> [*s].
+
+    posinf, neginf: None for the largest and the lowest finite number of the type.
+    """
+    rank("nan_to_num", input)
+    if input.dtype not in dtypes.FLOATING:
+        return ops.clone(input)
+    most = float(dtypes.finfo(input.dtype).max)
+    z = ops.where(isnan(input), 0.0 if nan is None else nan, input)
+    z = ops.where(ops.equal(input, math.inf), most if posinf is None else posinf, z)
+    return ops.where(ops.equal(input, -math.inf), -most if neginf is None else neginf, z)
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> Tensor:  # fmt: skip
+    """|input - other| <= atol + rtol |other|; infinities if equal.  [*s], [*s] -> bool[*s].
+
+    equal_nan: whether nan is close to nan.
+    Raises: ContractError for two dtypes, and for a negative rtol or atol.
+    """
+    return near("isclose", input, other, rtol, atol, equal_nan)
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> bool:  # fmt: skip
+    """Whether all are close, see isclose.  [*s], [*s] -> a bool."""
+    away = ops.bitwise_not(near("allclose", input, other, rtol, atol, equal_nan))
+    axes = tuple(range(away.ndim))
+    return not bool(ops.sum(ops.cast(away, dtype=dtypes.int64), axes=axes, keepdim=False))
+
+
+def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: bool) -> Tensor:
+    """isclose, called by this name."""
+    together(op, x, y)
+    operands(op, x, y)
+    if x.dtype is not y.dtype:
+        raise ContractError(f"{op}: {x.spec} and {y.spec}; convert one with .to()")
+    if not (rtol >= 0 and atol >= 0):
+        raise ContractError(f"{op}: rtol={rtol}, atol={atol}; they are not negative")
+    z = ops.equal(x, y)
+    if x.dtype is dtypes.bool_:
+        return z
+    if equal_nan:
+        z = z | (isnan(x) & isnan(y))
+    x, y = x.detach(), y.detach()
+    away = ops.abs(x - y)
+    return z | (isfinite(away) & ops.less_equal(away, ops.abs(y * rtol) + atol))
+
+
+# -- activations ----------------------------------------------------------------------------------
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)) with x = input, clamped to [eps, 1 - eps] if given.  [*s] -> [*s]."""
+    rank("logit", input)
+    x = input if eps is None else clamp(input, eps, 1 - eps)
+    return ops.log(x / (1 - x))
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """input between the two bounds; gradient 0 at both.  [*s] -> [*s]."""
+    return bounded("hardtanh", input, min_val, max_val)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """min(max(input, 0), 6); gradient 0 at both.  [*s] -> [*s]."""
+    return bounded("relu6", input, 0, 6)
+
+
+def bounded(op: str, x: Tensor, low: float, high: float) -> Tensor:
+    """hardtanh, called by this name."""
+    rank(op, x)
+    operands(op, x, low, high)
+    if low > high:
+        raise ContractError(f"{op}: from {low} to {high}; give the lower bound first")
+    return ops.where(ops.less_equal(x, low), low, ops.where(ops.less(x, high), x, over(x, high)))
+
+
+def over(x: Tensor, high: float) -> Tensor:
+    """high, or nan where x is nan."""
+    return ops.where(isnan(x), x, high)
+
+
+def hardsigmoid(input: Tensor) -> Tensor:
+    """min(max(input + 3, 0), 6) / 6.  [*s] -> [*s].
+
+    Raises: ContractError for bools and integers.
+    """
+    rank("hardsigmoid", input)
+    floating("hardsigmoid", input)
+    return bounded("hardsigmoid", input + 3, 0, 6) / 6
+
+
+def hardswish(input: Tensor) -> Tensor:
+    """input min(max(input + 3, 0), 6) / 6.  [*s] -> [*s].
+
+    Raises: ContractError for bools and integers.
+    Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
+    """
+    rank("hardswish", input)
+    floating("hardswish", input)
+    return input * bounded("hardswish", input + 3, 0, 6) / 6
+
+
+def mish(input: Tensor) -> Tensor:
+    """input tanh(log(1 + exp(input))).  [*s] -> [*s].
+
+    Source: Misra 2019, arXiv:1908.08681.
+    """
+    rank("mish", input)
+    floating("mish", input)
+    return input * ops.tanh(ops.log1p_exp(input))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input))), without overflow.  [*s] -> [*s]."""
+    rank("logsigmoid", input)
+    floating("logsigmoid", input)
+    return -ops.log1p_exp(-input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|).  [*s] -> [*s]."""
+    rank("softsign", input)
+    return input / (ops.abs(input) + 1)
+
+
+def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """input where positive, alpha (exp(input / alpha) - 1) elsewhere.  [*s] -> [*s].
+
+    Raises: ContractError for alpha 0.
+    """
+    rank("celu", input)
+    floating("celu", input)
+    if alpha == 0:
+        raise ContractError("celu: alpha=0; give a number that can be divided by")
+    return bent(input, alpha, 1 / alpha)
+
+
+def selu(input: Tensor) -> Tensor:
+    """1.0507 input where positive, 1.0507 * 1.6733 (exp(input) - 1) elsewhere.  [*s] -> [*s].
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515, eq. 2.
+    """
+    rank("selu", input)
+    floating("selu", input)
+    return bent(input, 1.6732632423543772, 1.0) * 1.0507009873554805
+
+
+def bent(x: Tensor, height: float, steepness: float) -> Tensor:
+    """x where positive, height (exp(steepness x) - 1) elsewhere.  [*s] -> [*s]."""
+    up = ops.greater(x, 0)
+    low = ops.where(up, 0.0, x)  # what overflows would make its gradient nan
+    return ops.where(up, x, ops.expm1(low * steepness) * height)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """input where positive, weight input elsewhere.  [b, c, *s], [c] or [1] -> [b, c, *s].
+
+    Raises: ContractError unless weight has one element, or one for each channel.
+    """
+    together("prelu", input, weight)
+    n = input.ndim
+    channels = input.shape[1] if n > 1 else 1
+    if weight.shape not in {(), (1,), (channels,)}:
+        raise ContractError(
+            f"prelu: weight {weight.spec} for {input.spec}; give 1 or {channels} elements"
+        )
+    if weight.shape and n:
+        weight = ops.reshape(weight, shape=(weight.shape[0], *(1,) * (n - 2)))
+    elif not n:
+        weight = ops.reshape(weight, shape=())
+    return ops.where(ops.greater(input, 0), input, input * weight)

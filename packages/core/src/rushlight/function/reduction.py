@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes, ops
 from ..dtypes import DType
-from ..errors import ContractError
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
-from .given import Dim, operands, rank
+from .given import Dim, floating, operands, rank
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -88,12 +87,6 @@ def chosen(op: str, x: Tensor, dim: Dim) -> Shape:
     axes = EVERY[n] if dim is None else normal_axes(op, dim, n)
     nonempty(op, x._data, axes)
     return axes
-
-
-def floating(op: str, x: Tensor) -> None:
-    """Raises: ContractError unless x is of a floating type."""
-    if x.dtype not in dtypes.FLOATING:
-        raise ContractError(f"{op}: {x.spec} is not floating point; convert it with .float()")
 
 
 class Extreme(NamedTuple):

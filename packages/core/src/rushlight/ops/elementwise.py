@@ -71,6 +71,23 @@ def floated(*inputs: Any) -> tuple[Any, ...]:
     return converted(inputs, dtype if dtype in dtypes.FLOATING else dtypes.default_float)
 
 
+def filled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs, which are of one type, numbers made tensors of it."""
+    x = next(x for x in inputs if number_type(x) is None)
+    how = {"shape": (), "dtype": x.dtype, "device": x.device}
+    return tuple([x if number_type(x) is None else full(x, **how) for x in inputs])
+
+
+def promoted_tensors(*inputs: Any) -> tuple[Any, ...]:
+    """The inputs in the type in which they meet, numbers made tensors of it."""
+    return filled(promoted(*inputs))
+
+
+def floated_tensors(*inputs: Any) -> tuple[Any, ...]:
+    """The same, in floating point."""
+    return filled(floated(*inputs))
+
+
 def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
     """The same for all inputs but the condition."""
     if number_type(cond) is not None:
@@ -366,9 +383,8 @@ neg.gradients(x=lambda g: -g)
 
 @composite(constant=True)
 def sign(x: Any) -> Any:
-    """-1, 0 or 1, and nan for nan.  [*s] -> [*s]."""
-    away = where(less(x, 0), -1, cast(~equal(x, 0), dtype=x.dtype))
-    return where(equal(x, 0) | not_equal(x, x), x, away)
+    """-1, 0 or 1, and 0 for nan.  [*s] -> [*s]."""
+    return where(less(x, 0), -1, cast(greater(x, 0), dtype=x.dtype))
 
 
 @primitive
@@ -539,3 +555,246 @@ def silu(x: Any) -> Any:
     Source: Elfwing, Uchibe, Doya 2017, arXiv:1702.03118.
     """
     return x * sigmoid(x)
+
+
+# -- rounding and its remainders ------------------------------------------------------------------
+
+
+@composite(constant=True)
+def ceil(x: Any) -> Any:
+    """The smallest integer not below x.  [*s] -> [*s]."""
+    return -floor(-x)
+
+
+@composite(constant=True)
+def trunc(x: Any) -> Any:
+    """x without its fraction.  [*s] -> [*s]."""
+    return where(less(x, 0), ceil(x), floor(x))
+
+
+@composite(constant=True)
+def round(x: Any) -> Any:
+    """The nearest integer, of two the even one.  [*s] -> [*s]."""
+    if x.dtype not in dtypes.FLOATING:
+        return floor(x)
+    size = abs(x)
+    low = floor(size)
+    up = greater(size - low, 0.5) | (equal(size - low, 0.5) & equal(remainder(low, 2), 1))
+    near = low + cast(up, dtype=x.dtype)
+    return where(equal(low, size), x, where(less(x, 0), -near, near))
+
+
+@composite(promotes=promoted_tensors)
+def fmod(x: Any, y: Any) -> Any:
+    """x - trunc(x / y) * y, with the sign of x.  [*s], [*s] -> [*s]."""
+    meet("fmod", x, y)
+    left = remainder(abs(x), abs(y))
+    return where(less(x, 0), -left, left)
+
+
+fmod.gradients(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
+
+
+# -- logarithms and exponentials ------------------------------------------------------------------
+
+# Kahan's way to log1p and expm1: the error of a rounded 1 + x or exp(x) is divided out again.
+
+
+@composite(promotes=floated, floating=True)
+def log1p(x: Any) -> Any:
+    """log(1 + x), exact for small x too; -inf at -1, nan below.  [*s] -> [*s]."""
+    u = x + 1.0
+    return where(equal(u, 1.0) | equal(u, math.inf), x, log(u) * (x / (u - 1.0)))
+
+
+log1p.gradients(x=lambda g, x: g / (x + 1.0))
+
+
+@composite(promotes=floated, floating=True)
+def expm1(x: Any) -> Any:
+    """exp(x) - 1, exact for small x too.  [*s] -> [*s]."""
+    u = exp(x)
+    plain = equal(u, math.inf) | equal(u - 1.0, -1.0)
+    return where(equal(u, 1.0), x, where(plain, u - 1.0, (u - 1.0) * (x / log(u))))
+
+
+expm1.gradients(x=lambda g, z: g * (z + 1.0))
+
+
+@composite(promotes=floated, floating=True)
+def log2(x: Any) -> Any:
+    """Logarithm to base 2; -inf at 0, nan below.  [*s] -> [*s]."""
+    return log(x) / math.log(2.0)
+
+
+@composite(promotes=floated, floating=True)
+def log10(x: Any) -> Any:
+    """Logarithm to base 10; -inf at 0, nan below.  [*s] -> [*s]."""
+    return log(x) / math.log(10.0)
+
+
+log2.gradients(x=lambda g, x: g / (x * math.log(2.0)))
+log10.gradients(x=lambda g, x: g / (x * math.log(10.0)))
+
+
+@composite(promotes=floated, floating=True)
+def exp2(x: Any) -> Any:
+    """2 ** x.  [*s] -> [*s]."""
+    return pow(2.0, x)
+
+
+exp2.gradients(x=lambda g, z: g * z * math.log(2.0))
+
+
+@composite(promotes=floated_tensors, floating=True)
+def logaddexp(x: Any, y: Any) -> Any:
+    """log(exp(x) + exp(y)), without overflow.  [*s], [*s] -> [*s]."""
+    meet("logaddexp", x, y)
+    return maximum(x, y) + log1p_exp(-abs(apart(x, y)))
+
+
+def apart(x: Any, y: Any) -> Any:
+    """x - y, and 0 of equal infinities."""
+    infinite = equal(x, y) & equal(abs(x), math.inf)
+    return where(infinite, 0.0, x - y)
+
+
+logaddexp.gradients(
+    x=lambda g, x, y: g * sigmoid(apart(x, y)),
+    y=lambda g, x, y: g * sigmoid(apart(y, x)),
+)
+
+
+@composite(promotes=floated_tensors, floating=True)
+def xlogy(x: Any, y: Any) -> Any:
+    """x log(y), and 0 where x is 0, unless y is nan.  [*s], [*s] -> [*s]."""
+    meet("xlogy", x, y)
+    none = equal(x, 0) & equal(y, y)
+    return where(none, 0.0, x * log(where(none, 1.0, y)))
+
+
+xlogy.gradients(
+    x=lambda g, x, y: g * where(bitwise_and(equal(x, 0), less_equal(y, 0)), 0.0, log(y)),
+    y=lambda g, x, y: g * x / y,
+)
+
+
+# -- trigonometry ---------------------------------------------------------------------------------
+
+
+@composite(promotes=floated, floating=True)
+def tan(x: Any) -> Any:
+    """Tangent of x in radians.  [*s] -> [*s]."""
+    return sin(x) / cos(x)
+
+
+tan.gradients(x=lambda g, z: g * (z * z + 1.0))
+
+
+@composite(promotes=floated, floating=True)
+def sinh(x: Any) -> Any:
+    """Hyperbolic sine.  [*s] -> [*s]."""
+    size = abs(x)
+    u = expm1(minimum(size, 1.0))
+    root = exp(size * 0.5)  # its square would overflow sooner than the half of it
+    far = root * 0.5 * root - 0.5 / root / root
+    z = where(less(size, 1.0), (u + u / (u + 1.0)) * 0.5, far)
+    return where(less(x, 0), -z, z)
+
+
+@composite(promotes=floated, floating=True)
+def cosh(x: Any) -> Any:
+    """Hyperbolic cosine.  [*s] -> [*s]."""
+    root = exp(abs(x) * 0.5)
+    return root * 0.5 * root + 0.5 / root / root
+
+
+sinh.gradients(x=lambda g, x: g * cosh(x))
+cosh.gradients(x=lambda g, x: g * sinh(x))
+
+# Cephes' atan.c: below tan(pi / 8) about, atan(x) = x + x z P(z) / Q(z) with z = x^2.
+ATAN_P = (-0.8750608600031904, -16.157537187333652, -75.00855792314705, -122.88666844901361,
+          -64.85021904942025)  # fmt: skip
+ATAN_Q = (1.0, 24.858464901423062, 165.02700983169885, 432.88106049129027, 485.3903996359137,
+          194.5506571482614)  # fmt: skip
+
+
+def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
+    """The value of a polynomial, the highest power first."""
+    z: Any = coefficients[0]
+    for c in coefficients[1:]:
+        z = x * z + c
+    return z
+
+
+@composite(promotes=floated, floating=True)
+def atan(x: Any) -> Any:
+    """The angle in radians, between -pi / 2 and pi / 2, whose tangent is x.  [*s] -> [*s].
+
+    Source: Moshier, Cephes Mathematical Library, atan.c.
+    """
+    size = abs(cast(x, dtype=dtypes.float32) if x.dtype.itemsize == 2 else x)
+    far, middle = greater(size, 2.414213562373095), greater(size, 0.66)
+    small = where(far, -1.0 / size, where(middle, (size - 1.0) / (size + 1.0), size))
+    start = where(far, math.pi / 2, cast(middle, dtype=size.dtype) * (math.pi / 4))
+    square = small * small
+    rest = small * square * polynomial(square, ATAN_P) / polynomial(square, ATAN_Q)
+    z = cast(start + (small + rest), dtype=x.dtype)
+    return where(less(x, 0), -z, z)
+
+
+atan.gradients(x=lambda g, x: g / (x * x + 1.0))
+
+
+@composite(constant=True)
+def signbit(x: Any) -> Any:
+    """Whether x has a minus, as -0.0 has.  [*s] -> bool[*s]."""
+    return less(x, 0) | less(1.0 / x, 0) if x.dtype in dtypes.FLOATING else less(x, 0)
+
+
+@composite(promotes=floated_tensors, floating=True)
+def atan2(x: Any, y: Any) -> Any:
+    """The angle in radians, from -pi to pi, of the point (y, x).  [*s], [*s] -> [*s]."""
+    meet("atan2", x, y)
+    up, along = abs(x), abs(y)
+    low, high = minimum(up, along), maximum(up, along)
+    level = cast(greater(high, 0), dtype=high.dtype)
+    z = atan(where(equal(low, high), level, low / high))
+    z = where(greater(up, along), math.pi / 2 - z, z)
+    z = where(signbit(y), math.pi - z, z)
+    return where(signbit(x), -z, z)
+
+
+atan2.gradients(
+    x=lambda g, x, y: g * (y / (x * x + y * y)),
+    y=lambda g, x, y: -g * (x / (x * x + y * y)),
+)
+
+
+@composite(promotes=floated, floating=True)
+def asin(x: Any) -> Any:
+    """The angle in radians, from -pi / 2, whose sine is x; nan beyond 1.  [*s] -> [*s]."""
+    return atan2(x, sqrt((1.0 - x) * (x + 1.0)))
+
+
+@composite(promotes=floated, floating=True)
+def acos(x: Any) -> Any:
+    """The angle in radians, from 0 to pi, whose cosine is x; nan beyond 1.  [*s] -> [*s]."""
+    return atan2(sqrt((1.0 - x) * (x + 1.0)), x)
+
+
+asin.gradients(x=lambda g, x: g * rsqrt((1.0 - x) * (x + 1.0)))
+acos.gradients(x=lambda g, x: -g * rsqrt((1.0 - x) * (x + 1.0)))
+
+
+@composite(promotes=floated_tensors, floating=True)
+def hypot(x: Any, y: Any) -> Any:
+    """sqrt(x^2 + y^2), without overflow; inf if either is infinite.  [*s], [*s] -> [*s]."""
+    meet("hypot", x, y)
+    low, high = minimum(abs(x), abs(y)), maximum(abs(x), abs(y))
+    ratio = low / where(equal(high, 0), 1.0, high)
+    infinite = equal(abs(x), math.inf) | equal(abs(y), math.inf)
+    return where(infinite, math.inf, high * sqrt(ratio * ratio + 1.0))
+
+
+hypot.gradients(x=lambda g, z, x: g * (x / z), y=lambda g, z, y: g * (y / z))

@@ -154,6 +154,28 @@ def functions() -> Iterator[Case]:
         yield Case(op, [x(3, 5, low=0.4)], types=("int64", "uint8"), about="whole")
 
 
+def functions_by_body() -> Iterator[Case]:
+    """Of one number and of two, each stated in others."""
+    for op in ("ceil", "trunc", "round"):
+        yield from unary(op, types=NUMBERS)
+        yield Case(op, [given(0.5, 1.5, 2.5, -0.5, -1.5)], types=FLOATS, about="halves")
+    yield from unary("signbit", types=NUMBERS)
+    for op in ("log1p", "asin", "acos"):
+        yield from unary(op, low=-0.7, high=0.9)
+    for op in ("expm1", "exp2", "tan", "sinh", "cosh", "atan"):
+        yield from unary(op, high=1.3)
+    for op in ("log2", "log10"):
+        yield from unary(op, low=1.3)
+    for op in ("expm1", "exp2", "tan", "atan", "sinh", "cosh", "log1p"):
+        yield Case(op, [x(3, 5)], types=("int64", "uint8", "bool"), about="whole")
+    small = given(1e-3, -1e-3, 1e-6, -1e-6)
+    for op in ("log1p", "expm1", "sinh", "atan"):
+        yield Case(op, [small], types=("float32", "float64"), about="small", order=0)
+    for op in ("logaddexp", "hypot", "atan2", "xlogy"):
+        yield from binary(op, low=0.3, types=FLOATS)
+    yield from binary("fmod", low=0.35)
+
+
 # -- reduction ------------------------------------------------------------------------------------
 
 REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
@@ -566,6 +588,7 @@ CASES: list[Case] = [
     *arithmetic(),
     *choices(),
     *functions(),
+    *functions_by_body(),
     *reductions(),
     *places(),
     *movement(),
