@@ -19,7 +19,14 @@ def test_every_name_is_pytorchs(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "args"), [("relu", ()), ("leaky_relu", (0.2,)), ("elu", (0.5,)), ("silu", ())]
+    ("name", "args"),
+    [
+        *[(name, ()) for name in "relu silu hardswish hardsigmoid relu6 mish selu".split()],
+        ("leaky_relu", (0.2,)),
+        ("elu", (0.5,)),
+        ("celu", (0.5,)),
+        ("hardtanh", (-0.5, 0.75)),
+    ],
 )
 @pytest.mark.parametrize("inplace", [False, True])
 def test_in_place(name, args, inplace):

@@ -27,17 +27,20 @@ from rushlight import (
     layer_norm,
     linear,
     log_softmax,
+    logsigmoid,
     max_pool2d,
     mse_loss,
     nll_loss,
     normalize,
     one_hot,
     pad,
+    prelu,
     rms_norm,
     sigmoid,
     smooth_l1_loss,
     softmax,
     softplus,
+    softsign,
     tanh,
 )
 
@@ -47,6 +50,7 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "conv2d",
     "cosine_similarity",
     "cross_entropy",
@@ -58,6 +62,9 @@ __all__ = [
     "embedding",
     "gelu",
     "group_norm",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "huber_loss",
     "instance_norm",
     "kl_div",
@@ -66,19 +73,25 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_softmax",
+    "logsigmoid",
     "max_pool2d",
+    "mish",
     "mse_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
     "softplus",
+    "softsign",
     "tanh",
 ]
 
@@ -103,6 +116,45 @@ def elu(input: rl.Tensor, alpha: float = 1.0, inplace: bool = False) -> rl.Tenso
 def silu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """input * sigmoid(input).  [*s] -> [*s]."""
     return _in_place(rl.silu, input) if inplace else rl.silu(input)
+
+
+def hardswish(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
+    """input min(max(input + 3, 0), 6) / 6.  [*s] -> [*s]."""
+    return _in_place(rl.hardswish, input) if inplace else rl.hardswish(input)
+
+
+def hardsigmoid(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
+    """min(max(input + 3, 0), 6) / 6.  [*s] -> [*s]."""
+    return _in_place(rl.hardsigmoid, input) if inplace else rl.hardsigmoid(input)
+
+
+def relu6(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
+    """min(max(input, 0), 6).  [*s] -> [*s]."""
+    return _in_place(rl.relu6, input) if inplace else rl.relu6(input)
+
+
+def mish(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
+    """input tanh(log(1 + exp(input))).  [*s] -> [*s]."""
+    return _in_place(rl.mish, input) if inplace else rl.mish(input)
+
+
+def selu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
+    """1.0507 input where positive, 1.7581 (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
+    return _in_place(rl.selu, input) if inplace else rl.selu(input)
+
+
+def celu(input: rl.Tensor, alpha: float = 1.0, inplace: bool = False) -> rl.Tensor:
+    """input where positive, alpha (exp(input / alpha) - 1) elsewhere.  [*s] -> [*s]."""
+    return _in_place(rl.celu, input, alpha) if inplace else rl.celu(input, alpha)
+
+
+def hardtanh(
+    input: rl.Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> rl.Tensor:
+    """min(max(input, min_val), max_val).  [*s] -> [*s]."""
+    if inplace:
+        return _in_place(rl.hardtanh, input, min_val, max_val)
+    return rl.hardtanh(input, min_val, max_val)
 
 
 def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: float) -> rl.Tensor:
