@@ -125,3 +125,90 @@ def test_channels_drop_together(layer, shape):
     assert (channels == channels[:, :1]).all()
     assert set(np.unique(z)) == {0.0, np.float32(1 / 0.75)}
     assert 0.15 < (channels == 0).mean() < 0.35
+
+
+SEEN = np.array([[1, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], bool)
+ATTENTION = [
+    ((2, 3, 5), (2, 4, 5), {}),
+    ((3, 5), (4, 5), {}),
+    ((2, 2, 3, 5), (2, 2, 4, 5), {"is_causal": True}),
+    ((2, 3, 5), (2, 4, 5), {"attn_mask": SEEN[:2].repeat(2, 0)[:3]}),
+    ((2, 3, 5), (2, 4, 5), {"attn_mask": SEEN}),
+    ((2, 3, 5), (2, 4, 5), {"attn_mask": numbers(3, 4), "scale": 0.3}),
+    ((2, 6, 3, 5), (2, 2, 4, 5), {"enable_gqa": True, "is_causal": True}),
+]
+
+
+@pytest.mark.parametrize(("query", "key", "options"), ATTENTION)
+def test_attention(query, key, options):
+    found = []
+    for module, functional in ((rl, nn.functional), (torch, torch.nn.functional)):
+        xs = [numbers(*query), numbers(*key, seed=1), numbers(*key, seed=2)]
+        xs = [module.tensor(x, requires_grad=True) for x in xs]
+        given = {k: module.tensor(v) if hasattr(v, "shape") else v for k, v in options.items()}
+        z = functional.scaled_dot_product_attention(*xs, **given)
+        (z**2).sum().backward()
+        found.append([z, *[x.grad for x in xs]])
+    for mine, other in zip(*found, strict=True):
+        near(mine, other)
+
+
+def test_attention_drops_weights():
+    q, v = rl.zeros(1, 2), rl.ones(400, 1)
+    z = nn.functional.scaled_dot_product_attention(q, rl.zeros(400, 2), v, dropout_p=0.5)
+    assert 0.7 < z.item() < 1.3
+    assert z.item() != 1.0
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("attn_mask with is_causal=True; give one of them", {"is_causal": True}),
+        ("heads in axis -3 that divide query's", {"enable_gqa": True}),
+    ],
+)
+def test_refusals_of_attention(message, options):
+    q = rl.ones(2, 3)
+    mask = rl.ones(2, 2) if "is_causal" in options else None
+    with pytest.raises(rl.ContractError, match=message):
+        nn.functional.scaled_dot_product_attention(q, q, q, mask, **options)
+
+
+@pytest.mark.parametrize("options", ["", ", batch_first=True", ", bias=False"])
+@pytest.mark.parametrize("masks", [{}, {"need_weights": False}, {"average_attn_weights": False}])
+def test_multihead_attention(options, masks):
+    x = numbers(3, 3, 8)
+    compare(f"MultiheadAttention(8, 2{options})", x, x + 1, x - 1, said=False, **masks)
+
+
+def test_masks_of_multihead_attention():
+    x, y = numbers(4, 2, 8), numbers(3, 2, 8)
+    padding, mask = np.array([[0, 0, 1], [0, 1, 0]], bool), ~np.tri(4, 3, dtype=bool)
+    call = "MultiheadAttention(8, 2)"
+    for need_weights in (True, False):
+        given = {"need_weights": need_weights, "key_padding_mask": padding}
+        compare(call, x, y, y, said=False, **given)
+        compare(call, x, y, y, said=False, attn_mask=mask, **given)
+    compare(call, x, y, y, said=False, attn_mask=numbers(4, 4, 3))
+    compare(call, x[:, 0], y[:, 0], y[:, 0], said=False, attn_mask=numbers(4, 3))
+    call = "MultiheadAttention(8, 2, kdim=5, vdim=6)"
+    compare(call, x, numbers(3, 2, 5), numbers(3, 2, 6), said=False)
+
+
+ENCODERS = [
+    "TransformerEncoderLayer(8, 2, 16, dropout=0.0)",
+    "TransformerEncoderLayer(8, 2, 16, 0.0, 'gelu', norm_first=True, batch_first=True)",
+    "TransformerEncoderLayer(8, 2, 16, 0.0, n.functional.silu, bias=False)",
+    "TransformerEncoder(n.TransformerEncoderLayer(8, 2, 16, 0.0), 2)",
+    "TransformerEncoder(n.TransformerEncoderLayer(8, 2, 16, 0.0), 2, n.LayerNorm(8))",
+]
+
+
+@pytest.mark.parametrize("call", ENCODERS)
+def test_encoders(call):
+    compare(call, numbers(3, 3, 8), said=False)
+    name = "mask" if call.startswith("TransformerEncoder(") else "src_mask"
+    causal = {name: np.triu(np.full((3, 3), -np.inf, "f"), 1)}
+    compare(call, numbers(3, 3, 8), said=False, is_causal=True, **causal)
+    padding = {"src_key_padding_mask": np.array([[0, 0, 1]] * 3, bool)}
+    compare(call, numbers(3, 3, 8), said=False, **padding)
