@@ -194,3 +194,127 @@ def test_a_diagonal_is_written_through():
         x.diagonal(1).fill_(5)
         x.select(0, 2).add_(1)
         assert x.tolist() == [[0, 5, 0, 0], [0, 0, 5, 0], [1, 1, 1, 6]]
+
+
+# -- order, and elements chosen and put -----------------------------------------------------------
+
+ORDERED = """
+lib.sort(x); x.sort(0); x.sort(-1, descending=True); e.sort(2); s.sort(); lib.argsort(x)
+x.argsort(0, True)
+c.sort(dim=2, stable=True); x.topk(2); lib.topk(c, 3, 1); x.topk(2, 0, largest=False); x.topk(0)
+s.topk(1)
+lib.nonzero(x); x.nonzero(as_tuple=True); s.nonzero(); lib.nonzero(s, as_tuple=True); e.nonzero()
+lib.unique(v); x.T.unique(); lib.masked_select(x, x > 0); x.masked_select(w[:, None] > 0)
+lib.take_along_dim(x, lib.argsort(x, 1), 1); x.take_along_dim(lib.argsort(x, 0)[:1], 0)
+x.take_along_dim(lib.tensor([[3, 7]]))
+x.scatter(1, lib.tensor([[0, 2], [3, 1]]), x[:2, :2])
+x.scatter(0, lib.tensor([[1, 2, 0]]), 7)
+lib.scatter(x, 1, lib.tensor([[0], [3]]), value=2)
+x.scatter(1, lib.tensor([[0], [3]]), 1, reduce="add")
+x.index_add(0, lib.tensor([2, 0, 2]), x); x.index_add(1, lib.tensor([1]), x[:, :1], alpha=2)
+x.index_copy(0, lib.tensor([2, 0]), x[:2]); lib.index_copy(x, 1, lib.tensor([1, 3]), x[:, :2])
+x.index_fill(1, lib.tensor([0, 2]), 5); lib.index_fill(x, 0, lib.tensor([0]), lib.tensor(3))
+lib.index_add(v, 0, lib.tensor([1, 1, 1]), w); s.scatter(0, lib.tensor(0), 3)
+"""
+
+
+def calls(text):
+    return [t.strip() for t in text.replace("\n", ";").split(";") if t.strip()]
+
+
+@pytest.mark.parametrize("text", calls(ORDERED))
+def test_order_and_choice_beside_torch(text):
+    names = [n for n in SHAPES if n in set(compile(text, "", "eval").co_names)]
+    call = eval(f"lambda lib, {', '.join(names)}: {text}")
+    whole = any(word in text for word in ("nonzero", "argsort(x)", "argsort(0"))
+    order = 0 if whole or "unique" in text or "reduce" in text else 2
+    kinds = ["float64", "float32", "int64"]
+    given = [values(SHAPES[n]) for n in names]
+
+    def floating(lib, *inputs):
+        made = flat(call(lib, *inputs))
+        return (
+            [z for z in made if z.dtype.is_floating_point]
+            if lib is torch
+            else [z for z in made if z.is_floating_point()]
+        )
+
+    beside(call, *[2 * x for x in given], kinds=kinds, order=0)
+    if order:
+        beside(floating, *given, kinds=[])
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_nan_is_the_largest(kind, descending):
+    given = [np.nan, 1, np.inf, -np.inf, np.nan, 1, 0, -0.0]
+    ours = rl.tensor(given).to(getattr(rl, kind)).sort(descending=descending, stable=True)
+    theirs = torch.tensor(given).to(getattr(torch, kind)).sort(descending=descending, stable=True)
+    same(list(ours), list(theirs))
+    assert ours.values is ours[0]
+
+
+def test_unique_with_inverse_and_counts():
+    given = np.array([[3, 1, 3], [1, 1, 2], [3, 1, 3]])
+    for lib_args in ({}, {"dim": 0}, {"dim": 1}):
+        args = {"return_inverse": True, "return_counts": True} | lib_args
+        theirs = torch.unique(torch.tensor(given), **args)
+        same(list(rl.unique(rl.tensor(given), **args)), list(theirs))
+    assert rl.unique(rl.tensor([])).shape == (0,)
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_searchsorted_and_bucketize(right):
+    line, x = np.array([1.0, 2, 2, 3, 7]), np.array([[0.0, 2, 9], [7, 1, 2.5]])
+    rows = np.array([[1.0, 2, 3], [0, 5, 6]])
+    for kind in (None, True):
+        args = {"right": right, "out_int32": bool(kind)}
+        for a, b in ((line, x), (rows, x)):
+            same(
+                [rl.searchsorted(rl.tensor(a), rl.tensor(b), **args)],
+                [torch.searchsorted(torch.tensor(a), torch.tensor(b), **args)],
+            )
+        same(
+            [rl.bucketize(rl.tensor(x), rl.tensor(line), **args)],
+            [torch.bucketize(torch.tensor(x), torch.tensor(line), **args)],
+        )
+
+
+def test_bincount():
+    for args in ({}, {"minlength": 9}, {"weights": [0.5, 1, 2, 4]}):
+        made = [
+            lib.bincount(
+                lib.tensor([1, 3, 1, 5]), **{
+                    k: lib.tensor(v) if k == "weights" else v for k, v in args.items()
+                },
+            )
+            for lib in (rl, torch)
+        ]  # fmt: skip
+        same(made[:1], made[1:])
+
+
+def test_put_in_place():
+    made = []
+    for lib in (rl, torch):
+        x = lib.zeros(3, 4)
+        x.scatter_(1, lib.tensor([[1], [2]]), 5.0)
+        x.scatter_add_(0, lib.tensor([[0, 1]]), lib.ones(1, 2))
+        x.index_add_(0, lib.tensor([2]), lib.ones(1, 4), alpha=3)
+        x.index_fill_(1, lib.tensor([3]), 9)
+        x[:2].index_copy_(1, lib.tensor([0]), lib.ones(2, 1) * 8)
+        made.append(x)
+    same(made[:1], made[1:])
+
+
+BAD = """
+x.sort(2); x.argsort(3); x.topk(5); x.topk(-1); x.topk(1, 2)
+x.scatter(1, lib.tensor([0]), 1.0); x.scatter(2, lib.tensor([[0]]), 1.0); x.scatter(0, x, 1.0)
+x.index_add(0, lib.tensor([0, 1]), x)
+x.index_copy(0, lib.tensor([5]), x[:1]); x.index_fill(0, lib.tensor([5]), 1.0); x.masked_select(x)
+lib.bincount(lib.tensor([-1])); lib.bincount(lib.tensor([[1]])); x.unique(dim=2)
+"""
+
+
+@pytest.mark.parametrize("text", calls(BAD))
+def test_errors_of_order_and_choice(text):
+    test_errors_are_those_of_torch(text)

@@ -332,6 +332,22 @@ def scatter_add(x: Array, index: Array, source: Array, axis: int) -> Array:
     return z.astype(x.dtype, copy=False)
 
 
+def scatter(x: Array, index: Array, source: Array, axis: int) -> Array:
+    """x with source at [.., index[.., j, ..], ..]; of repeated indices the last one counts."""
+    z = x.copy()
+    z[spots("scatter", x, index, axis)] = source
+    return z
+
+
+def argsort(x: Array, axis: int, descending: bool) -> Array:
+    """The stable order along an axis, nan last; descending, nan first."""
+    x = widened(x)
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    order = np.argsort(np.flip(x, axis), axis, kind="stable")
+    return np.ascontiguousarray(np.flip(x.shape[axis] - 1 - order, axis))
+
+
 def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
     """Zeros, to which x is added where gather found it."""
     z = np.zeros(shape, x.dtype)
@@ -699,6 +715,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "gather": gather,
     "ungather": ungather,
     "scatter_add": scatter_add,
+    "scatter": scatter,
+    "argsort": argsort,
     "full": full,
     "iota": iota,
     "random_bits": random_bits,

@@ -371,6 +371,11 @@ class Tensor:
     dot, mv, outer = function.dot, function.mv, function.outer
     new_tensor, new_full, new_zeros = function.new_tensor, function.new_full, function.new_zeros
     new_ones, new_empty = function.new_ones, function.new_empty
+    sort, argsort, topk = function.sort, function.argsort, function.topk
+    nonzero, unique, bincount = function.nonzero, function.unique, function.bincount
+    masked_select, take_along_dim = function.masked_select, function.take_along_dim
+    scatter, index_add = function.scatter, function.index_add
+    index_copy, index_fill = function.index_copy, function.index_fill
     matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
     numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
@@ -650,6 +655,26 @@ class Tensor:
     def triu_(self, diagonal: Any = 0) -> Self:
         """Become self.triu(diagonal)."""
         return in_place(self, function.triu, diagonal)
+
+    def scatter_(self, dim: Any, index: Tensor, src: Any = None, **options: Any) -> Self:
+        """Become self.scatter(dim, index, src)."""
+        return in_place(self, function.scatter, dim, index, src, **options)
+
+    def scatter_add_(self, dim: Any, index: Tensor, src: Tensor) -> Self:
+        """Become self.scatter_add(dim, index, src)."""
+        return in_place(self, function.scatter_add, dim, index, src)
+
+    def index_add_(self, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Self:
+        """Become self.index_add(dim, index, source, alpha)."""
+        return in_place(self, function.index_add, dim, index, source, alpha=alpha)
+
+    def index_copy_(self, dim: Any, index: Tensor, source: Tensor) -> Self:
+        """Become self.index_copy(dim, index, source)."""
+        return in_place(self, function.index_copy, dim, index, source)
+
+    def index_fill_(self, dim: Any, index: Tensor, value: Any) -> Self:
+        """Become self.index_fill(dim, index, value)."""
+        return in_place(self, function.index_fill, dim, index, value)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     abs_, neg_, exp_, log_, sqrt_, rsqrt_, sin_, cos_, tanh_, erf_, floor_, sign_ = becoming(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import builtins
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
-from ..spec import EVERY, normal_axis, size
+from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
-from .movement import along, unsqueeze
-from .reduction import all, chosen
+from .movement import along, joined, movedim, part, repeat_interleave, stack, unsqueeze
+from .reduction import all, any, chosen
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -150,3 +151,324 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
     classes = ops.iota(length=num_classes, dtype=dtypes.int64, device=tensor.device)
     return ops.cast(ops.equal(unsqueeze(tensor, -1), classes), dtype=dtypes.int64)
+
+
+# -- order ----------------------------------------------------------------------------------------
+
+
+class Ordered(NamedTuple):
+    """What sort and topk return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def argsort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False,  # noqa: ARG001
+) -> Tensor:  # fmt: skip
+    """Where along dim the elements stand in order, nan as the largest.  [*s] -> int64[*s].
+
+    stable: equal elements keep their order; they always do here.
+    """
+    return order("argsort", input, dim, descending)
+
+
+def order(op: str, x: Tensor, dim: int, descending: bool) -> Tensor:
+    """argsort, called by this name."""
+    axis = normal_axis(op, dim, rank(op, x))
+    if x.ndim == 0:
+        return ops.full(0, shape=(), dtype=dtypes.int64, device=x.device)
+    return ops.argsort(x, axis=axis, descending=bool(descending))
+
+
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False,  # noqa: ARG001
+) -> Ordered:  # fmt: skip
+    """In order along dim, nan as the largest, and where each element stood.  [*s] -> [*s] twice.
+
+    stable: equal elements keep their order; they always do here.
+    """
+    indices = order("sort", input, dim, descending)
+    if input.ndim == 0:
+        return Ordered(ops.clone(input), indices)
+    return Ordered(ops.gather(input, indices, axis=normal_axis("sort", dim, input.ndim)), indices)
+
+
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True,  # noqa: ARG001  always in order
+) -> Ordered:  # fmt: skip
+    """The k largest along dim, or smallest, in order, and where they stood.
+
+    [.., n, ..] -> [.., k, ..] twice.  Raises: ContractError unless k is from 0 to n.
+    """
+    axis, k = normal_axis("topk", dim, rank("topk", input)), whole("topk", "k", k)
+    n = input.shape[axis] if input.ndim else 1
+    if k > n:
+        raise ContractError(f"topk: k {k} along a dim of {n}; give at most {n}")
+    found = order("topk", input, dim, largest)
+    if input.ndim == 0:
+        return Ordered(ops.clone(input), found)
+    found = part(found, axis, 0, k)
+    return Ordered(ops.gather(input, found, axis=axis), found)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Where elements are not 0, row by row.  [*s] -> int64[k, d], or d times int64[k].
+
+    Raises: TracingError while tracing, since k depends on values.
+    """
+    from ..creation import from_numpy
+
+    x = input if rank("nonzero", input) or not as_tuple else ops.reshape(input, (1,))
+    if x.ndim == 0:
+        return ops.full(
+            0, shape=(int(bool(x.values("nonzero"))), 0), dtype=dtypes.int64, device=x.device
+        )
+    found = [from_numpy(at).to(x.device) for at in x.values("nonzero").nonzero()]
+    return tuple(found) if as_tuple else stack(found, 1)
+
+
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False,  # noqa: ARG001
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:  # fmt: skip
+    """Elements, or rows along dim, in order and each once.  [*s] -> [k].
+
+    With return_inverse also where each is in the result, int64[*s]; with return_counts also how
+    often it was, int64[k].  Raises: TracingError while tracing, since k depends on values.
+    """
+    n = rank("unique", input)
+    axis = 0 if dim is None else normal_axis("unique", dim, n)
+    x = ops.reshape(input, (size(input.shape),)) if dim is None or n == 0 else input
+    count = x.shape[axis]
+    rows = ops.reshape(movedim(x, axis, 0), (count, size(x.shape) // (count or 1)))
+    places = ops.iota(length=count, dtype=dtypes.int64, device=x.device)
+    for column in reversed(range(rows.shape[1])):
+        keys = ops.reshape(part(rows, 1, column, 1), (count,))
+        turn = ops.argsort(ops.take(keys, places, axis=0), axis=0, descending=False)
+        places = ops.take(places, turn, axis=0)
+    ordered = ops.take(rows, places, axis=0)
+    starts = places
+    if count:
+        pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
+        fresh = any(ops.not_equal(*pairs), 1)
+        first = ops.full(True, shape=(1,), dtype=dtypes.bool_, device=x.device)
+        starts = nonzero(ops.concat(first, fresh, axis=0), as_tuple=True)[0]
+    made = [ops.take(x, ops.take(places, starts, axis=0), axis=axis)]
+    after = ops.full(count, shape=(1,), dtype=dtypes.int64, device=x.device)
+    ends = ops.concat(part(starts, 0, 1, starts.shape[0] - 1), after, axis=0) if count else starts
+    counts = ends - starts
+    if return_inverse:
+        ranks = ops.iota(length=starts.shape[0], dtype=dtypes.int64, device=x.device)
+        inverse = ops.scatter(places, places, repeat_interleave(ranks, counts, 0), axis=0)
+        made.append(ops.reshape(inverse, input.shape) if dim is None else inverse)
+    if return_counts:
+        made.append(counts)
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+# -- chosen and put -------------------------------------------------------------------------------
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where mask holds, after both are stretched to meet.  [*s], bool[*s] -> [k]."""
+    together("masked_select", input, mask)
+    if mask.dtype is not dtypes.bool_:
+        raise ContractError(f"masked_select: mask {mask.spec}; convert it with .bool()")
+    shape = broadcast("masked_select", input.shape, mask.shape)
+    chosen: Tensor = ops.expand(input, shape)[ops.expand(mask, shape)]
+    return chosen
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """gather, after all other dims are stretched to meet; of all elements if dim is None.
+
+    [.., n, ..], int64[.., m, ..] -> [.., m, ..].
+    """
+    together("take_along_dim", input, indices)
+    if dim is None:
+        flat = ops.reshape(input, (numel(input),))
+        return ops.gather(flat, ops.reshape(indices, (numel(indices),)), axis=0)
+    axis = normal_axis("take_along_dim", dim, input.ndim)
+    if indices.ndim != input.ndim:
+        raise ContractError(
+            f"take_along_dim: indices {indices.spec} for {input.spec}; give as many dims"
+        )
+    ours, theirs = list(input.shape), list(indices.shape)
+    ours[axis] = theirs[axis] = 1
+    met = broadcast("take_along_dim", tuple(ours), tuple(theirs))
+    wide = [(*met[:axis], x.shape[axis], *met[axis + 1 :]) for x in (input, indices)]
+    return ops.gather(ops.expand(input, wide[0]), ops.expand(indices, wide[1]), axis=axis)
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
+    reduce: str | None = None,
+) -> Tensor:  # fmt: skip
+    """input with src[.., j, ..], or one value, at [.., index[.., j, ..], ..] along dim.
+
+    [.., n, ..], int64[.., m, ..], [.., m, ..] -> [.., n, ..].
+    reduce: "add" or "multiply" with what is there.  Of repeated indices the last one counts.
+    """
+    n = rank("scatter", input)
+    axis = normal_axis("scatter", dim, n)
+    together("scatter", input, index)
+    src = value if src is None else src
+    if hasattr(src, "_data") and src.ndim and src.dtype is not input.dtype:
+        raise ContractError(f"scatter: src {src.spec} into {input.spec}; give it the same dtype")
+    if index.dtype not in dtypes.INTEGER:
+        raise ContractError(f"scatter: the index is {index.spec}; convert it to int64 with .long()")
+    if n == 0:
+        made = scatter(ops.reshape(input, (1,)), 0, flat(index), flat(src), reduce=reduce)
+        return ops.reshape(made, ())
+    source = filling(src, input, index.shape)
+    if source.ndim == n and all_fit(index.shape, source.shape):
+        source = ops.slice(source, tuple([(0, m, 1) for m in index.shape]))
+    try:
+        if reduce is None:
+            return ops.scatter(input, index, source, axis=axis)
+        if reduce == "add":
+            return ops.scatter_add(input, index, source, axis=axis)
+    except IndexOutOfRange as error:
+        raise beyond("scatter", input, axis, error) from error
+    if reduce != "multiply":
+        raise ContractError(f"scatter: reduce {reduce!r}; give 'add' or 'multiply'")
+    raise ContractError("scatter: reduce 'multiply' is not supported; use 'add' of logarithms")
+
+
+def all_fit(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:
+    """Whether no length of inner is above that of outer."""
+    return builtins.all(m <= n for m, n in zip(inner, outer, strict=True))
+
+
+def flat(x: Any) -> Any:
+    """A tensor as a vector; a number as it is."""
+    return ops.reshape(x, (numel(x),)) if hasattr(x, "_data") else x
+
+
+def filling(value: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A number, or a tensor without dims, of x's type and stretched; other tensors as they are."""
+    if not hasattr(value, "_data"):
+        return ops.full(value, shape=shape, dtype=x.dtype, device=x.device)
+    return value if value.ndim else ops.expand(ops.cast(value, dtype=x.dtype), shape)
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """input with alpha times rows of source added to rows index along dim.
+
+    [.., n, ..], int64[m], [.., m, ..] -> [.., n, ..].
+    """
+    axis, wide = rows("index_add", input, dim, index, source)
+    source = source if alpha == 1 else ops.cast(ops.mul(source, alpha), dtype=input.dtype)
+    return placed("index_add", ops.scatter_add, input, wide, source, axis)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """input with rows of source in place of rows index along dim.
+
+    [.., n, ..], int64[m], [.., m, ..] -> [.., n, ..].
+    """
+    axis, wide = rows("index_copy", input, dim, index, source)
+    return placed("index_copy", ops.scatter, input, wide, source, axis)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """input with one value in rows index along dim.  [.., n, ..], int64[m] -> [.., n, ..]."""
+    axis = along("index_fill", input, dim)
+    if getattr(value, "ndim", 0):
+        raise ContractError(f"index_fill: value {value.spec}; give a number or a tensor [].")
+    count = numel(index)
+    source = filling(value, input, (*input.shape[:axis], count, *input.shape[axis + 1 :]))
+    axis, wide = rows("index_fill", input, dim, index, source)
+    return placed("index_fill", ops.scatter, input, wide, source, axis)
+
+
+def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[int, Tensor]:
+    """dim as an axis, and the index of rows stretched to that of elements of source."""
+    together(op, x, index, source)
+    axis = along(op, x, dim)
+    if index.dtype not in dtypes.INTEGER or index.ndim > 1:
+        raise ContractError(f"{op}: the index is {index.spec}; give a vector, int64[m]")
+    wanted = (*x.shape[:axis], numel(index), *x.shape[axis + 1 :])
+    if source.shape != wanted or source.dtype is not x.dtype:
+        raise ContractError(
+            f"{op}: {source.spec} for rows of {x.spec}; give {x.dtype.name}{list(wanted)}"
+        )
+    column = tuple([-1 if i == axis else 1 for i in range(x.ndim)])
+    column = tuple([numel(index) if n == -1 else 1 for n in column])
+    return axis, ops.expand(ops.reshape(index, column), wanted)
+
+
+def placed(op: str, put: Any, x: Tensor, index: Tensor, source: Tensor, axis: int) -> Tensor:
+    """put, whose error of an index names this function."""
+    try:
+        made: Tensor = put(x, index, source, axis=axis)
+    except IndexOutOfRange as error:
+        raise beyond(op, x, axis, error) from error
+    return made
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each number occurs, or the sum of its weights.  int64[n] -> int64[k].
+
+    k: the largest number and 1, at least minlength.  Raises: ContractError for numbers below 0.
+    """
+    if rank("bincount", input) != 1 or input.dtype not in dtypes.INTEGER:
+        raise ContractError(f"bincount: {input.spec}; give a vector of integers")
+    k = whole("bincount", "minlength", minlength)
+    if numel(input):
+        whole("bincount", "the smallest number", ops.min(input, (0,), False).item())
+        k = builtins.max(k, int(ops.max(input, (0,), False).item()) + 1)
+    if weights is None:
+        weights = ops.full(1, shape=input.shape, dtype=dtypes.int64, device=input.device)
+    elif weights.dtype not in (dtypes.float32, dtypes.float64):
+        weights = ops.cast(weights, dtype=dtypes.float64)
+    if weights.shape != input.shape:
+        raise ContractError(f"bincount: weights {weights.spec} of {input.spec}; give as many")
+    counts = ops.full(0, shape=(k,), dtype=weights.dtype, device=input.device)
+    return ops.scatter_add(counts, input, weights, axis=0)
+
+
+def searchsorted(
+    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
+    side: str | None = None,
+) -> Tensor:  # fmt: skip
+    """How many of a sorted sequence are below each input; or not above it, if right.
+
+    [*b, n], [*b, m] -> int64[*b, m]; a sequence [n] serves inputs of any shape.
+    """
+    return ranked("searchsorted", sorted_sequence, input, out_int32, right or side == "right")
+
+
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """How many boundaries are below each input; or not above it, if right.  [*s] -> int64[*s]."""
+    if rank("bucketize", boundaries) != 1:
+        raise ContractError(f"bucketize: boundaries {boundaries.spec}; give a vector")
+    return ranked("bucketize", boundaries, input, out_int32, right)
+
+
+def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> Tensor:
+    """searchsorted, called by this name: by the places of x in the order of both together."""
+    n = rank(op, sequence)
+    if not hasattr(x, "_data"):
+        x = ops.full(x, shape=(), dtype=sequence.dtype, device=sequence.device)
+    together(op, sequence, x)
+    if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
+        raise ContractError(f"{op}: {sequence.spec} for {x.spec}; give all but the last dim alike")
+    shape = x.shape
+    x = ops.reshape(x, (numel(x),)) if n == 1 else x
+    axis, m = n - 1, x.shape[-1]
+    both = joined([sequence, x] if right else [x, sequence], axis)
+    places = standing(both, axis)
+    places = part(places, axis, sequence.shape[-1] if right else 0, m) - standing(x, axis)
+    return ops.cast(ops.reshape(places, shape), dtypes.int32 if out_int32 else dtypes.int64)
+
+
+def standing(x: Tensor, axis: int) -> Tensor:
+    """At which place each element comes in order: argsort, inverted.  [*s] -> int64[*s]."""
+    found = ops.argsort(x, axis=axis, descending=False)
+    places = ops.iota(length=x.shape[axis], dtype=dtypes.int64, device=x.device)
+    return ops.scatter(found, found, ops.expand(places, x.shape), axis=axis)

@@ -79,7 +79,16 @@ from .fused import (
     mse,
     softmax,
 )
-from .indexing import gather, put_slice, scatter_add, take, ungather, untake
+from .indexing import (
+    argsort,
+    gather,
+    put_slice,
+    scatter,
+    scatter_add,
+    take,
+    ungather,
+    untake,
+)
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain
 from .random import dropout, normal, uniform
@@ -91,6 +100,7 @@ __all__ = [
     "adam",
     "add",
     "argmax",
+    "argsort",
     "asin",
     "atan",
     "atan2",
@@ -164,6 +174,7 @@ __all__ = [
     "root",
     "round",
     "rsqrt",
+    "scatter",
     "scatter_add",
     "sgd",
     "sgd_plain",

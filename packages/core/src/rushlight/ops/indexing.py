@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import INTEGER, bool_
+from ..dtypes import INTEGER, bool_, int64
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis
@@ -138,3 +138,38 @@ def scatter_add_gsource(g: Any, source_shape: Shape, index: Any, axis: int) -> A
 
 
 scatter_add.gradients(x=lambda g: g, index=None, source=scatter_add_gsource)
+
+
+@primitive(free=("index",))
+def scatter(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
+    """x with source[.., j, ..] at [.., index[.., j, ..], ..].
+
+    [.., n, ..], int[.., m, ..], [.., m, ..] -> [.., n, ..].
+    Of repeated indices the last one counts; the gradient does not ask which that was.
+    Raises: IndexOutOfRange for an index below 0 or from n on.
+    """
+    indices("scatter", index)
+    fits("scatter", x, index, axis)
+    if source.shape != index.shape or source.dtype is not x.dtype:
+        raise ContractError(
+            f"scatter: source {source} for index {index} into {x}; give it x's type and index's "
+            f"shape"
+        )
+    return x
+
+
+scatter.gradients(
+    x=lambda g, index, axis: scatter(g, index, zeros(tuple(index.shape), g), axis=axis),
+    index=None,
+    source=lambda g, index, axis: gather(g, index, axis=axis),
+)
+
+
+@primitive(constant=True)
+def argsort(x: Spec, *, axis: int, descending: bool) -> Spec:
+    """Where along an axis the elements stand in order, equal ones as before.
+
+    [*s] -> int64[*s].  nan counts as the largest.
+    """
+    has_axis("argsort", x, axis)
+    return Spec(x.shape, int64)

@@ -465,6 +465,23 @@ def indexing() -> Iterator[Case]:
     )
     yield Case("scatter_add", [x(3, 5), index(0, 5, below=3), x(0, 5)], {"axis": 0}, F32)
 
+    apart = given(4, 0, 2, 1, 2, 3, 0, 4, 1, shape=(3, 3), dtype="int64")
+    yield Case("scatter", [x(3, 5), apart, x(3, 3)], {"axis": 1}, EVERYTHING)
+    rows = given(1, 0, 1, 0, 2, 2, shape=(2, 3), dtype="int32")
+    yield Case("scatter", [x(4, 5), rows, x(2, 3)], {"axis": 0}, F32, "shorter")
+    yield Case("scatter", [x(3, 5), index(0, 5, below=3), x(0, 5)], {"axis": 0}, F32)
+    again = given(1, 0, 1, 1, dtype="int64")
+    yield Case("scatter", [x(3), again, x(4)], {"axis": 0}, NUMBERS, "repeated", order=0)
+    for downwards in (False, True):
+        about = "down" if downwards else "up"
+        params = {"axis": 1, "descending": downwards}
+        yield Case("argsort", [x(3, 5)], params, NUMBERS, about)
+        yield Case("argsort", [mask(3, 5)], params, ("bool",), about)
+        yield Case("argsort", [x(3, 0)], params, F32, about)
+        yield Case("argsort", [x(63, 3)], params | {"axis": 0}, F32, about)
+        odd = given(nan, 1, inf, -inf, nan, 1, 0, -0.0, shape=(2, 4))
+        yield Case("argsort", [odd], params, FLOATS, f"odd-{about}")
+
 
 # -- creation and randomness ----------------------------------------------------------------------
 

@@ -130,6 +130,10 @@ def indexing() -> Iterator[Refusal]:
     yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(8)], {"axis": 0}, "dims")
     at = given(0, 3, 1, 0, shape=(1, 4), dtype="int64")
     yield Refusal("scatter_add", [x(3, 4), at, x(1, 4)], {"axis": 0}, "at-3", IndexOutOfRange)
+    yield Refusal("scatter", [x(3, 4), at, x(1, 4)], {"axis": 0}, "at-3", IndexOutOfRange)
+    yield Refusal("scatter", [x(3, 4), index(2, 4, below=3), x(1, 4)], {"axis": 0}, "too-short")
+    yield Refusal("scatter", [x(3, 4), x(2, 4), x(2, 4)], {"axis": 0}, "index-of-floats")
+    yield Refusal("argsort", [x(3, 4)], {"axis": 2, "descending": False})
 
 
 def fused() -> Iterator[Refusal]:
