@@ -237,3 +237,149 @@ def test_compiled_is_eager(name):
     xs = [rl.tensor(x) for x in rows]
     compiled = rl.compile(lambda *xs: called(rl, name, *xs, **options))
     assert compiled(*xs).tolist() == called(rl, name, *xs, **options).tolist()
+
+
+MATRIX = [[0.5, -1.25, 2.0], [3.0, 0.75, -3.0], [0.25, 1.5, -0.5]]
+ZEROS = [[0.0, 0.0], [0.0, 2.0]]
+
+# name: the input, and what else it is given
+OVER = {
+    "aminmax": {},
+    "aminmax along": {"dim": 0, "keepdim": True},
+    "var_mean": {},
+    "var_mean along": {"dim": 1, "correction": 0},
+    "std_mean": {"dim": (0, 1), "keepdim": True},
+    "std_mean biased": {"unbiased": False},
+    "cumsum": {"dim": 1},
+    "cumsum backward": {"dim": -2},
+    "cumprod": {"dim": 0},
+    "logcumsumexp": {"dim": 1},
+    "cummax": {"dim": 1},
+    "cummin": {"dim": 0},
+    "trace": {},
+    "norm": {},
+    "norm of 1": {"p": 1, "dim": 0},
+    "norm of 3": {"p": 3, "dim": 1, "keepdim": True},
+    "norm of a fraction": {"p": 0.5, "dim": 1},
+    "norm of less than 0": {"p": -2.0},
+    "norm of inf": {"p": float("inf"), "dim": (0, 1)},
+    "norm of -inf": {"p": -float("inf")},
+    "logsumexp": {"dim": (0, 1)},
+}
+
+
+def results(z):
+    """All results of a call."""
+    return list(z) if isinstance(z, tuple) else [z]
+
+
+@pytest.mark.parametrize("name", OVER)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reductions_and_scans_are_torchs(name, dtype):
+    found = []
+    for lib in (rl, torch):
+        x = lib.tensor(MATRIX, dtype=getattr(lib, dtype), requires_grad=True)
+        zs = results(called(lib, name, x, **OVER[name]))
+        loss = sum((z * z * (i + 1)).sum() for i, z in enumerate(zs) if z.is_floating_point())
+        (once,) = lib.autograd.grad(loss + (x * x * x).sum(), x, create_graph=True)
+        (twice,) = lib.autograd.grad((once * once).sum(), x)
+        found.append((*zs, once, twice))
+    for ours, theirs in zip(*found, strict=True):
+        assert_like(ours, theirs, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in OVER if not n.startswith(("logsumexp", "trace"))])
+def test_reductions_of_zeros_are_torchs(name):
+    found = []
+    for lib in (rl, torch):
+        x = lib.tensor(ZEROS, requires_grad=True)
+        zs = results(called(lib, name, x, **OVER[name]))
+        sum(z.sum() for z in zs if z.is_floating_point()).backward()
+        found.append((*zs, x.grad))
+    for ours, theirs in zip(*found, strict=True):
+        assert_like(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"])
+def test_scans_of_odd_values_are_torchs(name):
+    for row in (ODD[::-1], ODD[2:], [1.0, float("nan"), 3.0, float("nan"), 2.0], [], [5.0]):
+        ours, theirs = (results(called(lib, name, lib.tensor(row), 0)) for lib in (rl, torch))
+        for z, w in zip(ours, theirs, strict=True):
+            assert_like(z, w)
+    ours, theirs = (results(called(lib, name, lib.tensor(2.0), 0)) for lib in (rl, torch))
+    assert_like(ours[0], theirs[0])
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "trace"])
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+def test_scans_of_integers_are_torchs(name, dtype):
+    options = {} if name == "trace" else {"dim": 1}
+    rows = [[3, 1, 100], [3, 100, 7]]
+    found = [
+        results(called(lib, name, lib.tensor(rows, dtype=getattr(lib, dtype)), **options))
+        for lib in (rl, torch)
+    ]
+    for ours, theirs in zip(*found, strict=True):
+        assert_like(ours, theirs)
+
+
+@pytest.mark.parametrize("lib", [rl, torch])
+def test_counts_and_types(lib):
+    x = lib.tensor([[1.0, 0.0, 2.0], [0.0, 0.0, float("nan")]])
+    assert x.count_nonzero().item() == 3
+    assert lib.count_nonzero(x, dim=0).tolist() == [1, 0, 2]
+    assert lib.norm(lib.tensor([3.0, 4.0]), dtype=lib.float64).dtype is lib.float64
+    assert lib.norm(lib.tensor([3.0, 0.0, 4.0]), p=0).item() == 2.0
+    assert lib.cumsum(lib.tensor([1, 2]), 0, dtype=lib.float64).dtype is lib.float64
+    low, high = lib.aminmax(lib.tensor([3, 1, 2]))
+    assert (low.item(), high.item()) == (1, 3)
+    assert lib.tensor([1.0, 3.0]).cummax(0).indices.tolist() == [0, 1]
+    assert lib.tensor([1.0, 3.0]).cumsum_(0).tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.0, float("inf")])
+def test_distances_are_torchs(p):
+    found = []
+    for lib in (rl, torch):
+        x = lib.tensor(MATRIX, dtype=lib.float64, requires_grad=True)
+        y = lib.tensor([MATRIX[:2], MATRIX[1:]], dtype=lib.float64)
+        zs = [lib.cdist(x, y, p=p), lib.dist(x[0], y, p)]
+        sum(((z * z).sum() for z in zs), (x * x).sum()).backward()
+        found.append((*zs, x.grad))
+    for ours, theirs in zip(*found, strict=True):
+        assert_like(ours, theirs, rtol=1e-7 if p == 2.0 else 1e-12)  # torch takes a product for 2
+
+
+REFUSED_OVER = {
+    "norm": lambda lib: lib.norm(lib.tensor([1, 2])),
+    "trace": lambda lib: lib.trace(lib.ones(2)),
+    "cdist": lambda lib: lib.cdist(lib.ones(2, 3), lib.ones(2, 4)),
+    "cdist of less than 0": lambda lib: lib.cdist(lib.ones(2, 3), lib.ones(2, 3), p=-1.0),
+    "aminmax": lambda lib: lib.aminmax(lib.ones(0)),
+    "logcumsumexp": lambda lib: lib.logcumsumexp(lib.tensor([1, 2]), 0),
+    "dist": lambda lib: lib.dist(lib.ones(2), lib.ones(3)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_OVER)
+def test_what_torch_refuses_to_reduce_is_refused_by_name(name):
+    with pytest.raises(RuntimeError):
+        REFUSED_OVER[name](torch)
+    with pytest.raises(ContractError, match=f"^{name.split()[0]}: "):
+        REFUSED_OVER[name](rl)
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_compiled_reductions_are_eager(name):
+    x = rl.tensor(MATRIX)
+    compiled = rl.compile(lambda x: results(called(rl, name, x, **OVER[name])))
+    eager = results(called(rl, name, x, **OVER[name]))
+    assert [z.tolist() for z in compiled(x)] == [z.tolist() for z in eager]
+
+
+def test_a_dim_out_of_range_is_an_index_error():
+    for lib in (rl, torch):
+        with pytest.raises(IndexError):
+            lib.cumsum(lib.ones(2), 1)
+        with pytest.raises(IndexError):
+            lib.cummax(lib.ones(2), -2)

@@ -177,6 +177,17 @@ def mean(x: Array, axes: Shape, keepdim: bool) -> Any:
 
 total = reduction(add_reduce)
 
+
+def running(accumulate: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel of a ufunc's accumulate along an axis, narrow types in float32."""
+
+    def kernel(x: Array, axis: int) -> Any:
+        z = widened(x)
+        return accumulate(z, axis, z.dtype).astype(x.dtype, copy=False)
+
+    return kernel
+
+
 # -- movement -------------------------------------------------------------------------------------
 
 
@@ -698,6 +709,9 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "min": smallest,
     "argmax": argmax,
     "mean": mean,
+    "cumsum": running(np.add.accumulate),
+    "cumprod": running(np.multiply.accumulate),
+    "cummax": np.maximum.accumulate,
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, order: x.transpose(order),
     "expand": expand,

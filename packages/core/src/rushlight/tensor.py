@@ -354,6 +354,9 @@ class Tensor:
         function.max, function.min, function.amax, function.amin, function.argmax, function.argmin,
     )  # fmt: skip
     any, all, logsumexp = function.any, function.all, function.logsumexp
+    aminmax, count_nonzero, dist = function.aminmax, function.count_nonzero, function.dist
+    cumsum, cumprod, logcumsumexp = function.cumsum, function.cumprod, function.logcumsumexp
+    cummax, cummin, trace = function.cummax, function.cummin, function.trace
     reshape, view, permute, transpose, t = (
         function.reshape, function.reshape, function.permute, function.transpose, function.t,
     )  # fmt: skip
@@ -691,6 +694,7 @@ class Tensor:
     tan_, sinh_, cosh_, asin_, acos_, atan_ = becoming(tan, sinh, cosh, asin, acos, atan)
     atan2_, hypot_, xlogy_, sgn_, logit_ = becoming(atan2, hypot, xlogy, sgn, logit)
     clamp_min_, clamp_max_, nan_to_num_ = becoming(clamp_min, clamp_max, nan_to_num)
+    cumsum_, cumprod_ = becoming(cumsum, cumprod)
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes, ops
 from ..dtypes import DType
+from ..errors import ContractError
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
-from .given import Dim, floating, operands, rank
+from .given import Dim, floating, operands, rank, together
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -196,15 +198,176 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return z if keepdim else ops.reshape(z, shape=reduced(input.shape, axes, False))
 
 
-def norm(input: Tensor, p: float = 2.0, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum of |input|^p)^(1 / p) over dim, or over all; p may be inf.  [.., n, ..] -> [.., ..]."""
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *,
+    dtype: DType | None = None,
+) -> Tensor:  # fmt: skip
+    """(sum of |input|^p)^(1 / p) over dim, or over all.  [.., n, ..] -> [.., ..].
+
+    p: "fro" for 2; inf and -inf for the largest and smallest, 0 for how many are not 0.
+    Raises: ContractError for another p, and for bools and integers.
+    """
     axes = normal_axes("norm", dim, rank("norm", input))
+    p = 2.0 if p == "fro" or p is None else p
     operands("norm", p)
-    if p == float("inf"):
-        chosen("norm", input, axes)
-        return amax(ops.abs(input), axes, keepdim)
+    floating("norm", input)
+    if dtype is not None:
+        input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+    if p in (math.inf, -math.inf):
+        nonempty("norm", input, axes)
+        return (amax if p > 0 else amin)(ops.abs(input), axes, keepdim)
     if p == 2.0:
         return ops.root(sum(input * input, axes, keepdim))
+    if p == 0.0:
+        return sum(ops.cast(ops.not_equal(input, 0), dtype=input.dtype), axes, keepdim)
     if p == 1.0:
         return sum(ops.abs(input), axes, keepdim)
-    return sum(ops.abs(input) ** p, axes, keepdim) ** (1.0 / p)
+    return power(sum(power(ops.abs(input), p), axes, keepdim), 1.0 / p)
+
+
+def power(x: Tensor, p: float) -> Tensor:
+    """x^p with the gradient 0 where x is 0.  [*s] -> [*s]."""
+    none = ops.equal(x, 0)
+    return ops.where(none, 0.0 if p > 0 else math.inf, ops.pow(ops.where(none, 1.0, x), p))
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Bounds:
+    """The smallest and the largest along dim, or of all; equals share the gradient.
+
+    [.., n, ..] -> [.., ..] twice.
+    Raises: ContractError if there is nothing to choose from.
+    """
+    axes = chosen("aminmax", input, dim)
+    return Bounds(*[f(input, axes=axes, keepdim=keepdim) for f in (ops.min, ops.max)])
+
+
+class Bounds(NamedTuple):
+    """What aminmax returns."""
+
+    min: Tensor
+    max: Tensor
+
+
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """var and mean over dim, or over all.  [.., n, ..] -> [.., ..] twice."""
+    z = variance("var_mean", input, dim, unbiased, keepdim, correction)
+    return z, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """std and mean over dim, or over all.  [.., n, ..] -> [.., ..] twice."""
+    z = variance("std_mean", input, dim, unbiased, keepdim, correction)
+    return ops.root(z), mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements are not zero, over dim or all.  [.., n, ..] -> int64[.., ..]."""
+    axes = normal_axes("count_nonzero", dim, rank("count_nonzero", input))
+    counted = ops.cast(ops.not_equal(input, 0), dtype=dtypes.int64)
+    return ops.sum(counted, axes=axes, keepdim=False)
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+    """The sum of each element and all before it; of integers as int64.  [.., n, ..] -> the same."""
+    return running("cumsum", ops.cumsum, input, dim, dtype)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+    """The product of each element and all before it; of integers as int64.
+
+    [.., n, ..] -> [.., n, ..].
+    """
+    return running("cumprod", ops.cumprod, input, dim, dtype)
+
+
+def running(op: str, scan: Any, x: Tensor, dim: int, dtype: DType | None) -> Tensor:
+    """The scan of x along dim; a 0-d tensor is one element."""
+    axis = normal_axis(op, dim, rank(op, x))
+    if dtype is not None or x.dtype not in dtypes.FLOATING:
+        x = ops.cast(x, dtype=dtypes.as_dtype(dtype or dtypes.int64))
+    flat = x if x.ndim else ops.reshape(x, shape=(1,))
+    return ops.reshape(scan(flat, axis=axis), shape=x.shape)
+
+
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """log(cumsum(exp(input))) along dim, without overflow.  [.., n, ..] -> [.., n, ..].
+
+    Raises: ContractError for bools and integers.
+    """
+    rank("logcumsumexp", input)
+    floating("logcumsumexp", input)
+    return running("logcumsumexp", ops.logcumsumexp, input, dim, None)
+
+
+def cummax(input: Tensor, dim: int) -> Extreme:
+    """The largest of each element and all before it, and where it last stands.
+
+    [.., n, ..] -> [.., n, ..] twice.  After nan all are nan.
+    """
+    rank("cummax", input)
+    return furthest("cummax", input, input, dim)
+
+
+def cummin(input: Tensor, dim: int) -> Extreme:
+    """The smallest of each element and all before it, and where it last stands.
+
+    [.., n, ..] -> [.., n, ..] twice.  After nan all are nan.
+    """
+    rank("cummin", input)
+    return furthest("cummin", input, -input if input.dtype in dtypes.FLOATING else ~input, dim)
+
+
+def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
+    """x where the running maximum of what was turned last stands."""
+    axis = normal_axis(op, dim, x.ndim)
+    flat, turned = (v if v.ndim else ops.reshape(v, shape=(1,)) for v in (x, turned))
+    n = flat.shape[axis]
+    places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
+    places = ops.reshape(places, shape=(n, *(1,) * (flat.ndim - axis - 1)))
+    hit = ops.equal(turned, ops.cummax(turned, axis=axis)) | ops.not_equal(turned, turned)
+    indices = ops.cummax(ops.where(hit, places, 0), axis=axis)
+    values = ops.gather(flat, indices, axis=axis)
+    return Extreme(*[ops.reshape(z, shape=x.shape) for z in (values, indices)])
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal; of integers as int64.  [n, m] -> [].
+
+    Raises: ContractError unless input is a matrix.
+    """
+    if rank("trace", input) != 2:
+        raise ContractError(f"trace: {input.spec} is no matrix; give one with 2 dims")
+    n, m = input.shape
+    rows = ops.iota(length=n, dtype=dtypes.int64, device=input.device)
+    columns = ops.iota(length=m, dtype=dtypes.int64, device=input.device)
+    return sum(ops.where(ops.equal(ops.reshape(rows, shape=(n, 1)), columns), input, 0))
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm of input - other.  [*s], [*s] -> []."""
+    together("dist", input, other)
+    operands("dist", input, other)
+    return norm(input - other, p)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm of the difference of each row of x1 and each of x2.
+
+    [*b, m, k], [*b, n, k] -> [*b, m, n].
+    Raises: ContractError unless the rows are of one length, and p not negative.
+    """
+    together("cdist", x1, x2)
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise ContractError(f"cdist: {x1.spec} and {x2.spec}; give rows of one length")
+    if not p >= 0:
+        raise ContractError(f"cdist: p={p}; it is not negative")
+    rows = ops.reshape(x1, shape=(*x1.shape[:-1], 1, x1.shape[-1]))
+    columns = ops.reshape(x2, shape=(*x2.shape[:-2], 1, *x2.shape[-2:]))
+    operands("cdist", rows, columns)
+    return norm(rows - columns, p, -1)

@@ -92,7 +92,7 @@ from .indexing import (
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain
 from .random import dropout, normal, uniform
-from .reduction import argmax, max, mean, min, prod, sum, var
+from .reduction import argmax, cummax, cumprod, cumsum, logcumsumexp, max, mean, min, prod, sum, var
 
 __all__ = [
     "abs",
@@ -118,6 +118,9 @@ __all__ = [
     "cos",
     "cosh",
     "cross_entropy",
+    "cummax",
+    "cumprod",
+    "cumsum",
     "div",
     "dropout",
     "equal",
@@ -150,6 +153,7 @@ __all__ = [
     "log10",
     "log_softmax",
     "logaddexp",
+    "logcumsumexp",
     "matmul",
     "max",
     "max_pool",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import dtypes
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import EVERY, Shape, Spec, reduced
-from .elementwise import bitwise_not, cast, equal
-from .movement import expand, reshape
+from .elementwise import (
+    add,
+    bitwise_not,
+    cast,
+    clone,
+    equal,
+    floated,
+    logaddexp,
+    maximum,
+    mul,
+)
+from .movement import concat, expand, pad, reshape, slice
 
 
 def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
@@ -140,3 +151,69 @@ def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
         n *= x.shape[i]
     total = sum(away * away, axes=axes, keepdim=keepdim)
     return total / (n - correction if n > correction else 0)
+
+
+# -- running reductions ---------------------------------------------------------------------------
+
+# By doubling: after k steps each element holds what the 2^k up to it make (Hillis, Steele 1986).
+
+
+def part(x: Any, axis: int, start: int, length: int, step: int = 1) -> Any:
+    """So many elements along an axis.  [.., n, ..] -> [.., length, ..]."""
+    bounds = [(0, n, 1) for n in x.shape]
+    bounds[axis] = (start, length, step)
+    return slice(x, bounds=tuple(bounds))
+
+
+def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
+    """Each element combined with all before it.  fill: changes nothing; None: twice is once."""
+    n, step, z = x.shape[axis], 1, clone(x)
+    while step < n:
+        if fill is None:
+            earlier = concat(part(z, axis, 0, step), part(z, axis, 0, n - step), axis=axis)
+        else:
+            widths = tuple([(step if i == axis else 0, 0) for i in range(len(x.shape))])
+            earlier = pad(part(z, axis, 0, n - step), widths=widths, value=fill)
+        z, step = combine(earlier, z), step * 2
+    return z
+
+
+@composite
+def cumsum(x: Any, *, axis: int) -> Any:
+    """The sum of each element and all before it along an axis.  [.., n, ..] -> [.., n, ..]."""
+    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
+    z = scanned(cast(x, dtype=dtypes.float32) if half else x, axis, add, 0)
+    return cast(z, dtype=x.dtype)
+
+
+def cumsum_gx(g: Any, axis: int) -> Any:
+    """The sum of g from each element on."""
+    n = g.shape[axis]
+    back = (max_start(n), n, -1)
+    return part(cumsum(part(g, axis, *back), axis=axis), axis, *back)
+
+
+def max_start(n: int) -> int:
+    """Where a slice backward over n elements begins."""
+    return n - 1 if n else 0
+
+
+cumsum.gradients(x=cumsum_gx)
+
+
+@composite
+def cumprod(x: Any, *, axis: int) -> Any:
+    """The product of each element and all before it.  [.., n, ..] -> [.., n, ..]."""
+    return scanned(x, axis, mul, 1)
+
+
+@composite(promotes=floated, floating=True)
+def logcumsumexp(x: Any, *, axis: int) -> Any:
+    """log(cumsum(exp(x))), without overflow.  [.., n, ..] -> [.., n, ..]."""
+    return scanned(x, axis, logaddexp, -math.inf)
+
+
+@composite(constant=True)
+def cummax(x: Any, *, axis: int) -> Any:
+    """The largest of each element and all before it; nan after nan.  [.., n, ..] -> [.., n, ..]."""
+    return scanned(x, axis, maximum, None)

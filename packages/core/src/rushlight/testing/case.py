@@ -205,7 +205,7 @@ def given(*values: float, shape: Shape | None = None, dtype: str = "") -> Values
 # Operations whose results are rounded nowhere.
 EXACT = frozenset(
     """
-    ceil trunc round signbit
+    ceil trunc round signbit cummax
     reshape permute expand slice put_slice unslice pad concat windows take gather full iota
     random_bits uniform cast clone neg abs sign floor where relu gate maximum minimum max min argmax
     max_pool argsort scatter equal not_equal less less_equal greater greater_equal

@@ -239,6 +239,29 @@ def reduction(
     return Case(op, [Values(shape, low)], params, types, about, terms)
 
 
+def scans() -> Iterator[Case]:
+    """Along an axis, up to each element."""
+    for op in ("cumsum", "cumprod", "cummax", "logcumsumexp"):
+        whole = op in ("cumsum", "cummax")
+        low, high = (0.4, 1.6) if op == "cumprod" else (LOW, HIGH)
+        types = NUMBERS if whole else FLOATS
+        for shape, axis, kinds in [
+            ((3, 5), 1, types),
+            ((2, 3, 4), 1, F32),
+            ((63,), 0, F32),
+            ((2, 1), 1, F32),
+            ((0, 3), 0, F32),
+            ((3, 0), 0, F32),
+        ]:
+            values = Values(shape, low, high)
+            yield Case(op, [values], {"axis": axis}, kinds, f"along-{axis}", shape[axis] or 1)
+        order = {"axis": 1}
+        terms = 1 if op == "cummax" else 3
+        yield Case(op, [odd_rows], order, FLOATS, "odd", terms, order=0)
+    zeros = given(0, 2, 3, 0, 0, 4, shape=(2, 3))
+    yield Case("cumprod", [zeros], {"axis": 1}, FLOATS, "zeros", 3, order=1)
+
+
 def places() -> Iterator[Case]:
     """Where the largest stands."""
     for shape, axis, keepdim in [
@@ -607,6 +630,7 @@ CASES: list[Case] = [
     *functions(),
     *functions_by_body(),
     *reductions(),
+    *scans(),
     *places(),
     *movement(),
     *parts(),
