@@ -1,8 +1,11 @@
 """Movement, creation and indexing beside torch: values, dtypes, gradients of two orders, errors."""
 
+import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rushlight as rl
 import rushlight_nn.functional as F
@@ -229,7 +232,7 @@ def test_order_and_choice_beside_torch(text):
     whole = any(word in text for word in ("nonzero", "argsort(x)", "argsort(0"))
     order = 0 if whole or "unique" in text or "reduce" in text else 2
     kinds = ["float64", "float32", "int64"]
-    given = [values(SHAPES[n]) for n in names]
+    arrays = [values(SHAPES[n]) for n in names]
 
     def floating(lib, *inputs):
         made = flat(call(lib, *inputs))
@@ -239,27 +242,27 @@ def test_order_and_choice_beside_torch(text):
             else [z for z in made if z.is_floating_point()]
         )
 
-    beside(call, *[2 * x for x in given], kinds=kinds, order=0)
+    beside(call, *[2 * x for x in arrays], kinds=kinds, order=0)
     if order:
-        beside(floating, *given, kinds=[])
+        beside(floating, *arrays, kinds=[])
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("descending", [False, True])
 def test_nan_is_the_largest(kind, descending):
-    given = [np.nan, 1, np.inf, -np.inf, np.nan, 1, 0, -0.0]
-    ours = rl.tensor(given).to(getattr(rl, kind)).sort(descending=descending, stable=True)
-    theirs = torch.tensor(given).to(getattr(torch, kind)).sort(descending=descending, stable=True)
+    odd = [np.nan, 1, np.inf, -np.inf, np.nan, 1, 0, -0.0]
+    ours = rl.tensor(odd).to(getattr(rl, kind)).sort(descending=descending, stable=True)
+    theirs = torch.tensor(odd).to(getattr(torch, kind)).sort(descending=descending, stable=True)
     same(list(ours), list(theirs))
     assert ours.values is ours[0]
 
 
 def test_unique_with_inverse_and_counts():
-    given = np.array([[3, 1, 3], [1, 1, 2], [3, 1, 3]])
+    table = np.array([[3, 1, 3], [1, 1, 2], [3, 1, 3]])
     for lib_args in ({}, {"dim": 0}, {"dim": 1}):
         args = {"return_inverse": True, "return_counts": True} | lib_args
-        theirs = torch.unique(torch.tensor(given), **args)
-        same(list(rl.unique(rl.tensor(given), **args)), list(theirs))
+        theirs = torch.unique(torch.tensor(table), **args)
+        same(list(rl.unique(rl.tensor(table), **args)), list(theirs))
     assert rl.unique(rl.tensor([])).shape == (0,)
 
 
@@ -318,3 +321,129 @@ lib.bincount(lib.tensor([-1])); lib.bincount(lib.tensor([[1]])); x.unique(dim=2)
 @pytest.mark.parametrize("text", calls(BAD))
 def test_errors_of_order_and_choice(text):
     test_errors_are_those_of_torch(text)
+
+
+# -- brackets -------------------------------------------------------------------------------------
+
+
+@st.composite
+def bracket(draw):
+    """A shape, and an index of it in which everything may stand beside everything."""
+    shape = draw(npst.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4))
+    met, parts, axis = draw(npst.array_shapes(min_dims=1, max_dims=2, max_side=3)), [], 0
+    count = None
+    while axis < len(shape) and draw(st.integers(0, 5)):
+        n = shape[axis]
+        kind = draw(st.sampled_from(["int", "slice", "none", "tensor", "tensor", "list", "mask"]))
+        if kind == "none":
+            parts.append(None)
+            continue
+        if kind == "mask" and count is None and met == (met[0],):
+            span = draw(st.integers(1, min(2, len(shape) - axis)))
+            inner = shape[axis : axis + span]
+            mask = np.zeros(int(np.prod(inner)), bool)
+            at = draw(st.permutations(range(mask.size)))[: met[0]]
+            mask[at] = True
+            count = len(at)
+            if count == met[0] or count == 1:
+                parts.append(mask.reshape(inner))
+                axis += span
+            continue
+        if kind == "int":
+            parts.append(draw(st.integers(-n, n - 1)))
+        elif kind == "slice":
+            start, stop = draw(st.integers(-5, 5)), draw(st.integers(-5, 5))
+            parts.append(slice(start, stop, draw(st.integers(1, 3))))
+        else:
+            to = met if kind == "tensor" else met[-1:]
+            parts.append(draw(npst.arrays(np.int64, to, elements=st.integers(-n, n - 1))))
+        axis += 1
+    if draw(st.booleans()):
+        parts.insert(draw(st.integers(axis and len(parts), len(parts))), Ellipsis)
+    return shape, tuple(parts)
+
+
+def as_index(lib, parts):
+    return tuple(lib.tensor(p) if isinstance(p, np.ndarray) else p for p in parts)
+
+
+@given(bracket())
+@settings(max_examples=400)
+def test_any_bracket_reads_and_sends_gradients_as_in_torch(made):
+    shape, parts = made
+    found = []
+    for lib in (rl, torch):
+        x = lib.tensor(values(shape), requires_grad=True)
+        z = x[as_index(lib, parts)]
+        (z * z).sum().backward()
+        found.append([z, x.grad])
+    same(*found)
+
+
+@given(bracket(), st.data())
+@settings(max_examples=400)
+def test_any_bracket_is_written_as_in_torch(made, data):
+    shape, parts = made
+    room = torch.arange(int(np.prod(shape))).reshape(shape)[as_index(torch, parts)]
+    if len(room.flatten().unique()) < room.numel():
+        return  # which of several counts is left open
+    to = tuple(data.draw(st.sampled_from([1, n])) for n in room.shape)
+    to = to[data.draw(st.integers(0, len(to))) :]
+    value = values(to, 1) * 10
+    found = []
+    for lib in (rl, torch):
+        x, v = lib.tensor(values(shape)), lib.tensor(value, requires_grad=True)
+        z = x * 1
+        z[as_index(lib, parts)] = v
+        (z * z).sum().backward()
+        found.append([z, v.grad if v.grad is not None else lib.zeros(1)])
+    same(*found)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_assignments(device):
+    made = []
+    for lib, place in ((rl, {"device": device}), (torch, {})):
+        x = lib.zeros(3, 4, **place)
+        x[0] = lib.ones(1, 1, 4, **place)
+        x[x > 0] = lib.arange(4, **place).float()
+        x[lib.tensor([False, True, False], **place)] = lib.tensor([5.0, 6, 7, 8], **place)
+        x[[2, 2], [0, 1]] = 9
+        x[:, lib.tensor([3], **place)] += 1
+        x[-1, lib.tensor(2, **place)] = -1
+        made.append([x])
+    same(*made)
+
+
+WRONG_INDICES = [
+    (lambda lib: lib.tensor([0, 7]), "index: 7 is out of range for dim 0 with size 3"),
+    (lambda lib: (0, lib.tensor([-5])), "index: -5 is out of range for dim 1 with size 4"),
+    (lambda lib: ([1, 2], [0, 4]), "index: 4 is out of range for dim 1 with size 4"),
+    (lambda lib: ([4, 2], [0, 1]), "index: 4 is out of range for dim 0 with size 3"),
+    (lambda lib: (0, 4), "index: 4 is out of range for dim 1 with size 4"),
+    (lambda lib: lib.tensor([True]), ("index: mask bool[1] for lengths [3] from dim 0; give it "
+     "the same")),
+    (lambda lib: ([0, 1, 2], [0, 1]), ("index: shapes [3] and [2] do not broadcast; axis 0 has "
+     "lengths 3 and 2, make them equal or one of them 1")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("index", "message"), WRONG_INDICES)
+def test_a_wrong_index_names_index_dim_and_size(index, message):
+    with pytest.raises(IndexError):
+        torch.zeros(3, 4)[index(torch)]
+    for use in (lambda x, i: x[i], lambda x, i: x.__setitem__(i, rl.ones(1))):
+        with pytest.raises(rl.IndexOutOfRange) as error:
+            use(rl.zeros(3, 4), index(rl))
+        assert str(error.value) == message
+
+
+def test_brackets_are_compiled():
+    def program(x, i):
+        z = x * 2
+        z[i, 1:] = x[0, i].sum()
+        z[z > 3] = 0
+        return z[:, i] + z[i][..., None].sum()
+
+    x, i = rl.tensor(values((3, 3))), rl.tensor([2, 0])
+    assert rl.equal(rl.compile(program)(x, i), program(x, i))

@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 from . import dtypes, ops
 from .alias import refresh
 from .errors import ContractError, IndexOutOfRange
-from .spec import Shape
+from .spec import Shape, broadcast, size
 from .tensor import Tensor
 
 
 class Plan(NamedTuple):
-    """What an index means: a slice of every axis, then a reshape; and tensors, by axis of that."""
+    """What an index means: a slice of every axis, then a reshape; and tensors.
+
+    tensors: each with its axis after that, and the dim that it was given for.
+    """
 
     bounds: tuple[tuple[int, int, int], ...]
     shape: Shape
-    tensors: tuple[tuple[int, Tensor], ...]
+    tensors: tuple[tuple[int, int, Tensor], ...]
 
 
 def plan(x: Tensor, index: Any) -> Plan:
@@ -48,7 +51,7 @@ def plan(x: Tensor, index: Any) -> Plan:
             shape.append(1)
             continue
         if is_mask(part) and part.ndim == 0:  # of a new axis of length one
-            tensors.append((len(shape), ops.reshape(part, (1,))))
+            tensors.append((len(shape), axis, ops.reshape(part, (1,))))
             shape.append(1)
             continue
         n = x.shape[axis]
@@ -62,7 +65,7 @@ def plan(x: Tensor, index: Any) -> Plan:
             bounds.append((start, length, step) if length else (0, 0, 1))
             shape.append(length)
         else:
-            tensors.append((len(shape), part))
+            tensors.append((len(shape), axis, part))
             for m in x.shape[axis : axis + (part.ndim if is_mask(part) else 1)]:
                 bounds.append((0, m, 1))
                 shape.append(m)
@@ -118,50 +121,82 @@ def sliced(x: Tensor, found: Plan) -> Tensor:
 
 
 def taken(x: Tensor, found: Plan) -> Tensor:
-    """Rows by neighbouring tensors of integers, or elements by one mask."""
-    axis, first = found.tensors[0]
-    if is_mask(first):
-        if len(found.tensors) > 1:
-            raise ContractError(
-                "index: a mask beside another tensor is not supported; use one of them at a time"
-            )
-        span = first.ndim
-        if x.shape[axis : axis + span] != first.shape:
-            raise ContractError(
-                f"index: mask {first.spec} for {x.spec} from dim {axis}; give it the same lengths"
-            )
-        index = places(first)
-    else:
-        span = len(found.tensors)
-        if any(is_mask(t) or at != axis + i for i, (at, t) in enumerate(found.tensors)):
-            raise ContractError(
-                "index: tensors that are not side by side are not supported; permute x first"
-            )
-        index = None
-        for i, (_, t) in enumerate(found.tensors):
-            n = x.shape[axis + i]
-            t = t.long()
-            t = ops.where(ops.less(t, 0), t + n, t)
-            # an index out of its own axis must not reach a neighbour's row
-            t = ops.where(ops.less(t, 0) | ops.greater_equal(t, n), -(2**62), t) if span > 1 else t
-            index = t if index is None else index * n + t
-    size = 1
-    for n in x.shape[axis : axis + span]:
-        size *= n
-    flat = ops.reshape(x, (*x.shape[:axis], size, *x.shape[axis + span :]))
-    return ops.take(flat, index, axis=axis)
+    """Elements by tensors, which stretch to meet.  [*a, n, .., *b], int[*i], .. -> [*a, *i, *b].
+
+    The new dims stand in front if the tensors are not side by side.
+    """
+    given = coordinates(x, found)
+    if any(t.ndim for _, _, t in given):
+        for one in reversed([part for part in given if not part[2].ndim]):
+            x = rows(x, [one], one[0])  # as an int would: it parts no others
+            given = [(a - (a > one[0]), d, t) for a, d, t in given if t is not one[2]]
+    first = given[0][0]
+    if [axis for axis, _, _ in given] != list(range(first, first + len(given))):
+        axes = [axis for axis, _, _ in given]
+        x = ops.permute(x, (*axes, *[i for i in range(x.ndim) if i not in axes]))
+        first = 0
+    return rows(x, given, first)
 
 
-def places(mask: Tensor) -> Tensor:
-    """Where a flattened mask holds, which cannot be known while tracing.  bool[*s] -> int64[k]."""
+def coordinates(x: Tensor, found: Plan) -> list[tuple[int, int, Tensor]]:
+    """The tensors of a plan, a mask as one of integers for each of its dims.
+
+    Raises: IndexOutOfRange for a mask of other lengths than x has there.
+    """
+    given = []
+    for axis, dim, t in found.tensors:
+        if not is_mask(t):
+            given.append((axis, dim, t.long()))
+            continue
+        lengths = x.shape[axis : axis + t.ndim]
+        if lengths != t.shape:
+            raise IndexOutOfRange(
+                f"index: mask {t.spec} for lengths {list(lengths)} from dim {dim}; give it the same"
+            )
+        given += [(axis + i, dim + i, u) for i, u in enumerate(places(t))]
+    return given
+
+
+def rows(x: Tensor, given: list[tuple[int, int, Tensor]], first: int) -> Tensor:
+    """x at tensors of integers, one for each axis from `first` on.
+
+    Raises: IndexOutOfRange naming index, dim and size.
+    """
+    lengths = x.shape[first : first + len(given)]
+    try:
+        broadcast("index", *[t.shape for _, _, t in given])
+    except ContractError as error:
+        raise IndexOutOfRange(str(error)) from error
+    index: Any = 0
+    wrong: Any = None
+    for (_, _, t), n in zip(given, lengths, strict=True):
+        index = index * n + ops.where(ops.less(t, 0), t + n, t)
+        # an index out of its own axis must not reach a neighbour's row
+        beyond = ops.less(t, -n) | ops.greater_equal(t, n)
+        wrong = beyond if wrong is None else wrong | beyond
+    before, after = x.shape[:first], x.shape[first + len(given) :]
+    flat = ops.reshape(x, (*before, size(lengths), *after))
+    try:
+        return ops.take(flat, ops.where(wrong, -1, index), axis=first)
+    except IndexOutOfRange:
+        for (_, dim, t), n in zip(given, lengths, strict=True):
+            for i in t.reshape(-1).tolist():
+                if not -n <= i < n:
+                    raise IndexOutOfRange(
+                        f"index: {i} is out of range for dim {dim} with size {n}"
+                    ) from None
+        raise
+
+
+def places(mask: Tensor) -> list[Tensor]:
+    """Where a mask holds, which cannot be known while tracing.  bool[*s] -> int64[k], .."""
     from .creation import from_numpy
 
-    flat = mask.values("index by mask").reshape(-1)
-    return from_numpy(flat.nonzero()[0]).to(mask.device)
+    return [from_numpy(at).to(mask.device) for at in mask.values("index by mask").nonzero()]
 
 
 def write(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value, stretched and converted to fit; ints, slices and one mask of x's shape."""
+    """x[index] = value, stretched and converted to fit."""
     refresh(x)
     found = plan(x, index)
     if not isinstance(value, Tensor):
@@ -170,15 +205,28 @@ def write(x: Tensor, index: Any, value: Any) -> None:
         value = tensor(value, dtype=x.dtype, device=x.device)
     value = value.to(x.dtype)
     if not found.tensors:
-        x.assign_(replaced(x, found, ops.expand(value, found.shape)))
+        x.assign_(replaced(x, found, fitted(value, found.shape)))
         return
-    (_, mask), *others = found.tensors
-    if others or not is_mask(mask) or mask.shape != (x.shape or (1,)) or value.numel() != 1:
-        raise ContractError(
-            "index: assignment through tensors is supported for one mask of the same shape and one "
-            "value; use rl.where() or scatter_add()"
-        )
-    x.assign_(ops.where(ops.reshape(mask, x.shape), ops.reshape(value, ()), x))
+    (axis, _, mask), *others = found.tensors
+    whole, rest = sliced(x, found), found.shape[mask.ndim :]
+    alone = not others and is_mask(mask) and axis == 0 and mask.shape == found.shape[: mask.ndim]
+    if alone and value.ndim <= len(rest):  # needs no values of the mask: it can be traced
+        mask = ops.reshape(mask, (*mask.shape, *[1] * len(rest)))
+        x.assign_(replaced(x, found, ops.where(mask, ops.expand(value, rest), whole)))
+        return
+    numbers = ops.iota(length=whole.numel(), dtype=dtypes.int64, device=x.device)
+    spots = taken(ops.reshape(numbers, found.shape), found)
+    value = ops.reshape(fitted(value, spots.shape), (spots.numel(),))
+    flat = ops.reshape(whole, (whole.numel(),))
+    flat = ops.scatter(flat, ops.reshape(spots, (spots.numel(),)), value, axis=0)
+    x.assign_(replaced(x, found, ops.reshape(flat, found.shape)))
+
+
+def fitted(value: Tensor, shape: Shape) -> Tensor:
+    """value stretched to shape; leading dims of length one too many fall away."""
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = ops.reshape(value, value.shape[1:])
+    return ops.expand(value, shape)
 
 
 def replaced(x: Tensor, found: Plan, value: Tensor) -> Tensor:
