@@ -283,9 +283,9 @@ MISTAKES = {
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 3, 3), padding="same", stride=2),
         "conv2d: padding 'same' with stride 2; it needs stride 1",
     ),
-    "max_pool2d ceil_mode": (
-        lambda: rl.max_pool2d(IMAGE, 2, ceil_mode=True),
-        "max_pool2d: ceil_mode=True is not supported; leave it out",
+    "max_pool2d return_indices": (
+        lambda: rl.max_pool2d(IMAGE, 2, return_indices=True),
+        "max_pool2d: return_indices=True is not supported; leave it out",
     ),
     "max_pool2d padding": (
         lambda: rl.max_pool2d(IMAGE, 2, padding=2),

@@ -173,7 +173,83 @@ def test_norms_of_nothing():
     assert rl.rms_norm(rl.zeros(0, 6), 6).shape == (0, 6)
 
 
+LINE, VOLUME = numbers(2, 4, 9), numbers(2, 4, 5, 4, 3)
+PLANE = numbers(2, 4, 6, 5)
+CONVOLUTIONS = [
+    ("conv1d", (LINE, numbers(6, 4, 3), W), {}),
+    ("conv1d", (LINE[0], numbers(6, 2, 3), None), {"stride": 2, "padding": 2, "groups": 2}),
+    ("conv1d", (LINE, numbers(6, 4, 4), W), {"padding": "same", "dilation": (2,)}),
+    ("conv3d", (VOLUME, numbers(3, 4, 2, 2, 2), W[:3]), {"stride": (1, 2, 1), "padding": 1}),
+    ("conv_transpose1d", (LINE, numbers(4, 3, 3), W[:3]), {}),
+    ("conv_transpose1d", (LINE[0], numbers(4, 3, 3)), {"stride": 3, "output_padding": 2}),
+    ("conv_transpose2d", (PLANE, numbers(4, 3, 3, 2), W[:3]), {"stride": (2, 1), "padding": 1}),
+    (
+        "conv_transpose2d",
+        (PLANE, numbers(4, 3, 3, 2), W),
+        {"groups": 2, "stride": 2, "output_padding": (1, 0), "padding": (1, 0)},
+    ),
+    (
+        "conv_transpose2d",
+        (PLANE, numbers(4, 3, 2, 2)),
+        {"dilation": 3, "padding": 1, "output_padding": 2},
+    ),
+    ("conv_transpose3d", (VOLUME, numbers(4, 2, 2, 3, 1), W[:2]), {"stride": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), CONVOLUTIONS)
+def test_convolutions(name, inputs, options):
+    same(name, inputs, options, tolerance=1e-7)
+
+
+POOLS = [
+    ("max_pool1d", LINE, (2,), {}),
+    ("max_pool1d", LINE[0], (3, 2, 1), {"ceil_mode": True}),
+    ("max_pool2d", PLANE, (2,), {"ceil_mode": True}),
+    ("max_pool2d", PLANE, (3, 2, 1, 2), {"ceil_mode": True}),
+    ("max_pool2d", PLANE, ((3, 2), (4, 3), 1), {"ceil_mode": True}),
+    ("max_pool3d", VOLUME, (2, 1), {"padding": 1}),
+    ("avg_pool1d", LINE, (2,), {}),
+    ("avg_pool1d", LINE[0], (3, 2, 1), {"count_include_pad": False}),
+    ("avg_pool1d", LINE, (4, 3, 1), {"ceil_mode": True}),
+    ("avg_pool2d", PLANE, (4, 3, 1), {"ceil_mode": True}),
+    ("avg_pool2d", PLANE, (4, 3, 1), {"ceil_mode": True, "count_include_pad": False}),
+    ("avg_pool2d", PLANE, (4, 3, 1), {"ceil_mode": True, "divisor_override": 3}),
+    ("avg_pool2d", PLANE, ((2, 3), (3, 4)), {"ceil_mode": True}),
+    ("avg_pool3d", VOLUME, (2, 1), {"padding": 1}),
+    ("adaptive_avg_pool1d", LINE, (3,), {}),
+    ("adaptive_avg_pool1d", LINE, (4,), {}),
+    ("adaptive_avg_pool2d", PLANE, ((4, None),), {}),
+    ("adaptive_avg_pool2d", PLANE, ((3, 7),), {}),
+    ("adaptive_avg_pool3d", VOLUME, (2,), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "args", "options"), POOLS)
+def test_pools(name, x, args, options):
+    def pool(function):
+        return lambda x: function(x, *args, **options)
+
+    same(name, (x,), ours=pool(getattr(rl, name)), theirs=pool(getattr(F, name)))
+
+
+def test_convolutions_compiled():
+    w = rl.tensor(numbers(4, 3, 3, 2))
+    function = lambda x: rl.conv_transpose2d(x, w, None, 2)  # noqa: E731
+    x = rl.tensor(PLANE)
+    assert rl.equal(rl.compile(function)(x), function(x))
+
+
 REFUSED = {
+    "conv1d: stride (1, 2); give an integer from 1": lambda: rl.conv1d(
+        rl.ones(1, 1, 3), rl.ones(1, 1, 1), stride=(1, 2)
+    ),
+    "conv3d: stride 0; give an integer from 1, or three of them": lambda: rl.conv3d(
+        rl.ones(1, 1, 1, 1, 1), rl.ones(1, 1, 1, 1, 1), stride=0
+    ),
+    "conv_transpose1d: output_padding 2; give less than stride or dilation": (
+        lambda: rl.conv_transpose1d(rl.ones(1, 1, 3), rl.ones(1, 1, 1), output_padding=2)
+    ),
     "rms_norm: float32[2, 3] over [2]; give the shape of its last dims": lambda: rl.rms_norm(
         rl.ones(2, 3), 2
     ),

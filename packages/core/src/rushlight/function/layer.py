@@ -10,6 +10,7 @@ from .. import dtypes, ops
 from ..dtypes import DType
 from ..errors import ContractError
 from ..ops.conv import check as check_conv
+from ..ops.movement import Widths
 from ..spec import Shape, normal_axis, size
 from .given import floating, operands, rank, sized, together, whole
 from .movement import squeeze, unsqueeze
@@ -31,27 +32,74 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
-def repeated(op: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """One integer for both spatial dims, or one for each."""
-    x, *rest = value if isinstance(value, (tuple, list)) and value else (value,)
-    y = rest[0] if rest else x
-    good = type(x) is int and type(y) is int and x >= least and y >= least and len(rest) <= 1
-    if not good or (isinstance(value, (tuple, list)) and len(value) != 2):
-        raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}, or two of them")
-    return x, y
+COUNT = ("", "", "two", "three")  # how a message counts spatial dims
+SPATIAL = ("", "t", "h, w", "d, h, w")
 
 
-def windowed(
-    op: str, x: Tensor, sizes: Shape, widths: tuple[tuple[int, int], ...], steps: Shape
-) -> None:
-    """Raises: ContractError unless windows fit into the last two dims."""
+def repeated(op: str, name: str, value: Any, least: int = 1, n: int = 2) -> Shape:
+    """One integer for all n spatial dims, or one for each."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
+    given = given * n if len(given) == 1 and n == 1 else given
+    if len(given) != n or builtins.any(type(x) is not int or x < least for x in given):
+        several = f", or {COUNT[n]} of them" if n > 1 else ""
+        raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}{several}")
+    return given
+
+
+def windowed(op: str, x: Tensor, sizes: Shape, widths: Widths, steps: Shape) -> None:
+    """Raises: ContractError unless windows fit into the last dims."""
     spans = [d * (k - 1) + 1 for d, k in zip(steps, sizes, strict=True)]
-    padded = [n + p + q for n, (p, q) in zip(x.shape[-2:], widths, strict=True)]
-    if spans[0] > padded[0] or spans[1] > padded[1]:
+    image = x.shape[len(x.shape) - len(sizes) :]
+    padded = [m + p + q for m, (p, q) in zip(image, widths, strict=True)]
+    if builtins.any(span > m for span, m in zip(spans, padded, strict=True)):
         raise ContractError(
             f"{op}: windows spanning {spans} over {x.spec}, which with its padding is {padded}; "
             f"give smaller windows or more padding"
         )
+
+
+def convolve(
+    n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
+    dilation: Any, groups: int,
+) -> Tensor:  # fmt: skip
+    """conv1d, conv2d or conv3d."""
+    op, dims = f"conv{n}d", SPATIAL[n]
+    together(op, input, weight, optional=(bias,))
+    if input.ndim == n + 1:
+        return squeeze(
+            convolve(n, unsqueeze(input, 0), weight, bias, stride, padding, dilation, groups), 0
+        )
+    if input.ndim != n + 2 or weight.ndim != n + 2:
+        raise ContractError(
+            f"{op}: input {input.spec} with weight {weight.spec}; give [b, c, {dims}] (or "
+            f"[c, {dims}]) and [o, c / groups, {', '.join('klm'[:n])}]"
+        )
+    strides = repeated(op, "stride", stride, 1, n)
+    steps = repeated(op, "dilation", dilation, 1, n)
+    check_conv(op, input, weight, bias, whole(op, "groups", groups, 1))
+    if padding == "same":
+        if strides != (1,) * n:
+            raise ContractError(f"{op}: padding 'same' with stride {stride}; it needs stride 1")
+        spans = [d * (k - 1) for d, k in zip(steps, weight.shape[2:], strict=True)]
+        widths = tuple((span // 2, span - span // 2) for span in spans)
+    else:
+        given = 0 if padding == "valid" else padding
+        widths = tuple((p, p) for p in repeated(op, "padding", given, 0, n))
+    windowed(op, input, weight.shape[2:], widths, steps)
+    return ops.conv(
+        input, weight, bias, stride=strides, padding=widths, dilation=steps, groups=groups
+    )
+
+
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Cross-correlation over one dim.  [b, c, t], [o, c / groups, k], [o] -> [b, o, t'].
+
+    Lengths, padding and errors: as in `conv2d`.
+    """
+    return convolve(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
@@ -64,47 +112,191 @@ def conv2d(
     "same" (h' = h; stride 1 only).  An input [c, h, w] has no batch.
     Raises: ContractError if dims, channels or windows do not fit.
     """
-    together("conv2d", input, weight, optional=(bias,))
-    if input.ndim == 3:
-        z = conv2d(unsqueeze(input, 0), weight, bias, stride, padding, dilation, groups)
-        return squeeze(z, 0)
-    if input.ndim != 4 or weight.ndim != 4:
+    return convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Cross-correlation over three dims.
+
+    [b, c, d, h, w], [o, c / groups, k, l, m], [o] -> [b, o, d', h', w'].
+    Lengths, padding and errors: as in `conv2d`.
+    """
+    return convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def transposed(
+    n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
+    output_padding: Any, groups: int, dilation: Any,
+) -> Tensor:  # fmt: skip
+    """conv_transpose1d, conv_transpose2d or conv_transpose3d."""
+    op, dims = f"conv_transpose{n}d", SPATIAL[n]
+    together(op, input, weight, optional=(bias,))
+    if input.ndim == n + 1:
+        more = (stride, padding, output_padding, groups, dilation)
+        return squeeze(transposed(n, unsqueeze(input, 0), weight, bias, *more), 0)
+    strides, steps = repeated(op, "stride", stride, 1, n), repeated(op, "dilation", dilation, 1, n)
+    before = repeated(op, "padding", padding, 0, n)
+    added = repeated(op, "output_padding", output_padding, 0, n)
+    groups = whole(op, "groups", groups, 1)
+    fits = input.ndim == n + 2 == weight.ndim and input.dtype is weight.dtype
+    if not fits or input.shape[1] != weight.shape[0] or input.shape[1] % groups:
         raise ContractError(
-            f"conv2d: input {input.spec} with weight {weight.spec}; give [b, c, h, w] (or "
-            f"[c, h, w]) and [o, c / groups, k, l]"
+            f"{op}: input {input.spec} with weight {weight.spec} and groups={groups}; give "
+            f"[b, c, {dims}] and [c, o / groups, {', '.join('klm'[:n])}] of one dtype"
         )
-    strides = repeated("conv2d", "stride", stride)
-    steps = repeated("conv2d", "dilation", dilation)
-    check_conv("conv2d", input, weight, bias, whole("conv2d", "groups", groups, 1))
-    if padding == "same":
-        if strides != (1, 1):
-            raise ContractError(f"conv2d: padding 'same' with stride {stride}; it needs stride 1")
-        spans = [d * (k - 1) for d, k in zip(steps, weight.shape[2:], strict=True)]
-        widths = tuple((span // 2, span - span // 2) for span in spans)
-    else:
-        given = 0 if padding == "valid" else padding
-        widths = tuple((p, p) for p in repeated("conv2d", "padding", given, 0))
-    windowed("conv2d", input, weight.shape[2:], widths, steps)
-    return ops.conv(
-        input, weight, bias, stride=strides, padding=widths, dilation=steps, groups=groups
+    if bias is not None and bias.shape != (weight.shape[1] * groups,):
+        raise ContractError(f"{op}: bias {bias.spec}; give [{weight.shape[1] * groups}]")
+    for a, s, d in zip(added, strides, steps, strict=True):
+        if a >= builtins.max(s, d):
+            raise ContractError(
+                f"{op}: output_padding {output_padding}; give less than stride or dilation"
+            )
+    after = [p - a for p, a in zip(before, added, strict=True)]  # below 0: zeros are added
+    widths = tuple((p, builtins.max(q, 0)) for p, q in zip(before, after, strict=True))
+    image = [
+        (t - 1) * s + d * (k - 1) + 1 - p - q
+        for t, s, d, k, p, q in zip(
+            input.shape[2:], strides, steps, weight.shape[2:], before, after, strict=True
+        )
+    ]
+    if builtins.min(image) < 1:
+        raise ContractError(f"{op}: {input.spec} becomes {image}; give less padding")
+    z: Tensor = ops.conv_transpose(
+        input, weight, stride=strides, padding=widths, dilation=steps, groups=groups
     )
+    if builtins.min(after) < 0:
+        zeros = tuple((0, builtins.max(-q, 0)) for q in after)
+        z = ops.pad(z, widths=((0, 0), (0, 0), *zeros), value=0)
+    return z if bias is None else z + ops.reshape(bias, (bias.shape[0], *(1,) * n))
+
+
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv1d's gradient with respect to its input, plus bias.
+
+    [b, c, t], [c, o / groups, k], [o] -> [b, o, t'].
+    Lengths and errors: as in `conv_transpose2d`.
+    """
+    return transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv2d's gradient with respect to its input, plus bias.
+
+    [b, c, h, w], [c, o / groups, k, l], [o] -> [b, o, h', w'].
+    h' = (h - 1) stride - 2 padding + dilation (k - 1) + 1 + output_padding.
+    Raises: ContractError if dims or channels do not fit, or nothing is left of the image.
+    """
+    return transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """conv3d's gradient with respect to its input, plus bias.
+
+    [b, c, d, h, w], [c, o / groups, k, l, m], [o] -> [b, o, d', h', w'].
+    Lengths and errors: as in `conv_transpose2d`.
+    """
+    return transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def pool_windows(
-    op: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any
-) -> tuple[Shape, Shape, tuple[tuple[int, int], ...]]:
-    """Sizes, strides and widths of a pooling over the last two dims.  Raises: ContractError."""
-    if rank(op, x) not in (3, 4):
-        raise ContractError(f"{op}: {x.spec}; give [b, c, h, w] or [c, h, w]")
-    sizes = repeated(op, "kernel_size", kernel_size)
-    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride)
-    pads = repeated(op, "padding", padding, 0)
+    op: str, n: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool,
+) -> tuple[Shape, Shape, Shape, Widths, Shape]:  # fmt: skip
+    """Sizes, strides, dilations and widths of a pooling, and how far windows reach beyond these.
+
+    Raises: ContractError.
+    """
+    dims = SPATIAL[n]
+    if rank(op, x) not in (n + 1, n + 2):
+        raise ContractError(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
+    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
+    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
+    pads = repeated(op, "padding", padding, 0, n)
+    steps = repeated(op, "dilation", dilation, 1, n)
     for p, k in zip(pads, sizes, strict=True):
         if not 0 <= p <= k // 2:
             raise ContractError(
                 f"{op}: padding {padding} for kernel_size {kernel_size}; at most half of it"
             )
-    return sizes, strides, tuple((p, p) for p in pads)
+    beyond = [0] * n
+    for i, (m, k, s, p, d) in enumerate(
+        zip(x.shape[x.ndim - n :], sizes, strides, pads, steps, strict=True)
+    ):
+        room = m + 2 * p - d * (k - 1) - 1
+        last = -(-room // s) * s  # where the last window begins, if it begins within
+        if ceil_mode and last > room >= 0 and last < m + p:
+            beyond[i] = last - room
+    widths = tuple((p, p) for p in pads)
+    reaching = tuple((p, p + e) for p, e in zip(pads, beyond, strict=True))
+    windowed(op, x, sizes, reaching if ceil_mode else widths, steps)
+    return sizes, strides, steps, widths, tuple(beyond)
+
+
+def reach(widths: Widths, beyond: Shape) -> Widths:
+    """Widths, with what lies beyond them."""
+    return tuple((p, q + e) for (p, q), e in zip(widths, beyond, strict=True))
+
+
+def max_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool, return_indices: bool,
+) -> Tensor:  # fmt: skip
+    """max_pool1d, max_pool2d or max_pool3d."""
+    op = f"max_pool{n}d"
+    unsupported(op, return_indices=return_indices)
+    sizes, strides, steps, widths, beyond = pool_windows(
+        op, n, input, kernel_size, stride, padding, dilation, ceil_mode
+    )
+    return ops.max_pool(
+        input, sizes=sizes, stride=strides, padding=reach(widths, beyond), dilation=steps
+    )
+
+
+def avg_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Tensor:  # fmt: skip
+    """avg_pool1d, avg_pool2d or avg_pool3d."""
+    op = f"avg_pool{n}d"
+    sizes, strides, _, widths, beyond = pool_windows(
+        op, n, input, kernel_size, stride, padding, 1, ceil_mode
+    )
+    if divisor_override is not None:
+        whole(op, "divisor_override", divisor_override, 1)
+    wide = reach(widths, beyond)
+    total = ops.sum_pool(input, sizes=sizes, stride=strides, padding=wide)
+    counted = widths if count_include_pad else ((0, 0),) * n
+    if divisor_override is not None or counted == wide:
+        return total / float(divisor_override or size(sizes))
+    image = input.shape[input.ndim - n :]
+    shape = (1, 1, *(m + p + q for m, (p, q) in zip(image, counted, strict=True)))
+    rest = tuple((a - p, b - q) for (a, b), (p, q) in zip(wide, counted, strict=True))
+    ones = ops.full(1, shape=shape, dtype=input.dtype, device=input.device)
+    counts = ops.sum_pool(ones, sizes=sizes, stride=strides, padding=rest)
+    return total / (counts if input.ndim == n + 2 else squeeze(counts, 0))
+
+
+def max_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
+    """The largest in each window, nan if any is.  [b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `max_pool2d`.
+    """
+    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
@@ -114,14 +306,32 @@ def max_pool2d(
     """The largest in each window, nan if any is.  [b, c, h, w] -> [b, c, h', w'].
 
     stride: None for kernel_size.  h' = (h + 2 padding - dilation (k - 1) - 1) // stride + 1.
-    Raises: ContractError if windows do not fit, and for ceil_mode and return_indices, which are
-    not supported.
+    ceil_mode: rounds h' up; the last window reaches beyond the border.
+    Raises: ContractError if windows do not fit, and for return_indices, which are not supported.
     """
-    unsupported("max_pool2d", ceil_mode=ceil_mode, return_indices=return_indices)
-    sizes, strides, widths = pool_windows("max_pool2d", input, kernel_size, stride, padding)
-    steps = repeated("max_pool2d", "dilation", dilation)
-    windowed("max_pool2d", input, sizes, widths, steps)
-    return ops.max_pool(input, sizes=sizes, stride=strides, padding=widths, dilation=steps)
+    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
+    """The largest in each window, nan if any is.  [b, c, d, h, w] -> [b, c, d', h', w'].
+
+    Options and errors: as in `max_pool2d`.
+    """
+    return max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.  [b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `avg_pool2d`.
+    """
+    return avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
@@ -130,45 +340,90 @@ def avg_pool2d(
 ) -> Tensor:  # fmt: skip
     """The mean of each window.  [b, c, h, w] -> [b, c, h', w'].
 
+    ceil_mode: rounds h' up; what lies beyond the padding does not count.
     count_include_pad: whether zeros beyond the border count.
     divisor_override: divide by this instead.
-    Raises: ContractError if windows do not fit, and for ceil_mode, which is not supported.
+    Raises: ContractError if windows do not fit.
     """
-    unsupported("avg_pool2d", ceil_mode=ceil_mode)
-    sizes, strides, widths = pool_windows("avg_pool2d", input, kernel_size, stride, padding)
-    windowed("avg_pool2d", input, sizes, widths, (1, 1))
-    if divisor_override is not None:
-        whole("avg_pool2d", "divisor_override", divisor_override, 1)
-    total = ops.sum_pool(input, sizes=sizes, stride=strides, padding=widths)
-    padded = builtins.any(map(builtins.any, widths))
-    if divisor_override is not None or count_include_pad or not padded:
-        return total / float(divisor_override or size(sizes))
-    ones = ops.full(1, shape=input.shape, dtype=input.dtype, device=input.device)
-    return total / ops.sum_pool(ones, sizes=sizes, stride=strides, padding=widths)
+    return avg_pool(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.  [b, c, d, h, w] -> [b, c, d', h', w'].
+
+    Options and errors: as in `avg_pool2d`.
+    """
+    return avg_pool(
+        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of output_size windows that cover the sequence.  [b, c, t] -> [b, c, output_size].
+
+    Window i of o over t is floor(i t / o) to ceil((i + 1) t / o).
+    """
+    return adaptive(1, input, output_size)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means of output_size windows that cover the image.  [b, c, h, w] -> [b, c, *output_size].
 
-    Raises: ContractError unless output_size divides the image; None keeps a length.
+    Window i of o over h is floor(i h / o) to ceil((i + 1) h / o).  None keeps a length.
     """
-    if rank("adaptive_avg_pool2d", input) not in (3, 4):
-        raise ContractError(f"adaptive_avg_pool2d: {input.spec}; give [b, c, h, w] or [c, h, w]")
-    image = input.shape[-2:]
-    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(given) != 2:
+    return adaptive(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of output_size windows that cover the volume.  [b, c, d, h, w] -> [b, c, *output_size].
+
+    Windows: as in `adaptive_avg_pool2d`.
+    """
+    return adaptive(3, input, output_size)
+
+
+def adaptive(n: int, input: Tensor, output_size: Any) -> Tensor:
+    """adaptive_avg_pool1d, adaptive_avg_pool2d or adaptive_avg_pool3d."""
+    op, dims = f"adaptive_avg_pool{n}d", SPATIAL[n]
+    if rank(op, input) not in (n + 1, n + 2):
+        raise ContractError(f"{op}: {input.spec}; give [b, c, {dims}] or [c, {dims}]")
+    image = input.shape[input.ndim - n :]
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if len(given) != n:
         raise ContractError(
-            f"adaptive_avg_pool2d: output_size {output_size!r}; give one integer or two"
+            f"{op}: output_size {output_size!r}; give one integer" + f" or {COUNT[n]}" * (n > 1)
         )
-    out = tuple([
-        n if o is None else whole("adaptive_avg_pool2d", "output_size", o, 1)
-        for o, n in zip(given, image, strict=True)
-    ])  # fmt: skip
-    if 0 in image or builtins.any(n % o for o, n in zip(out, image, strict=True)):
-        raise ContractError(
-            f"adaptive_avg_pool2d: {input.spec} to {list(out)}; lengths must divide"
+    if 0 in image:
+        raise ContractError(f"{op}: {input.spec}; give lengths from 1")
+    out = [
+        m if o is None else whole(op, "output_size", o, 1)
+        for o, m in zip(given, image, strict=True)
+    ]
+    if not builtins.any(m % o for o, m in zip(out, image, strict=True)):
+        sizes = tuple([m // o for o, m in zip(out, image, strict=True)])
+        return avg_pool(n, input, sizes, None, 0, False, True, None)
+    z = input
+    for i, o in enumerate(out, input.ndim - n):
+        z = z if o == z.shape[i] else spans_mean(z, i, o)
+    return z
+
+
+def spans_mean(x: Tensor, axis: int, o: int) -> Tensor:
+    """Means of o spans that cover an axis, as even as can be.  [.., n, ..] -> [.., o, ..]."""
+    n = x.shape[axis]
+    parts = []
+    for i in range(o):
+        start, stop = i * n // o, -(-(i + 1) * n // o)
+        bounds = tuple(
+            (start, stop - start, 1) if j == axis else (0, m, 1) for j, m in enumerate(x.shape)
         )
-    return avg_pool2d(input, tuple([n // o for o, n in zip(out, image, strict=True)]))
+        parts.append(ops.mean(ops.slice(x, bounds=bounds), axes=(axis,), keepdim=True))
+    return ops.concat(*parts, axis=axis)
 
 
 def unsupported(op: str, **options: Any) -> None:

@@ -103,9 +103,9 @@ def bent(op: str, input: Tensor, target: Tensor, bend: float) -> Tensor:
     away = input - target
     floating(op, away)
     d = ops.abs(away)
-    near = ops.less(d, bend)
-    inner = ops.where(near, away, 0.0)  # so that what is infinite meets no factor 0 in backward
-    return ops.where(near, inner * inner * 0.5, (d - 0.5 * bend) * bend)
+    far = ops.greater_equal(d, bend)
+    inner = ops.where(far, 0.0, away)  # so that what is infinite meets no factor 0 in backward
+    return ops.where(far, (d - 0.5 * bend) * bend, inner * inner * 0.5)
 
 
 def kl_div(

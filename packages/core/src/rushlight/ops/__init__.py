@@ -4,7 +4,7 @@ Knows neither numpy nor a backend, nor whether it runs or is traced.
 """
 
 from .contraction import linear, matmul
-from .conv import conv, max_pool, sum_pool
+from .conv import conv, conv_transpose, max_pool, sum_pool
 from .creation import full, iota, random_bits
 from .elementwise import (
     abs,
@@ -115,6 +115,7 @@ __all__ = [
     "clone",
     "concat",
     "conv",
+    "conv_transpose",
     "cos",
     "cosh",
     "cross_entropy",

@@ -25,10 +25,7 @@ def conv(
     """
     check("conv", x, weight, bias, groups)
     cols, spatial = columns(x, weight.shape[2:], stride, padding, dilation, groups)
-    z = matmul(cols, turned(kernels(weight, groups)))  # [groups, b t, o / groups]
-    z = reshape(z, shape=(groups, x.shape[0], *spatial, weight.shape[0] // groups))
-    z = permute(z, order=(1, 0, len(spatial) + 2, *range(2, len(spatial) + 2)))
-    z = reshape(z, shape=(x.shape[0], weight.shape[0], *spatial))
+    z = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
     return z if bias is None else z + reshape(bias, shape=(weight.shape[0], *(1 for _ in spatial)))
 
 
@@ -38,30 +35,96 @@ def conv_vjp(
     stride: Shape, padding: Widths, dilation: Shape, groups: int, asked: tuple[bool, ...],
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """gweight sums g times the windows of x; gx sums g times weight back over the windows."""
-    b, o, *spatial = g.shape
-    n = len(spatial)
-    rows = reshape(g, shape=(b, groups, o // groups, *spatial))
-    rows = permute(rows, order=(1, 0, *range(3, n + 3), 2))
-    rows = reshape(rows, shape=(groups, b * size(tuple(spatial)), o // groups))
-    gx = gweight = gbias = None
-    if asked[0]:
-        cols = matmul(rows, kernels(weight, groups))  # [groups, b t, c / groups k]
-        cols = reshape(cols, shape=(groups, b, *spatial, x.shape[1] // groups, *weight.shape[2:]))
-        cols = permute(cols, order=(1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
-        cols = reshape(cols, shape=(b, x.shape[1], *spatial, *weight.shape[2:]))
-        widths = ((0, 0), (0, 0), *padding)
-        shape = tuple(p + m + q for (p, q), m in zip(widths, x.shape, strict=True))
-        gx = fold(
-            cols, shape=shape, axes=tuple(range(2, n + 2)), sizes=tuple(weight.shape[2:]),
-            strides=stride, dilations=dilation,
-        )  # fmt: skip
-        gx = slice(gx, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, x.shape, strict=True)))
+    params: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    gx = spread(g, weight, tuple(x.shape[2:]), **params) if asked[0] else None
+    gweight = None
     if asked[1]:
         cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
-        gweight = reshape(matmul(turned(rows), cols), shape=tuple(weight.shape))
-    if asked[2]:
-        gbias = sum(g, axes=(0, *range(2, n + 2)), keepdim=False)
+        gweight = reshape(matmul(turned(rowed(g, groups)), cols), shape=tuple(weight.shape))
+    gbias = sum(g, axes=(0, *range(2, len(g.shape))), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
+
+
+def rowed(g: Any, groups: int) -> Any:
+    """[b, o, *t] -> [groups, b t, o / groups]."""
+    b, o, *spatial = g.shape
+    rows = reshape(g, shape=(b, groups, o // groups, *spatial))
+    rows = permute(rows, order=(1, 0, *range(3, len(spatial) + 3), 2))
+    return reshape(rows, shape=(groups, b * size(tuple(spatial)), o // groups))
+
+
+def spread(
+    g: Any, weight: Any, image: Shape, *,
+    stride: Shape, padding: Widths, dilation: Shape, groups: int,
+) -> Any:  # fmt: skip
+    """g times weight, summed back over the windows of an image.
+
+    [b, o, *t], [o, c / groups, *k] -> [b, c, *image].
+    """
+    (b, _, *spatial), n, c = g.shape, len(image), weight.shape[1] * groups
+    cols = matmul(rowed(g, groups), kernels(weight, groups))  # [groups, b t, c / groups k]
+    cols = reshape(cols, shape=(groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
+    cols = permute(cols, order=(1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
+    cols = reshape(cols, shape=(b, c, *spatial, *weight.shape[2:]))
+    widths, shape = ((0, 0), (0, 0), *padding), (b, c, *image)
+    z = fold(
+        cols, shape=tuple(p + m + q for (p, q), m in zip(widths, shape, strict=True)),
+        axes=tuple(range(2, n + 2)), sizes=tuple(weight.shape[2:]), strides=stride,
+        dilations=dilation,
+    )  # fmt: skip
+    return slice(z, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, shape, strict=True)))
+
+
+@composite
+def conv_transpose(
+    x: Any, weight: Any, *, stride: Shape, padding: Widths, dilation: Shape, groups: int
+) -> Any:
+    """conv's gradient with respect to its input.  [b, o, *t], [o, c / groups, *k] -> [b, c, *s].
+
+    s = (t - 1) stride + dilation (k - 1) + 1 - padding, as long as t windows need.
+    Raises: ContractError if channels, dims or element types do not fit together.
+    """
+    given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
+    fits = given.ndim == filters.ndim and given.dtype is filters.dtype and groups > 0
+    if not fits or given.shape[1] != filters.shape[0] or filters.shape[0] % groups:
+        raise ContractError(
+            f"conv_transpose: input {given} with weight {filters} and groups={groups}; input "
+            f"channels must be weight.shape[0] and divisible by groups, dims and dtype the same"
+        )
+    image = tuple(
+        (t - 1) * s + d * (k - 1) + 1 - p - q
+        for t, s, d, k, (p, q) in zip(
+            x.shape[2:], stride, dilation, weight.shape[2:], padding, strict=True
+        )
+    )
+    if any(m < 0 for m in image):
+        raise ContractError(f"conv_transpose: {given} becomes {list(image)}; give less padding")
+    return spread(
+        x, weight, image, stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+
+
+@conv_transpose.vjp
+def conv_transpose_vjp(
+    g: Any, x: Any, weight: Any, *,
+    stride: Shape, padding: Widths, dilation: Shape, groups: int, asked: tuple[bool, ...],
+) -> tuple[Any, Any]:  # fmt: skip
+    """gx is conv of g; gweight sums x times the windows of g."""
+    cols, spatial = columns(g, weight.shape[2:], stride, padding, dilation, groups)
+    gx = gweight = None
+    if asked[0]:
+        gx = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
+    if asked[1]:
+        gweight = reshape(matmul(turned(rowed(x, groups)), cols), shape=tuple(weight.shape))
+    return gx, gweight
+
+
+def placed(rows: Any, b: int, spatial: Shape) -> Any:
+    """[groups, b t, o / groups] -> [b, o, *t], the opposite of rowed."""
+    groups, _, o = rows.shape
+    z = reshape(rows, shape=(groups, b, *spatial, o))
+    z = permute(z, order=(1, 0, len(spatial) + 2, *range(2, len(spatial) + 2)))
+    return reshape(z, shape=(b, groups * o, *spatial))
 
 
 def columns(

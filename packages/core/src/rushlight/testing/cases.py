@@ -422,6 +422,18 @@ def convolutions() -> Iterator[Case]:
     yield conv((1, 2, 3, 4, 5), (2, 2, 2, 2, 2), "3d")
     yield conv((0, 3, 5, 6), (4, 3, 3, 2), "empty")
 
+    transposed: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
+        ("plain", (2, 3, 3, 4), (3, 4, 3, 2), {}),
+        ("strided", (1, 2, 3, 3), (2, 3, 3, 2), {"stride": (2, 3), "padding": ((1, 0), (0, 1))}),
+        ("dilated", (1, 2, 3, 3), (2, 3, 2, 2), {"dilation": (3, 2)}),
+        ("grouped", (2, 4, 3), (4, 3, 3), {"groups": 2, "stride": (2,)}),
+        ("empty", (0, 3, 3), (3, 4, 3), {}),
+    ]
+    for about, image, weight, options in transposed:
+        case = conv(image, weight, about, False, **options)
+        terms = image[1] * prod(weight[2:])
+        yield case._replace(op="conv_transpose", inputs=case.inputs[:2], terms=terms)
+
     pools: list[tuple[str, Shape, Shape, Shape, tuple[tuple[int, int], ...]]] = [
         ("even", (2, 3, 6, 4), (2, 2), (2, 2), ((0, 0), (0, 0))),
         ("overlapping", (2, 3, 5, 6), (3, 2), (1, 2), ((0, 0), (0, 0))),
