@@ -257,6 +257,10 @@ OVER = {
     "cummax": {"dim": 1},
     "cummin": {"dim": 0},
     "trace": {},
+    "median": {},
+    "median along": {"dim": 1},
+    "median kept": {"dim": 0, "keepdim": True},
+    "nansum": {"dim": 1},
     "norm": {},
     "norm of 1": {"p": 1, "dim": 0},
     "norm of 3": {"p": 3, "dim": 1, "keepdim": True},
@@ -288,7 +292,9 @@ def test_reductions_and_scans_are_torchs(name, dtype):
         assert_like(ours, theirs, rtol=1e-5 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in OVER if not n.startswith(("logsumexp", "trace"))])
+@pytest.mark.parametrize(
+    "name", [n for n in OVER if not n.startswith(("logsumexp", "trace", "median"))]
+)
 def test_reductions_of_zeros_are_torchs(name):
     found = []
     for lib in (rl, torch):
@@ -383,3 +389,31 @@ def test_a_dim_out_of_range_is_an_index_error():
             lib.cumsum(lib.ones(2), 1)
         with pytest.raises(IndexError):
             lib.cummax(lib.ones(2), -2)
+
+
+@pytest.mark.parametrize("lib", [rl, torch])
+def test_medians(lib):
+    nan = float("nan")
+    assert lib.median(lib.tensor([4, 1, 3, 2])).item() == 2
+    assert lib.tensor([[4, 1, 3], [9, 8, 7]]).median(1).values.tolist() == [3, 8]
+    values, indices = lib.median(lib.tensor([[1.0, nan, 0.0, nan], [3.0, 1.0, 0.0, 2.0]]), -1)
+    assert np.isnan(values[0].item())
+    assert (values[1].item(), indices.tolist()) == (1.0, [1, 1])
+    assert lib.tensor(2.0).median(0).values.item() == 2.0
+    assert lib.nansum(lib.tensor([1.0, nan, 2.0])).item() == 3.0
+
+
+@pytest.mark.parametrize("lib", [rl, torch])
+def test_other_names_of_the_same(lib):
+    x, y = lib.tensor([3.0, -4.0]), lib.tensor([2.0, 3.0])
+    assert lib.multiply(x, y).tolist() == [6.0, -12.0]
+    assert lib.subtract(x, y, alpha=2).tolist() == [-1.0, -10.0]
+    assert lib.divide(x, y, rounding_mode="floor").tolist() == [1.0, -2.0]
+    assert lib.floor_divide(x, y).tolist() == [1.0, -2.0]
+    assert (lib.negative(x).tolist(), lib.absolute(x).tolist()) == ([-3.0, 4.0], [3.0, 4.0])
+    assert lib.greater(x, y).tolist() == lib.not_equal(x, 3.0).logical_not().tolist()
+    assert lib.logical_xor(x > 0, y > 0).tolist() == [False, True]
+    assert x.multiply(y).absolute().tolist() == [6.0, 12.0]
+    bits = lib.tensor([6, 5])
+    assert bits.bitwise_and_(lib.tensor([3, 3])).tolist() == [2, 1]
+    assert bits.bitwise_or_(lib.tensor([4, 4])).tolist() == [6, 5]

@@ -356,6 +356,10 @@ class Tensor:
     any, all, logsumexp = function.any, function.all, function.logsumexp
     aminmax, count_nonzero, dist = function.aminmax, function.count_nonzero, function.dist
     cumsum, cumprod, logcumsumexp = function.cumsum, function.cumprod, function.logcumsumexp
+    median, nansum, logical_xor = function.median, function.nansum, function.logical_xor
+    multiply, subtract, divide, negative, absolute = mul, sub, div, neg, abs
+    floor_divide, arcsin, arccos, arctan, arctan2 = ops.floordiv, asin, acos, atan, atan2
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     cummax, cummin, trace = function.cummax, function.cummin, function.trace
     reshape, view, permute, transpose, t = (
         function.reshape, function.reshape, function.permute, function.transpose, function.t,
@@ -695,6 +699,9 @@ class Tensor:
     atan2_, hypot_, xlogy_, sgn_, logit_ = becoming(atan2, hypot, xlogy, sgn, logit)
     clamp_min_, clamp_max_, nan_to_num_ = becoming(clamp_min, clamp_max, nan_to_num)
     cumsum_, cumprod_ = becoming(cumsum, cumprod)
+    bitwise_and_, bitwise_or_, bitwise_xor_, bitwise_not_, logical_xor_, floor_divide_ = becoming(
+        bitwise_and, bitwise_or, bitwise_xor, bitwise_not, logical_xor, floor_divide
+    )
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:

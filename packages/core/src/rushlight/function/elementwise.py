@@ -140,6 +140,13 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
     return ops.bitwise_or(ops.not_equal(input, 0), ops.not_equal(other, 0))
 
 
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Whether just one is nonzero.  [*s], [*s] -> bool[*s]."""
+    together("logical_xor", input, other)
+    operands("logical_xor", input, other)
+    return ops.bitwise_xor(ops.not_equal(input, 0), ops.not_equal(other, 0))
+
+
 ceil, trunc, fmod, signbit, sgn = ops.ceil, ops.trunc, ops.fmod, ops.signbit, ops.sign
 log1p, expm1, log2, log10, exp2 = ops.log1p, ops.expm1, ops.log2, ops.log10, ops.exp2
 logaddexp, xlogy, hypot = ops.logaddexp, ops.xlogy, ops.hypot
@@ -414,3 +421,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     elif not n:
         weight = ops.reshape(weight, shape=())
     return ops.where(ops.greater(input, 0), input, input * weight)
+
+
+multiply, subtract, divide, true_divide = ops.mul, sub, div, div
+negative, absolute, floor_divide = ops.neg, ops.abs, ops.floordiv
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2

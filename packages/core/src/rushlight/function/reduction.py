@@ -371,3 +371,32 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     columns = ops.reshape(x2, shape=(*x2.shape[:-2], 1, *x2.shape[-2:]))
     operands("cdist", rows, columns)
     return norm(rows - columns, p, -1)
+
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The middle one in order, the lower of two; along dim also where it stands; nan if any is.
+
+    [.., n, ..] -> [], or (values, indices) [.., ..].
+    Raises: ContractError if there is nothing to choose from.
+    """
+    chosen("median", input, dim)
+    whole = dim is None or input.ndim == 0
+    axis = 0 if dim is None else normal_axis("median", dim, input.ndim)
+    x = ops.reshape(input, shape=(size(input.shape),)) if whole else input
+    n = x.shape[axis]
+    order = ops.argsort(x, axis=axis, descending=False)
+    odd = sum(ops.not_equal(x, x), axis, True)  # they come last in order
+    place = ops.where(ops.greater(odd, 0), n - odd, (n - 1) // 2)
+    indices = ops.gather(order, place, axis=axis)
+    found = Extreme(ops.gather(x, indices, axis=axis), indices)
+    shape = () if whole else reduced(x.shape, (axis,), keepdim)
+    found = Extreme(*[ops.reshape(z, shape=shape) for z in found])
+    return found.values if dim is None else found
+
+
+def nansum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """sum, where nan counts as 0.  [.., n, ..] -> [.., ..]."""
+    rank("nansum", input)
+    return sum(ops.where(ops.not_equal(input, input), 0, input), dim, keepdim, dtype=dtype)
