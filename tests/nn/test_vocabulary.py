@@ -74,6 +74,21 @@ def test_losses(call):
 
 
 LAYERS = [
+    ("Conv1d(3, 4, 3, padding=1, dilation=2)", (2, 3, 9)),
+    ("Conv1d(4, 4, 3, groups=2, stride=2, bias=False)", (4, 9)),
+    ("Conv3d(3, 4, (1, 3, 5), padding='same')", (2, 3, 4, 5, 3)),
+    ("ConvTranspose1d(3, 4, 3, stride=2, output_padding=1)", (2, 3, 5)),
+    ("ConvTranspose2d(4, 6, 3, stride=(2, 1), padding=1, groups=2)", (2, 4, 5, 4)),
+    ("ConvTranspose2d(4, 6, 2, dilation=2, bias=False)", (4, 5, 4)),
+    ("ConvTranspose3d(3, 2, 2, stride=2)", (1, 3, 2, 3, 2)),
+    ("MaxPool1d(2)", (2, 3, 7)),
+    ("MaxPool2d(2, ceil_mode=True)", (2, 3, 7, 5)),
+    ("MaxPool3d(2, stride=1, padding=1)", (2, 3, 4, 3, 5)),
+    ("AvgPool1d(2, ceil_mode=True)", (2, 3, 7)),
+    ("AvgPool3d(2, stride=1, padding=1, count_include_pad=False)", (2, 3, 4, 3, 5)),
+    ("AdaptiveAvgPool1d(3)", (2, 3, 7)),
+    ("AdaptiveAvgPool2d((3, None))", (2, 3, 7, 5)),
+    ("AdaptiveAvgPool3d(2)", (2, 3, 4, 3, 5)),
     ("BatchNorm3d(3)", (2, 3, 2, 4, 3)),
     ("InstanceNorm1d(3)", (2, 3, 7)),
     ("InstanceNorm1d(3, affine=True)", (3, 7)),

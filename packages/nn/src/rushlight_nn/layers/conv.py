@@ -1,4 +1,4 @@
-"""Conv2d."""
+"""Convolutions over one, two and three axes, and transposed ones."""
 
 from __future__ import annotations
 
@@ -13,39 +13,38 @@ from ..parameter import Parameter
 from .argument import whole
 from .linear import reset_weight_and_bias
 
-Pair = tuple[int, int]
+Size = int | tuple[int, ...]
 
 
-def pair(name: str, value: int | Pair, least: int) -> Pair:
-    """Height and width of what may be one integer for both.  Raises: ContractError."""
-    both: Any = (value, value) if isinstance(value, int) else value
-    good = isinstance(both, (tuple, list)) and len(both) == 2
-    if not good or not all(isinstance(n, int) and n >= least for n in both):
-        raise rl.ContractError(
-            f"Conv2d: {name} is {value!r}; give an integer from {least}, or two of them"
-        )
-    return both[0], both[1]
+def sizes(who: str, n: int, name: str, value: object, least: int) -> tuple[int, ...]:
+    """n integers, of what may be one for all.  Raises: ContractError."""
+    many: Any = (value,) * n if isinstance(value, int) else value
+    good = isinstance(many, (tuple, list)) and len(many) == n
+    if not good or not all(isinstance(k, int) and k >= least for k in many):
+        several = ("", "", ", or two of them", ", or three of them")[n]
+        raise rl.ContractError(f"{who}: {name} is {value!r}; give an integer from {least}{several}")
+    return tuple(many)
 
 
-class Conv2d(Module):
-    """Cross-correlation with learned windows, plus bias.  [*b, c, h, w] -> [*b, out, h', w'].
+class Conv(Module):
+    """Cross-correlation with learned windows, plus bias.  [*b, c, *s] -> [*b, out, *t].
 
-    h' = floor((h + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1), w' alike.
+    t = floor((s + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1).
 
-    kernel_size, stride, padding, dilation: of height and width, or one number for both.
-    padding: zeros on each side; "valid" is none, "same" as many as keep h and w, with stride 1.
+    kernel_size, stride, padding, dilation: of each axis, or one number for all.
+    padding: zeros on each side; "valid" is none, "same" as many as keep s, with stride 1.
     groups: into how many groups channels are parted; each sees only its own.
     padding_mode: "zeros" is the only one.
     weight: [out, c / groups, *kernel_size], bias: [out]; both begin uniform in
-        [-1 / sqrt(fan_in), 1 / sqrt(fan_in)), fan_in = c / groups * kernel height * kernel width.
+        [-1 / sqrt(fan_in), 1 / sqrt(fan_in)), fan_in = c / groups * the product of kernel_size.
 
     Raises: ContractError for channels that groups does not divide, another padding_mode, or "same"
     with a stride.
     Source: Dumoulin, Visin 2016, arXiv:1603.07285.
-
-    >>> Conv2d(3, 8, 3, padding=1, stride=2)(rl.zeros(1, 3, 8, 8)).shape
-    (1, 8, 4, 4)
     """
+
+    spatial = 2  # the number of axes that windows slide along
+    is_transposed = False
 
     bias: Parameter | None
 
@@ -53,10 +52,10 @@ class Conv2d(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | Pair,
-        stride: int | Pair = 1,
-        padding: str | int | Pair = 0,
-        dilation: int | Pair = 1,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | Size = 0,
+        dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
@@ -64,35 +63,41 @@ class Conv2d(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
-        whole("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        who, n = type(self).__name__, self.spatial
+        whole(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if groups <= 0 or in_channels % groups or out_channels % groups:
             raise rl.ContractError(
-                f"Conv2d: {in_channels} and {out_channels} channels in {groups} groups; "
+                f"{who}: {in_channels} and {out_channels} channels in {groups} groups; "
                 "give a positive number of groups that divides both"
             )
         if padding_mode != "zeros":
             raise rl.ContractError(
-                f"Conv2d: padding_mode {padding_mode!r}; "
+                f"{who}: padding_mode {padding_mode!r}; "
                 "use 'zeros', or pad the input yourself and give padding=0"
             )
-        if isinstance(padding, str) and padding not in {"same", "valid"}:
+        if isinstance(padding, str) and (padding not in {"same", "valid"} or self.is_transposed):
             raise rl.ContractError(
-                f"Conv2d: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
+                f"{who}: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
             )
-        self.kernel_size = pair("kernel_size", kernel_size, 1)
-        self.stride = pair("stride", stride, 1)
-        self.dilation = pair("dilation", dilation, 1)
-        if padding == "same" and self.stride != (1, 1):
+        self.kernel_size = sizes(who, n, "kernel_size", kernel_size, 1)
+        self.stride = sizes(who, n, "stride", stride, 1)
+        self.dilation = sizes(who, n, "dilation", dilation, 1)
+        if padding == "same" and self.stride != (1,) * n:
             raise rl.ContractError(
-                f"Conv2d: padding 'same' with stride {stride}; "
+                f"{who}: padding 'same' with stride {stride}; "
                 "give stride 1, or the padding as numbers"
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.padding = padding if isinstance(padding, str) else pair("padding", padding, 0)
+        self.padding: Any = padding
+        if not isinstance(padding, str):
+            self.padding = sizes(who, n, "padding", padding, 0)
         self.groups = groups
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        channels = (out_channels, in_channels // groups)
+        if self.is_transposed:
+            channels = (in_channels, out_channels // groups)
+        shape = (*channels, *self.kernel_size)
         self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype))
         self.register_parameter(
             "bias", Parameter(rl.empty(out_channels, device=device, dtype=dtype)) if bias else None
@@ -105,7 +110,9 @@ class Conv2d(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The cross-correlation of the input with the weight, plus bias."""
-        return rl.conv2d(
+        function = (None, rl.conv1d, rl.conv2d, rl.conv3d)[self.spatial]
+        assert function is not None
+        return function(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -115,12 +122,140 @@ class Conv2d(Module):
             f"kernel_size={self.kernel_size}",
             f"stride={self.stride}",
         ]
-        if self.padding != (0, 0):
+        if self.padding != (0,) * self.spatial:
             said.append(f"padding={self.padding}")
-        if self.dilation != (1, 1):
+        if self.dilation != (1,) * self.spatial:
             said.append(f"dilation={self.dilation}")
+        said += self._more()
         if self.groups != 1:
             said.append(f"groups={self.groups}")
         if self.bias is None:
             said.append("bias=False")
         return ", ".join(said)
+
+    def _more(self) -> list[str]:
+        return []
+
+
+class Conv1d(Conv):
+    """Conv of sequences.  [*b, c, t] -> [*b, out, t'].
+
+    Formula, options, errors and source: `Conv`.
+
+    >>> Conv1d(3, 8, 3, padding=1, stride=2)(rl.zeros(1, 3, 8)).shape
+    (1, 8, 4)
+    """
+
+    spatial = 1
+
+
+class Conv2d(Conv):
+    """Conv of images.  [*b, c, h, w] -> [*b, out, h', w'].
+
+    Formula, options, errors and source: `Conv`.
+
+    >>> Conv2d(3, 8, 3, padding=1, stride=2)(rl.zeros(1, 3, 8, 8)).shape
+    (1, 8, 4, 4)
+    """
+
+    spatial = 2
+
+
+class Conv3d(Conv):
+    """Conv of volumes.  [*b, c, d, h, w] -> [*b, out, d', h', w'].
+
+    Formula, options, errors and source: `Conv`.
+
+    >>> Conv3d(3, 8, 3, padding=1, stride=2)(rl.zeros(1, 3, 8, 8, 8)).shape
+    (1, 8, 4, 4, 4)
+    """
+
+    spatial = 3
+
+
+class ConvTranspose(Conv):
+    """The gradient of a Conv with respect to its input, as a layer.  [*b, c, *s] -> [*b, out, *t].
+
+    t = (s - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1 + output_padding.
+
+    output_padding: what is added to one side of each axis; less than stride or dilation.
+    weight: [c, out / groups, *kernel_size].
+    Other options: `Conv`.
+
+    Source: Dumoulin, Visin 2016, arXiv:1603.07285, chapter 4.
+    """
+
+    is_transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        padding_mode: str = "zeros",
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            padding_mode, device, dtype,
+        )  # fmt: skip
+        self.output_padding = sizes(
+            type(self).__name__, self.spatial, "output_padding", output_padding, 0
+        )
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, spread by the weight, plus bias."""
+        functions = (None, rl.conv_transpose1d, rl.conv_transpose2d, rl.conv_transpose3d)
+        function = functions[self.spatial]
+        assert function is not None
+        return function(
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+            self.groups, self.dilation,
+        )  # fmt: skip
+
+    def _more(self) -> list[str]:
+        none = self.output_padding == (0,) * self.spatial
+        return [] if none else [f"output_padding={self.output_padding}"]
+
+
+class ConvTranspose1d(ConvTranspose):
+    """ConvTranspose of sequences.  [*b, c, t] -> [*b, out, t'].
+
+    Formula, options and source: `ConvTranspose`.
+
+    >>> ConvTranspose1d(3, 8, 2, stride=2)(rl.zeros(1, 3, 4)).shape
+    (1, 8, 8)
+    """
+
+    spatial = 1
+
+
+class ConvTranspose2d(ConvTranspose):
+    """ConvTranspose of images.  [*b, c, h, w] -> [*b, out, h', w'].
+
+    Formula, options and source: `ConvTranspose`.
+
+    >>> ConvTranspose2d(3, 8, 2, stride=2)(rl.zeros(1, 3, 4, 4)).shape
+    (1, 8, 8, 8)
+    """
+
+    spatial = 2
+
+
+class ConvTranspose3d(ConvTranspose):
+    """ConvTranspose of volumes.  [*b, c, d, h, w] -> [*b, out, d', h', w'].
+
+    Formula, options and source: `ConvTranspose`.
+
+    >>> ConvTranspose3d(3, 8, 2, stride=2)(rl.zeros(1, 3, 4, 4, 4)).shape
+    (1, 8, 8, 8, 8)
+    """
+
+    spatial = 3

@@ -6,7 +6,7 @@ import rushlight as rl
 
 from .. import functional as F
 from ..module import Module
-from .conv import Pair
+from .conv import Size, sizes
 
 
 class MaxPool2d(Module):
@@ -25,17 +25,17 @@ class MaxPool2d(Module):
 
     def __init__(
         self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
         if return_indices:
             raise rl.ContractError(
-                "MaxPool2d: return_indices=True; leave it out, it returns values only"
+                f"{type(self).__name__}: return_indices=True; leave it out, it returns values only"
             )
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -56,6 +56,38 @@ class MaxPool2d(Module):
         )
 
 
+class MaxPool1d(MaxPool2d):
+    """MaxPool of sequences.  [*b, c, t] -> [*b, c, t'].
+
+    Formula and options: `MaxPool2d`.
+
+    >>> MaxPool1d(2)(rl.zeros(1, 2, 4)).shape
+    (1, 2, 2)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The windows of the input, each as one number."""
+        return F.max_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+
+class MaxPool3d(MaxPool2d):
+    """MaxPool of volumes.  [*b, c, d, h, w] -> [*b, c, d', h', w'].
+
+    Formula and options: `MaxPool2d`.
+
+    >>> MaxPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The windows of the input, each as one number."""
+        return F.max_pool3d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+
 class AvgPool2d(Module):
     """The mean of each window.  [*b, c, h, w] -> [*b, c, h', w'].
 
@@ -73,9 +105,9 @@ class AvgPool2d(Module):
 
     def __init__(
         self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
@@ -104,11 +136,63 @@ class AvgPool2d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
+class AvgPool1d(Module):
+    """The mean of each window.  [*b, c, t] -> [*b, c, t'].
+
+    Formula and options: `AvgPool2d`.
+
+    >>> AvgPool1d(2)(rl.arange(4.0).reshape(1, 1, 4)).tolist()
+    [[[0.5, 2.5]]]
+    """
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = sizes("AvgPool1d", 1, "kernel_size", kernel_size, 1)
+        stride = self.kernel_size if stride is None else stride
+        self.stride = sizes("AvgPool1d", 1, "stride", stride, 1)
+        self.padding = sizes("AvgPool1d", 1, "padding", padding, 0)
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The mean of each window of the input."""
+        return F.avg_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool3d(AvgPool2d):
+    """AvgPool of volumes.  [*b, c, d, h, w] -> [*b, c, d', h', w'].
+
+    Formula and options: `AvgPool2d`.
+
+    >>> AvgPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The windows of the input, each as one number."""
+        return F.avg_pool3d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+
 class AdaptiveAvgPool2d(Module):
     """The mean of each of output_size windows.  [*b, c, h, w] -> [*b, c, *output_size].
 
-    The windows part the image without overlap: forward raises ContractError unless output_size
-    divides height and width.
+    Window i of o over h is floor(i * h / o) to ceil((i + 1) * h / o); they may overlap.
 
     output_size: height and width, or one number for both; None keeps that length.
 
@@ -116,7 +200,7 @@ class AdaptiveAvgPool2d(Module):
     [[[[7.5]]]]
     """
 
-    def __init__(self, output_size: int | tuple[int | None, int | None] | None) -> None:
+    def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
         super().__init__()
         self.output_size = output_size
 
@@ -126,3 +210,31 @@ class AdaptiveAvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+    """AdaptiveAvgPool of sequences.  [*b, c, t] -> [*b, c, t'].
+
+    Formula and options: `AdaptiveAvgPool2d`.
+
+    >>> AdaptiveAvgPool1d(2)(rl.zeros(1, 2, 5)).shape
+    (1, 2, 2)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The windows of the input, each as one number."""
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
+    """AdaptiveAvgPool of volumes.  [*b, c, d, h, w] -> [*b, c, *output_size].
+
+    Formula and options: `AdaptiveAvgPool2d`.
+
+    >>> AdaptiveAvgPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
+    (1, 2, 2, 2, 2)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The windows of the input, each as one number."""
+        return F.adaptive_avg_pool3d(input, self.output_size)
