@@ -1,5 +1,7 @@
 """Movement, creation and indexing beside torch: values, dtypes, gradients of two orders, errors."""
 
+import sys
+
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
@@ -447,3 +449,53 @@ def test_brackets_are_compiled():
 
     x, i = rl.tensor(values((3, 3))), rl.tensor([2, 0])
     assert rl.equal(rl.compile(program)(x, i), program(x, i))
+
+
+# -- einsum ---------------------------------------------------------------------------------------
+
+EQUATIONS = [
+    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("ii", (3, 3)),
+    ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("i,j->ij", (3,), (4,)), ("i,i->", (3,), (3,)),
+    ("i,i->i", (3,), (3,)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)),
+    ("...ij,...jk", (2, 3, 4), (4, 2)),
+    ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)), ("...i->...", (2, 3, 4)), ("ji", (2, 3)),
+    ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)), ("i,j,k->kji", (2,), (3,), (4,)),
+    ("...a,...a->...", (2, 1, 3), (4, 3)), ("ab,ac,a->bc", (2, 3), (2, 4), (2,)),
+    ("iji->j", (3, 2, 3)), ("Ab,bC->CA", (2, 3), (3, 4)), ("ij,kl->ij", (2, 3), (2, 2)),
+    (",i->i", (), (3,)),
+    ("ij,jk->ik", (0, 3), (3, 4)), ("ij,jk->ik", (2, 0), (0, 4)), (" i j , j -> i ", (2, 3), (3,)),
+    ("ab,bc,cd,de->ae", (2, 3), (3, 2), (2, 4), (4, 2)), ("i...,i->...", (3, 2, 2), (3,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("case", EQUATIONS, ids=lambda case: case[0])
+def test_einsum(case, device):
+    equation, *shapes = case
+    arrays = [values(shape, i) for i, shape in enumerate(shapes)]
+    beside(
+        lambda lib, *xs: lib.einsum(equation, *xs), *arrays, device=device,
+        kinds=["float64", "float32"], order=2 if device == "numpy" and arrays[0].size < 20 else 0,
+    )  # fmt: skip
+
+
+def test_einsum_without_opt_einsum(monkeypatch):
+    arrays = [values((3, 3), i) for i in range(4)]
+    monkeypatch.setitem(sys.modules, "opt_einsum", None)
+    made = [lib.einsum("ab,bc,cd,de->ae", [lib.tensor(x) for x in arrays]) for lib in (rl, torch)]
+    same(made[:1], made[1:])
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("ij,jk->ik", (2, 3)), ("ij->i", (2, 3, 4)), ("ij,jk", (2, 3), (4, 2)), ("ij->k", (2, 3)),
+        ("i->ii", (3,)), ("i1->i", (2, 3)), ("...i...->i", (2, 3)), ("ij->ij->", (2, 3)),
+    ],
+    ids=lambda case: case[0],
+)  # fmt: skip
+def test_einsum_refuses(case):
+    equation, *shapes = case
+    for lib, kind in ((torch, RuntimeError), (rl, rl.ContractError)):
+        with pytest.raises(kind):
+            lib.einsum(equation, *[lib.tensor(values(s)) for s in shapes])

@@ -11,6 +11,9 @@ from .creation import (
     new_tensor,
     new_zeros,
 )
+from .einsum import (
+    einsum,
+)
 from .elementwise import (
     absolute,
     acos,
@@ -328,6 +331,7 @@ __all__ = [
     "divide",
     "dot",
     "dstack",
+    "einsum",
     "elu",
     "embedding",
     "eq",
@@ -374,9 +378,9 @@ __all__ = [
     "less",
     "less_equal",
     "linear",
+    "log10",
     "log1p",
     "log2",
-    "log10",
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
