@@ -90,6 +90,111 @@ class SiLU(_InPlace):
         return F.silu(input, self.inplace)
 
 
+class ReLU6(_InPlace):
+    """min(max(x, 0), 6).  [*s] -> [*s].
+
+    >>> ReLU6()(rl.tensor([-1.0, 7.0])).abs().tolist()
+    [0.0, 6.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.relu6(input, self.inplace)
+
+
+class Hardswish(_InPlace):
+    """x * min(max(x + 3, 0), 6) / 6.  [*s] -> [*s].
+
+    >>> Hardswish()(rl.tensor([-4.0, 3.0])).abs().tolist()
+    [0.0, 3.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.hardswish(input, self.inplace)
+
+
+class Hardsigmoid(_InPlace):
+    """min(max(x + 3, 0), 6) / 6.  [*s] -> [*s].
+
+    >>> Hardsigmoid()(rl.tensor([-4.0, 3.0])).abs().tolist()
+    [0.0, 1.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Mish(_InPlace):
+    """x * tanh(log(1 + exp(x))).  [*s] -> [*s].
+
+    >>> Mish()(rl.tensor([0.0])).abs().tolist()
+    [0.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.mish(input, self.inplace)
+
+
+class SELU(_InPlace):
+    """1.0507 * x where x > 0, 1.0507 * 1.6733 * (exp(x) - 1) elsewhere.  [*s] -> [*s].
+
+    >>> SELU()(rl.tensor([0.0])).abs().tolist()
+    [0.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.selu(input, self.inplace)
+
+
+class Softsign(Module):
+    """x / (1 + |x|).  [*s] -> [*s].
+
+    >>> Softsign()(rl.zeros(1)).shape
+    (1,)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.softsign(input)
+
+
+class LogSigmoid(Module):
+    """log(1 / (1 + exp(-x))).  [*s] -> [*s].
+
+    >>> LogSigmoid()(rl.zeros(1)).shape
+    (1,)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.logsigmoid(input)
+
+
+class Hardtanh(_InPlace):
+    """x between min_val and max_val.  [*s] -> [*s].
+
+    >>> Hardtanh()(rl.tensor([-4.0, 0.5])).tolist()
+    [-1.0, 0.5]
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.min_val = min_val
+        self.max_val = max_val
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, bounded."""
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+    def extra_repr(self) -> str:
+        said = f"min_val={self.min_val}, max_val={self.max_val}"
+        return said + (", inplace=True" if self.inplace else "")
+
+
 class GELU(Module):
     """x * P(Z <= x), Z standard normal.  [*s] -> [*s].
 
