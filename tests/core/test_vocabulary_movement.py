@@ -499,3 +499,44 @@ def test_einsum_refuses(case):
     for lib, kind in ((torch, RuntimeError), (rl, rl.ContractError)):
         with pytest.raises(kind):
             lib.einsum(equation, *[lib.tensor(values(s)) for s in shapes])
+
+
+# -- drawn ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("replacement", [False, True])
+def test_multinomial(device, replacement):
+    rl.manual_seed(5)
+    chances = rl.tensor([[0.0, 1.0, 3.0, 0.0], [2.0, 2.0, 0.0, 4.0]], device=device)
+    drawn = rl.multinomial(chances, 2, replacement)
+    assert drawn.dtype is rl.int64
+    assert drawn.shape == (2, 2)
+    many = [chances.multinomial(1, replacement) for _ in range(400)]
+    found = np.concatenate([x.numpy() for x in many], 1)
+    for row, expected in zip(found, chances.numpy(), strict=True):
+        share = np.bincount(row, minlength=4) / 400
+        expected = expected / expected.sum()
+        # five standard deviations
+        assert (abs(share - expected) <= 5 * np.sqrt(expected * (1 - expected) / 400)).all()
+    if not replacement:
+        assert sorted(rl.multinomial(chances[0], 2).tolist()) == [1, 2]
+
+
+def test_multinomial_is_the_same_on_both_devices():
+    made = []
+    for device in DEVICES:
+        rl.manual_seed(6)
+        chances = rl.tensor([1.0, 2.0, 3.0], device=device)
+        made.append([chances.multinomial(3).tolist(), chances.multinomial(9, True).tolist()])
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    "wrong", [([0.0, 0.0], 1), ([1.0, -1.0], 1), ([1.0, np.nan], 1), ([1.0, 0.0], 3), ([1.0], 0)]
+)
+def test_multinomial_refuses(wrong):
+    chances, count = wrong
+    for lib in (rl, torch):
+        with pytest.raises(RuntimeError):
+            lib.multinomial(lib.tensor(chances), count)

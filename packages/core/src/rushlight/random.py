@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from . import dtypes, ops
 from .cell import Cell
-from .creation import Place, held
+from .creation import Place
 from .device import resolve
 from .errors import ContractError
+from .function import searchsorted
 from .function.given import operands, rank, roomy, sized, whole
 from .spec import size as size_of
 from .tensor import Tensor
@@ -177,8 +176,7 @@ def randint(
 def randperm(n: int, *, device: Place = None, generator: Generator | None = None) -> Tensor:
     """0 to n - 1 in random order: the order that sorts n random words.  -> int64[n]."""
     n, place = whole("randperm", "n", n), resolve(device)
-    order = np.argsort(words("randperm", n, place, generator).values("randperm"), kind="stable")
-    return held(order.astype(np.int64), place)
+    return ops.argsort(words("randperm", n, place, generator), axis=0, descending=False)
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
@@ -186,6 +184,39 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     rank("bernoulli", input)
     draw = rand(input.shape, dtype=dtypes.float32, device=input.device, generator=generator)
     return ops.cast(ops.less(draw, input.detach().float()), input.dtype)
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Places drawn with chances in proportion to input.  [*b, n] -> int64[*b, num_samples].
+
+    Without replacement none twice: the first to arrive, each after an exponential time.
+    Raises: ContractError for chances that are negative, not finite or all 0, and without replacement
+    for more samples than places.
+    """
+    count, device = whole("multinomial", "num_samples", num_samples, 1), input.device
+    if rank("multinomial", input) not in (1, 2) or input.dtype not in dtypes.FLOATING:
+        raise ContractError(f"multinomial: {input.spec}; give chances [n] or [b, n], floating")
+    chances = input.detach().float()
+    open_ = ops.greater(chances, 0)
+    sound = open_.any(-1).all() & (chances >= 0).all() & chances.isfinite().all()
+    if not sound or not (replacement or count <= input.shape[-1]):
+        raise ContractError(
+            f"multinomial: {count} samples of chances {input.spec}; give finite ones, none "
+            f"negative, one above 0 in each row, and without replacement no fewer than samples"
+        )
+    if not replacement:
+        draws = rand(input.shape, dtype=dtypes.float32, device=device, generator=generator)
+        times = ops.where(open_, ops.log(1 - draws) / -chances, float("inf"))
+        return times.argsort(-1)[..., :count]
+    shape = (*input.shape[:-1], count)
+    ends = chances.cumsum(-1)
+    total = ends[..., -1:]
+    draws = rand(shape, dtype=dtypes.float32, device=device, generator=generator) * total
+    # what is rounded up to the total belongs to the last place with a chance
+    return searchsorted(ends, draws, right=True).minimum(searchsorted(ends, total))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

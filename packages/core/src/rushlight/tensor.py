@@ -401,6 +401,14 @@ class Tensor:
         """self where condition holds, other elsewhere."""
         return ops.where(condition, self, other)
 
+    def multinomial(
+        self, num_samples: Any, replacement: bool = False, *, generator: Any = None
+    ) -> Tensor:
+        """Places drawn with chances in proportion to self.  [*b, n] -> int64[*b, num_samples]."""
+        from .random import multinomial
+
+        return multinomial(self, num_samples, replacement, generator=generator)
+
     def contiguous(self) -> Tensor:
         """self: how its elements lie in memory is the backend's affair."""
         return self
