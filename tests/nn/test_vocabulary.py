@@ -89,6 +89,8 @@ LAYERS = [
     ("AdaptiveAvgPool1d(3)", (2, 3, 7)),
     ("AdaptiveAvgPool2d((3, None))", (2, 3, 7, 5)),
     ("AdaptiveAvgPool3d(2)", (2, 3, 4, 3, 5)),
+    ("PixelShuffle(2)", (2, 8, 3, 4)),
+    ("PixelShuffle(3)", (9, 3, 4)),
     ("ReLU6()", (4, 5)),
     ("Hardswish()", (4, 5)),
     ("Hardsigmoid()", (4, 5)),

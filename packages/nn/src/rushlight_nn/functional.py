@@ -104,6 +104,7 @@ __all__ = [
     "normalize",
     "one_hot",
     "pad",
+    "pixel_shuffle",
     "prelu",
     "relu",
     "relu6",
@@ -269,6 +270,27 @@ def _for_heads(op: str, query: rl.Tensor, x: rl.Tensor) -> rl.Tensor:
 def _told(x: object) -> str:
     """A tensor as a message shows it."""
     return f"{x.dtype}{list(x.shape)}" if isinstance(x, rl.Tensor) else type(x).__name__
+
+
+def pixel_shuffle(input: rl.Tensor, upscale_factor: int) -> rl.Tensor:
+    """Channels become squares of r x r pixels, r the factor.
+
+    [*b, c r r, h, w] -> [*b, c, h r, w r].
+
+    Raises: ContractError unless r * r divides the channels.
+    Source: Shi et al. 2016, arXiv:1609.05158, eq. 4.
+    """
+    r = upscale_factor
+    if type(r) is not int or r < 1 or input.ndim < 3 or input.shape[-3] % (r * r):
+        raise rl.ContractError(
+            f"pixel_shuffle: {_told(input)} by {r!r}; give [*b, c, h, w] with c divisible by its "
+            "square"
+        )
+    *before, c, h, w = input.shape
+    n = len(before)
+    z = input.reshape(*before, c // (r * r), r, r, h, w)
+    z = z.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return z.reshape(*before, c // (r * r), h * r, w * r)
 
 
 def dropout1d(

@@ -60,7 +60,7 @@ from .pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from .shape import Flatten, Unflatten
+from .shape import Flatten, PixelShuffle, Unflatten
 
 __all__ = [
     "ELU",
@@ -117,6 +117,7 @@ __all__ = [
     "MultiheadAttention",
     "NLLLoss",
     "ParameterList",
+    "PixelShuffle",
     "RMSNorm",
     "ReLU",
     "ReLU6",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rushlight as rl
 
+from .. import functional as F
 from ..module import Module
 from .argument import tensor
 
@@ -60,3 +61,24 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class PixelShuffle(Module):
+    """Channels become squares of pixels.  [*b, c r r, h, w] -> [*b, c, h r, w r], r upscale_factor.
+
+    Source: Shi et al. 2016, arXiv:1609.05158, eq. 4.
+
+    >>> PixelShuffle(3)(rl.zeros(1, 9, 4, 4)).shape
+    (1, 1, 12, 12)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with fewer channels and more pixels."""
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
