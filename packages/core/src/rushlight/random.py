@@ -193,8 +193,8 @@ def multinomial(
     """Places drawn with chances in proportion to input.  [*b, n] -> int64[*b, num_samples].
 
     Without replacement none twice: the first to arrive, each after an exponential time.
-    Raises: ContractError for chances that are negative, not finite or all 0, and without replacement
-    for more samples than places.
+    Raises: ContractError for chances that are negative, not finite or all 0, and without
+    replacement for more samples than places.
     """
     count, device = whole("multinomial", "num_samples", num_samples, 1), input.device
     if rank("multinomial", input) not in (1, 2) or input.dtype not in dtypes.FLOATING:
