@@ -362,7 +362,7 @@ def test_special_values(call):
     values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0])
     compare(lambda lib, x: call(x), values, grad=False)
     compare(lambda lib, x: call(x), np.roll(values, 3).astype("float32"), grad=False)
-    assert rl.tensor(values).sign().tolist()[1:] == [1, -1, 0, 0, 1, -1]  # and of nan it is nan
+    assert rl.tensor(values).sign().tolist()[1:] == [1, -1, 0, 0, 1, -1]  # and 0 of nan
 
 
 def test_methods_are_functions_of_the_same_name():

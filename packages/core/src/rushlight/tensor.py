@@ -340,6 +340,7 @@ class Tensor:
     atan, atan2, hypot, xlogy = ops.atan, ops.atan2, ops.hypot, ops.xlogy
     sgn, signbit, logaddexp, logit = ops.sign, ops.signbit, ops.logaddexp, function.logit
     clamp_min, clamp_max, fmax = function.clamp_min, function.clamp_max, function.fmax
+    prelu = function.prelu
     fmin, lerp, addcmul, addcdiv = (
         function.fmin, function.lerp, function.addcmul, function.addcdiv,
     )  # fmt: skip

@@ -326,7 +326,7 @@ def cummin(input: Tensor, dim: int) -> Extreme:
 def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
     """x where the running maximum of what was turned last stands."""
     axis = normal_axis(op, dim, x.ndim)
-    flat, turned = (v if v.ndim else ops.reshape(v, shape=(1,)) for v in (x, turned))
+    flat, turned = (v if v.ndim else ops.reshape(v, shape=(1,)) for v in (x, turned.detach()))
     n = flat.shape[axis]
     places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
     places = ops.reshape(places, shape=(n, *(1,) * (flat.ndim - axis - 1)))

@@ -646,10 +646,11 @@ def exp2(x: Any) -> Any:
 exp2.gradients(x=lambda g, z: g * z * math.log(2.0))
 
 
-@composite(promotes=floated_tensors, floating=True)
+@composite(promotes=floated, floating=True)
 def logaddexp(x: Any, y: Any) -> Any:
     """log(exp(x) + exp(y)), without overflow.  [*s], [*s] -> [*s]."""
     meet("logaddexp", x, y)
+    x, y = filled((x, y))
     return maximum(x, y) + log1p_exp(-abs(apart(x, y)))
 
 
@@ -752,10 +753,11 @@ def signbit(x: Any) -> Any:
     return less(x, 0) | less(1.0 / x, 0) if x.dtype in dtypes.FLOATING else less(x, 0)
 
 
-@composite(promotes=floated_tensors, floating=True)
+@composite(promotes=floated, floating=True)
 def atan2(x: Any, y: Any) -> Any:
     """The angle in radians, from -pi to pi, of the point (y, x).  [*s], [*s] -> [*s]."""
     meet("atan2", x, y)
+    x, y = filled((x, y))
     up, along = abs(x), abs(y)
     low, high = minimum(up, along), maximum(up, along)
     level = cast(greater(high, 0), dtype=high.dtype)

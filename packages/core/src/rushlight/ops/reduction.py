@@ -213,7 +213,7 @@ def logcumsumexp(x: Any, *, axis: int) -> Any:
     return scanned(x, axis, logaddexp, -math.inf)
 
 
-@composite(constant=True)
+@composite
 def cummax(x: Any, *, axis: int) -> Any:
     """The largest of each element and all before it; nan after nan.  [.., n, ..] -> [.., n, ..]."""
     return scanned(x, axis, maximum, None)
