@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops, straight, tensor
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
@@ -12,9 +12,11 @@ from ..errors import ContractError, DeviceError, NoGradient
 from ..node import HOOKED, Leaf, Node, hooked
 from ..spec import Spec, size
 from ..tensor import Tensor, alone
-from .check import gradcheck, gradgradcheck
 from .custom import Function
 from .tape import gathered, walk
+
+if TYPE_CHECKING:
+    from .check import gradcheck, gradgradcheck
 
 __all__ = [
     "Function",
@@ -112,8 +114,10 @@ def backward(
     mode: Any = interpreter.get()
     token = interpreter.set(mode.quiet(create_graph))
     try:
-        if grad_tensors is None and isinstance(tensors, Tensor):
-            roots = dict((root("backward", tensors, None),))
+        if isinstance(tensors, Tensor) and (
+            grad_tensors is None or isinstance(grad_tensors, Tensor)
+        ):
+            roots = dict((root("backward", tensors, grad_tensors),))
         else:
             roots = rooted("backward", *paired(tensors, grad_tensors))
         keep = create_graph if retain_graph is None else retain_graph
@@ -187,3 +191,12 @@ def paired(tensors: Any, given: Any) -> tuple[Sequence[Tensor], Sequence[Tensor 
 
 
 tensor.differentiate = backward
+
+
+def __getattr__(name: str) -> Any:
+    """gradcheck and gradgradcheck, which nobody needs at first."""
+    if name not in {"gradcheck", "gradgradcheck"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import check
+
+    return getattr(check, name)

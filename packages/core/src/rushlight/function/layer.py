@@ -445,8 +445,11 @@ def layer_norm(
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
     """
     n = rank("layer_norm", input)
-    shape = sized("layer_norm", (normalized_shape,))
-    if not shape or input.shape[n - len(shape) :] != shape:
+    shape = normalized_shape
+    if type(shape) is not tuple:  # which the comparison below would let pass
+        shape = sized("layer_norm", (shape,))
+    if not shape or input._data.shape[n - len(shape) :] != shape:
+        shape = sized("layer_norm", (shape,))
         raise ContractError(
             f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims"
         )
