@@ -445,11 +445,10 @@ def layer_norm(
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4.
     """
     n = rank("layer_norm", input)
-    shape = normalized_shape
-    if type(shape) is not tuple:  # which the comparison below would let pass
-        shape = sized("layer_norm", (shape,))
+    given = normalized_shape
+    shape = given if type(given) is tuple else sized("layer_norm", (given,))
     if not shape or input._data.shape[n - len(shape) :] != shape:
-        shape = sized("layer_norm", (shape,))
+        shape = sized("layer_norm", (shape,))  # a tuple of anything
         raise ContractError(
             f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims"
         )
