@@ -397,7 +397,7 @@ FAULTS = [
     ("revived", "node if straight.current().recording else None", "None", assert_recording),
     ("revived", "node.saved[2], g.device", "g._data, g.device", assert_quiet),
     ("refuse_stale", "is not data", "is data", assert_refuses_stale),
-    ("picker", "op.params, *op.inputs]", "op.inputs, *op.params]", assert_quiet),
+    ("readable", "op.params, *op.inputs]", "op.inputs, *op.params]", assert_quiet),
 ]
 
 

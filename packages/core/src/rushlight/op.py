@@ -139,7 +139,7 @@ class Operation:
         self.kept_jointly = None
         if self.backward is not None and not self.variadic:
             self.kept_jointly = self.kept_by([False] * len(self.inputs))
-        self.cotangents = pullback.of(self)
+        self.cotangents = self.first_cotangents
         self.run = straight.looped(self)
         made: Any = straight.path(self)
         if self.call is None:
@@ -151,6 +151,11 @@ class Operation:
         else:
             for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
                 cell.cell_contents = new.cell_contents
+
+    def first_cotangents(self, node: Any, g: Any) -> Any:
+        """The pull-back, which is made when it is first asked: most never are."""
+        self.cotangents = pullback.of(self)
+        return self.cotangents(node, g)
 
     def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
         """Keyword parameters in the order of the statement, defaults filled in."""
@@ -183,7 +188,9 @@ class Operation:
         for name, rule in rules.items():
             i = self.inputs.index(name)
             self.rules[i] = rule
-            self.reads[i] = frozenset(names_of(rule)) if rule else frozenset()
+            names = names_of(rule) if rule else ()
+            pullback.readable(self, names, shape_of=name)
+            self.reads[i] = frozenset(names)
         self.settle()
 
     def vjp(self, rule: F) -> F:
@@ -194,6 +201,7 @@ class Operation:
         inputs want a cotangent, and `specs`, those of all inputs.  It returns one cotangent per
         input, or None.
         """
+        pullback.readable(self, names_of(rule))
         self.reads[-1] = frozenset(names_of(rule))
         self.backward = Composite(rule, name=f"{self.name}.vjp", free=self.free)
         self.settle()

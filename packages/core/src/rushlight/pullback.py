@@ -139,10 +139,18 @@ def jointly(op: Operation) -> Pullback:
 
 
 def picker(op: Operation, names: Sequence[str], shape_of: str = "") -> Callable[[Any], Any]:
-    """A function from the environment of a rule to the values of these names.
+    """A function from the environment of a rule to the values of these names."""
+    where = readable(op, names, shape_of)
+    places = [where.index(name) for name in names]
+    if len(places) == 1:
+        return lambda environment: (environment[places[0]],)
+    return itemgetter(*places)
 
-    The environment: g, the shape of the rule's own input, z, parameters, inputs, residuals, which
-    inputs ask, and the specs of all.
+
+def readable(op: Operation, names: Sequence[str], shape_of: str = "") -> list[str]:
+    """The environment of a rule: g, the shape of the rule's own input, z, parameters, and so on.
+
+    Raises: NameError if a rule that reads these names reads anything else.
     """
     where = ["g", f"{shape_of}_shape", "z", *op.params, *op.inputs]
     where += [op.variadic] if op.variadic else []
@@ -150,10 +158,7 @@ def picker(op: Operation, names: Sequence[str], shape_of: str = "") -> Callable[
     unknown = [name for name in names if name not in where]
     if unknown:
         raise NameError(f"{op.name}: its rule reads {unknown}; it may read {sorted(where)}")
-    places = [where.index(name) for name in names]
-    if len(places) == 1:
-        return lambda environment: (environment[places[0]],)
-    return itemgetter(*places)
+    return where
 
 
 def names_of(function: Any) -> tuple[str, ...]:
