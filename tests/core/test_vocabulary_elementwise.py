@@ -417,3 +417,10 @@ def test_other_names_of_the_same(lib):
     bits = lib.tensor([6, 5])
     assert bits.bitwise_and_(lib.tensor([3, 3])).tolist() == [2, 1]
     assert bits.bitwise_or_(lib.tensor([4, 4])).tolist() == [6, 5]
+
+
+def test_numpys_integers_are_dims_of_extremes():
+    x = rl.arange(6.0).reshape(2, 3)
+    assert x.max(np.int64(1)).values.tolist() == [2.0, 5.0]
+    assert rl.min(x, np.int32(0)).values.tolist() == [0.0, 1.0, 2.0]
+    assert x.max(rl.tensor(1)).tolist() == [[1.0, 1.0, 2.0], [3.0, 4.0, 5.0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from .. import dtypes, ops
 from ..dtypes import DType
@@ -113,6 +113,11 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
     return Extreme(values, indices)
 
 
+def is_dim(x: Any) -> bool:
+    """Whether x is an integer, numpy's included, rather than a tensor to be compared with."""
+    return isinstance(x, SupportsIndex) and not hasattr(x, "_data")
+
+
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest of all; along dim also where it first stands; of two tensors the larger.
 
@@ -121,7 +126,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return ops.max(input, chosen("max", input, None), False)
-    if isinstance(dim, int):
+    if is_dim(dim):
         return extreme("max", input, dim, keepdim)
     operands("max", input, dim)
     return ops.maximum(input, dim)
@@ -135,7 +140,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return ops.min(input, chosen("min", input, None), False)
-    if isinstance(dim, int):
+    if is_dim(dim):
         return extreme("min", input, dim, keepdim)
     operands("min", input, dim)
     return ops.minimum(input, dim)
