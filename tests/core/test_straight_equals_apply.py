@@ -125,13 +125,14 @@ class Telling:
         """What the node keeps; where it keeps nothing of a kind, in whichever form it says so."""
         inputs, used, result, residuals, specs = node.saved
         held = [x._data if isinstance(x, rl.Tensor) else x for x in inputs]
+        (device,) = {x.device for x in self.inputs if isinstance(x, rl.Tensor)}
         return {
             "inputs": [self.tensor(x) for x in inputs if any(x is not None for x in inputs)],
             "data": [
                 x is y for x, y in zip(held, used, strict=True) if x is not None or y is not x
             ],
             "keeps its result": result is not None,
-            "residuals": [self.tensor(r) for r in residuals],
+            "residuals": [self.tensor(straight.wrap(r, device)) for r in residuals],
             "specs": told(tuple(specs)),
         }
 
@@ -391,6 +392,19 @@ FAULTS = {
         ("reads inputs", USED_OF_TWO, "(y_ if keep_x else None, y_ if keep_y else None)"),
         ("has_rule", "x_node is not None or y_node is not None", "x_node is not None"),
     ],
+    "two_with_one": [
+        *EVERYWHERE,
+        *LIFTING,
+        ("has_rule", "(x_node, y_node), (p,)", "(y_node, x_node), (p,)"),
+        ("has_rule", "(x_node, y_node), (p,)", "(x_node, y_node), ()"),
+        ("has_rule", "y.device is not device", "False"),
+        ("reads inputs", PLACE, SWAPPED),
+        ("reads inputs", KEPT_OF_TWO, "(x if keep_x else None, None)"),
+        ("reads inputs", USED_OF_TWO, "(x_ if keep_x else None, None)"),
+        ("has_rule", "x_node is not None or y_node is not None", "y_node is not None"),
+        ("forward", "asked and forward", "False"),
+        ("forward", "for r in residuals", "for r in residuals[1:]"),
+    ],
     "three": [
         *EVERYWHERE,
         ("has_rule", "(x_node, y_node, w_node)", "(x_node, w_node, y_node)"),
@@ -412,7 +426,11 @@ FAULTS = {
         ("forward", "z._data, residuals)", "z._data, ())"),
         ("has_rule", "(op, inputs, data,", "(op, inputs[:-1], data[:-1],"),
         ("has_rule", "data, params, z._data", "data, params[::-1], z._data"),
-        ("is a pass", "return tuple(parts)", "return parts[0]"),
+        (
+            "is a pass",
+            "return tuple(several_of(result, device))",
+            "return several_of(result, device)[0]",
+        ),
     ],
     "record": [
         ("has_rule", "x._node if isinstance(x, Tensor) else None for x", "None for x"),
@@ -425,8 +443,8 @@ FAULTS = {
         ("keeps_result", "result if op.keeps_result else None", "None"),
         ("forward", "tuple(residuals)", "()"),
     ],
-    "bare": LIFTING,
-    "several_of": [("is a pass", "device.lift(data)", "data")],
+    "lifted": LIFTING,
+    "several_of": [("is a pass", "lifted(x, device)", "x")],
 }
 
 
@@ -480,5 +498,5 @@ def test_a_planted_fault_is_found(form, what, right, wrong, planted):
 
 
 def test_faults_are_planted_in_every_form():
-    assert {form for form, *_ in PLANTED} == {*FORMS, "record", "bare", "several_of"}
+    assert {form for form, *_ in PLANTED} == {*FORMS, "record", "lifted", "several_of"}
     assert all(len([1 for form, *_ in PLANTED if form == name]) >= 8 for name in FORMS)

@@ -24,6 +24,7 @@ from .errors import (
 from .node import Leaf
 from .op import Interpreter, Operation
 from .spec import Spec
+from .straight import wrap
 from .tensor import Tensor
 
 Inputs = tuple[Any, ...]
@@ -88,7 +89,8 @@ class Meaning:
             z._base = link(inputs[0], op, params)
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
-            z._node = straight.record(op, inputs, held, params, data, residuals)
+            beside = [self.read(r) for r in residuals]
+            z._node = straight.record(op, inputs, held, params, data, beside)
         return (z, *residuals) if aside else z
 
 
@@ -189,13 +191,6 @@ def shown(inputs: Inputs) -> str:
 def plain(x: Any) -> Any:
     """x, or one of numpy's scalars as the Python number that it stands for."""
     return x if isinstance(x, Tensor) or getattr(x, "shape", None) != () else x.item()
-
-
-def wrap(data: Any, device: Device) -> Tensor:
-    """A tensor of this data, asking for no gradient."""
-    z = Tensor()
-    z._data, z.device, z._node, z._base = data, device, None, None
-    return z
 
 
 def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Device:

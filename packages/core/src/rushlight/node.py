@@ -25,7 +25,7 @@ class Node:
     shape, dtype: of the result; a cotangent that reaches this node is brought to them.
     params: the operation's parameters, in order; once spent, its name.
     saved: what the rules read: the inputs (None for those that are not read), their data when they
-        were used, the result's data, the residuals of the forward pass, and the inputs' specs.
+        were used, the result's data, that of the residuals of the forward pass, the inputs' specs.
     """
 
     # No __init__: an operation sets the slots itself, which costs a third of a call.

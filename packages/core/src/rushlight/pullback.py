@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from . import straight
+from .dtypes import FLOATING
 from .errors import NoGradient, StaleValue
 from .node import Node
 
@@ -110,10 +111,7 @@ def jointly(op: Operation) -> Pullback:
         mode, device = straight.current(), g.device
         if variadic or mode.recording or not mode.eager:
             return by_operation(node, g, asked)
-        environment = [g._data, None, result, *node.params, *used]
-        for r in residuals:
-            environment.append(r if r is None else r._data)  # noqa: PERF401  mostly there are none
-        environment += (asked, specs)
+        environment = (g._data, None, result, *node.params, *used, *residuals, asked, specs)
         try:
             made = device.kernels[name](*pick(environment))
         except Exception:  # no kernel, or it fails: the operation says what is wrong
@@ -122,12 +120,12 @@ def jointly(op: Operation) -> Pullback:
 
     def by_operation(node: Node, g: Any, asked: tuple[bool, ...]) -> Iterable[Any]:
         inputs, _, _, residuals, specs = node.saved
-        if straight.current().recording and any(
-            r is not None and r.is_floating_point() for r in residuals
-        ):
+        if straight.current().recording and any(r.dtype in FLOATING for r in residuals):
             # they depend on the inputs, and so must their derivative
             assert forward is not None
             residuals = forward.call(*inputs, **op.named(node.params))[1:]
+        else:
+            residuals = [straight.wrap(r, g.device) for r in residuals]
         z = revived(node, g) if keeps_result else None
         if variadic:
             inputs = (*inputs[:fixed], inputs[fixed:])

@@ -222,6 +222,57 @@ def one_with_two(op: Operation) -> Call:
     return call
 
 
+def two_with_one(op: Operation) -> Call:
+    """f(x, y, p), perhaps with residuals."""
+    name, floating, constant, _, keeps_result = op.traits
+    opens = (op.has_body and not op.has_rule) or op.keeps_specs
+    free = op.inputs[1] in op.free
+    forward = op.forward.name if op.forward else ""
+    keeps = [op.kept_by([bool(asked & 1), bool(asked & 2)]) for asked in range(4)]
+
+    def call(x, y, p):  # type: ignore[no-untyped-def]
+        mode = current()
+        if not mode.eager or not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            return mode.apply(op, (x, y), (p,))
+        device, x_, y_, x_node, y_node = x.device, x._data, y._data, x._node, y._node
+        asked = (x_node is not None or y_node is not None) and mode.recording and not constant
+        if (
+            y.device is not device
+            or not (free or y_.dtype is x_.dtype)
+            or (floating and x_.dtype not in FLOATING)
+            or (asked and opens)
+        ):
+            return mode.apply(op, (x, y), (p,))
+        residuals: Any = ()
+        try:
+            if asked and forward:
+                data, *residuals = device.kernels[forward](x_, y_, p)
+            else:
+                data = device.kernels[name](x_, y_, p)
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+            return mode.apply(op, (x, y), (p,))
+        z = Tensor()
+        z._data = data if type(data) is device.array else device.lift(data)
+        z.device, z._base = device, None
+        if asked:
+            z._node = node = Node()
+            node.op, node.edges, node.params = op, (x_node, y_node), (p,)
+            node.shape, node.dtype = data.shape, data.dtype
+            keep_x, keep_y = keeps[(x_node is not None) + 2 * (y_node is not None)]
+            node.saved = (
+                (x if keep_x else None, y if keep_y else None),
+                (x_ if keep_x else None, y_ if keep_y else None),
+                z._data if keeps_result else None,
+                [lifted(r, device) for r in residuals],
+                (),
+            )
+        else:
+            z._node = None
+        return z
+
+    return call
+
+
 def three(op: Operation) -> Call:
     """f(x, y, w), w perhaps a number or None."""
     name, floating, constant, opens, keeps_result = op.traits
@@ -351,12 +402,11 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
             return mode.apply(op, inputs, params)
         residuals: Any = ()
         if isinstance(result, tuple):
-            parts = several_of(result, device)
             if not asked:
-                return tuple(parts)
-            z, *residuals = parts
-        else:
-            z = bare(result, device)
+                return tuple(several_of(result, device))
+            result, *kept = result
+            residuals = [lifted(r, device) for r in kept]
+        z = wrap(lifted(result, device), device)
         if asked:
             z._node = record(op, inputs, data, params, z._data, residuals)
         return z
@@ -370,27 +420,21 @@ def trimmed(up: Any) -> Any:
     return None if gone else up
 
 
-def bare(data: Any, device: Any) -> Any:
+def wrap(data: Any, device: Any) -> Any:
     """A tensor of this data, of which no gradient is asked."""
     z = Tensor()
-    z._data = data if type(data) is device.array else device.lift(data)
-    z.device, z._node, z._base = device, None, None
+    z._data, z.device, z._node, z._base = data, device, None, None
     return z
+
+
+def lifted(data: Any, device: Any) -> Any:
+    """What a kernel returned as an array of the device."""
+    return data if type(data) is device.array else device.lift(data)
 
 
 def several_of(parts: Any, device: Any) -> list[Any]:
     """The same for several, None staying None."""
-    found: list[Any] = []
-    array = device.array
-    for data in parts:
-        if data is None:
-            found.append(None)
-        else:
-            z = Tensor()
-            z._data = data if type(data) is array else device.lift(data)
-            z.device, z._node, z._base = device, None, None
-            found.append(z)
-    return found
+    return [x if x is None else wrap(lifted(x, device), device) for x in parts]
 
 
 def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any, residuals: Any) -> Node:
@@ -405,13 +449,11 @@ def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any, resi
     specs: tuple[Any, ...] = ()
     if op.keeps_specs:
         specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
-    node.saved = (
-        tuple([x if keep else None for x, keep in zip(inputs, kept)]),  # noqa: B905
-        tuple([x if keep else None for x, keep in zip(data, kept)]),  # noqa: B905
-        result if op.keeps_result else None,
-        tuple(residuals),
-        specs,
-    )
+    if False in kept:
+        inputs = [x if keep else None for x, keep in zip(inputs, kept)]  # noqa: B905
+        data = [x if keep else None for x, keep in zip(data, kept)]  # noqa: B905
+    result = result if op.keeps_result else None
+    node.saved = (tuple(inputs), tuple(data), result, tuple(residuals), specs)
     return node
 
 
@@ -428,6 +470,7 @@ def general(op: Operation) -> Call:
 FORMS: dict[tuple[int, int], Callable[[Operation], Call]] = {
     (1, 0): one,
     (2, 0): two,
+    (2, 1): two_with_one,
     (3, 0): three,
     (1, 1): one_with_one,
     (1, 2): one_with_two,

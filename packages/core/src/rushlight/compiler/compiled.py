@@ -15,10 +15,11 @@ from ..autograd import mend
 from ..autograd.custom import Context, remember
 from ..autograd.tape import count_uses, gathered, walk
 from ..cell import Cell, Number, compute
-from ..eager import QUIET, interpreter, interpreting, wrap
+from ..eager import QUIET, interpreter, interpreting
 from ..errors import ContractError, NoGradient, RushlightError, StaleValue
 from ..node import SPENT, Leaf
 from ..spec import Spec
+from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Constant, Place, flatten, parts, rebuild
 from .graph import Graph, Program, Value, blame, is_made

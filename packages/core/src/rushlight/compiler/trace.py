@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from ..cell import Cell, Number, compute
 from ..device import Device
-from ..eager import Meaning, interpreting, spec_of, wrap
+from ..eager import Meaning, interpreting, spec_of
 from ..errors import TracingError
 from ..node import Leaf
 from ..op import Operation
 from ..spec import Spec
+from ..straight import wrap
 from ..tensor import Tensor, caller
 from .graph import Step, Sum, Value
 

@@ -24,11 +24,12 @@ from ..compiler.trace import Trace, Tracing
 from ..creation import held
 from ..device import Device, _furnish
 from ..dtypes import FLOATING, DType, as_dtype
-from ..eager import interpreting, wrap
+from ..eager import interpreting
 from ..errors import BackendUnavailable, DeviceError
 from ..op import Operation, operations
 from ..plugins import required_kernels
 from ..spec import Spec
+from ..straight import wrap
 from ..tensor import Tensor
 from .case import FLOATS, Case, Refusal, Values
 from .cases import CASES
