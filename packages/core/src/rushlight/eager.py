@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from . import straight
@@ -65,6 +66,8 @@ class Meaning:
         device = place(self, op, inputs, params)
         if op.promotes is not None:
             inputs = op.promotes(*inputs)
+        elif op.has_body and not op.is_pass:
+            agreeing(op, inputs)
         asked = self.recording and not op.constant and any(asks(x) for x in inputs)
         if not op.has_rule and op.has_body and (asked or not self.has_kernel(op, device)):
             with interpreting(self.quiet(self.recording and not op.constant)):
@@ -90,7 +93,8 @@ class Meaning:
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
             beside = [self.read(r) for r in residuals]
-            z._node = straight.record(op, inputs, held, params, data, beside)
+            edges = [x._node if isinstance(x, Tensor) else None for x in inputs]
+            z._node = straight.record(op, inputs, held, params, edges, data, beside)
         return (z, *residuals) if aside else z
 
 
@@ -183,7 +187,15 @@ def spec_of(x: Any) -> Any:
     return Spec(x._data.shape, x._data.dtype) if isinstance(x, Tensor) else x
 
 
-def shown(inputs: Inputs) -> str:
+def agreeing(op: Operation, inputs: Inputs) -> None:
+    """Raises: ContractError unless the inputs of a composite have one element type."""
+    named = zip(chain(op.inputs, repeat(op.variadic)), inputs, strict=False)
+    given = [x for name, x in named if name not in op.free and isinstance(x, Tensor)]
+    if len({x.dtype for x in given}) > 1:
+        raise ContractError(f"{op.name}: {shown(given)}; bring them to one element type with .to()")
+
+
+def shown(inputs: Sequence[Any]) -> str:
     """Inputs as an error shows them."""
     return ", ".join(str(spec_of(x)) for x in inputs)
 

@@ -107,7 +107,7 @@ class Operation:
         self.put: Rule | None = None
         self.contracts: dict[Any, Any] = {}
         self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
-        self.kept_jointly: tuple[bool, ...] | None = None  # what is kept, whichever inputs ask
+        self.keep: Any = None  # picks what is kept, where that is the same whichever inputs ask
         self.has_rule = self.keeps_result = self.keeps_specs = False
         operations[self.name] = self
         self.call: Any = None  # the function that users hold
@@ -117,6 +117,11 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether it is a stated forward or backward pass, `<op>.fwd` or `<op>.vjp`."""
+        return "." in self.name
 
     @property
     def optional(self) -> bool:
@@ -136,9 +141,9 @@ class Operation:
         self.keeps_result = any("z" in names for names in self.reads.values())
         self.keeps_specs = "specs" in self.reads.get(-1, ())
         self.kept.clear()
-        self.kept_jointly = None
+        self.keep = None
         if self.backward is not None and not self.variadic:
-            self.kept_jointly = self.kept_by([False] * len(self.inputs))
+            self.keep = straight.kept_of(self.kept_by([False] * len(self.inputs)))
         self.cotangents = self.first_cotangents
         self.run = straight.looped(self)
         made: Any = straight.path(self)

@@ -286,6 +286,14 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Any:
     return z
 
 
+@lru_cache(8)
+def ones(n: int, dtype: Any) -> Array:
+    """1, n times."""
+    made = np.ones(n, dtype)
+    made.flags.writeable = False
+    return made
+
+
 def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tuple[Any, Any, Any]:
     """g weight, g^T x and the sum of g over rows, where asked."""
     if g.ndim != 2:
@@ -296,10 +304,8 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     gweight = dot(g.T, x) if asked[1] else None
     if not asked[2]:
         return gx, gweight, None
-    ones = np.empty((1, len(g)), g.dtype)
-    ones.fill(1)
     # a product with ones takes two thirds of the time of a reduction
-    return gx, gweight, dot(ones, g)[0]
+    return gx, gweight, dot(ones(len(g), g.dtype), g)
 
 
 # -- indexing -------------------------------------------------------------------------------------
@@ -600,7 +606,7 @@ def mse(x: Array, y: Array) -> Any:
 def mse_vjp(g: Array, x: Array, y: Array, asked: tuple[bool, ...]) -> tuple[Any, Any]:
     """2 g (x - y) / n, and its opposite."""
     gx = widened(x) - widened(y)
-    gx *= g * (2.0 / max(x.size, 1))
+    gx *= float(g) * (2.0 / max(x.size, 1))
     gx = gx if gx.dtype is x.dtype else gx.astype(x.dtype)
     return gx if asked[0] else None, -gx if asked[1] else None
 
@@ -616,11 +622,11 @@ def adam(
         made = adam(step, lr, beta1, beta2, eps, weight_decay, *wide, **how)
         return tuple([x.astype(m.dtype) for x in made])
     half = len(group) // 2
-    g = np.concatenate([g.ravel() for g in group[half:]])
+    g = np.concatenate(group[half:], None)
     if maximize:
         np.negative(g, g)
     if weight_decay and not decoupled:
-        g += np.concatenate([p.ravel() for p in group[:half]]) * weight_decay
+        g += np.concatenate(group[:half], None) * weight_decay
     keep_m, take_m, keep_v, take_v = shares(beta1, beta2, m.dtype)
     m = m * keep_m
     m += g * take_m

@@ -11,8 +11,9 @@ itself.  That is why a path states no types: its parameters are not those that u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -45,8 +46,9 @@ def path(op: Operation) -> Call:
     form = FORMS.get((len(op.inputs), len(op.params)))
     last = op.params[len(op.params) - len(op.defaults) :]
     gap = op.given.keys() - set(last)  # a default in front of none
-    results = "." in op.name  # passes have several
-    if form is None or gap or op.variadic or op.numbers or results:
+    if op.variadic and op.numbers and op.constant:
+        return grouped(op)
+    if form is None or gap or op.variadic or op.numbers or op.is_pass:
         return several(op)
     call = form(op)
     code = call.__code__
@@ -331,6 +333,93 @@ def three(op: Operation) -> Call:
     return call
 
 
+def three_with_two(op: Operation) -> Call:
+    """f(x, y, w, p, q), y and w perhaps None, perhaps with residuals; its rule is a joint one."""
+    name, floating, constant, _, keeps_result = op.traits
+    opens = (op.has_body and not op.has_rule) or op.keeps_specs or op.keep is None
+    optional, keep = op.optional, op.keep
+    forward = op.forward.name if op.forward else ""
+
+    def call(x, y, w, p, q):  # type: ignore[no-untyped-def]
+        mode = current()
+        if not mode.eager or not isinstance(x, Tensor):
+            return mode.apply(op, (x, y, w), (p, q))
+        device, x_, x_node = x.device, x._data, x._node
+        dtype = x_.dtype
+        alike = True
+        if isinstance(y, Tensor):
+            y_, y_node = y._data, y._node
+            alike = y_.dtype is dtype and y.device is device
+        else:
+            y_, y_node = y, None
+            alike = optional and y is None
+        if isinstance(w, Tensor):
+            w_, w_node = w._data, w._node
+            alike = alike and w_.dtype is dtype and w.device is device
+        else:
+            w_, w_node = w, None
+            alike = alike and optional and w is None
+        asked = x_node is not None or y_node is not None or w_node is not None
+        asked = asked and mode.recording and not constant
+        if not alike or (floating and dtype not in FLOATING) or (asked and opens):
+            return mode.apply(op, (x, y, w), (p, q))
+        residuals: Any = ()
+        try:
+            if asked and forward:
+                data, *residuals = device.kernels[forward](x_, y_, w_, p, q)
+            else:
+                data = device.kernels[name](x_, y_, w_, p, q)
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+            return mode.apply(op, (x, y, w), (p, q))
+        z = Tensor()
+        z._data = data if type(data) is device.array else device.lift(data)
+        z.device, z._base = device, None
+        if asked:
+            z._node = node = Node()
+            node.op, node.edges, node.params = op, (x_node, y_node, w_node), (p, q)
+            node.shape, node.dtype = data.shape, data.dtype
+            node.saved = (
+                keep((x, y, w, None)),
+                keep((x_, y_, w_, None)),
+                z._data if keeps_result else None,
+                [lifted(r, device) for r in residuals],
+                (),
+            )
+        else:
+            z._node = None
+        return z
+
+    return call
+
+
+def grouped(op: Operation) -> Call:
+    """f(numbers .., tensors .., parameters by name), of no gradient: a step of an optimizer."""
+    name, count = op.name, len(op.numbers)
+
+    def call(*inputs: Any, **named: Any) -> Any:
+        mode = current()
+        params = named if tuple(named) == op.params else op.named(op.ordered(named))
+        numbers, tensors = inputs[:count], inputs[count:]
+        if not mode.eager or not tensors or False in [isinstance(x, Tensor) for x in tensors]:
+            return mode.apply(op, inputs, tuple(params.values()))
+        data = [x._data for x in tensors]
+        device, *devices = [x.device for x in tensors]
+        if (
+            devices.count(device) < len(devices)
+            or len({x.dtype for x in data}) > 1
+            or not PLAIN.issuperset(map(type, numbers))
+        ):
+            return mode.apply(op, inputs, tuple(params.values()))
+        try:
+            parts = device.kernels[name](*numbers, *data, **params)
+        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+            return mode.apply(op, inputs, tuple(params.values()))
+        return tuple(several_of(parts, device))
+
+    call.__name__ = call.__qualname__ = op.name
+    return call
+
+
 def several(op: Operation) -> Call:
     """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for free ones."""
     run, count, variadic = op.run, len(op.inputs), op.variadic
@@ -364,8 +453,8 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
             return mode.apply(op, inputs, params)
         device: Any = None
         dtype: Any = None
-        asked = False
         data: list[Any] = []
+        edges: list[Node | None] = []
         for x, kind in zip(inputs, chain(kinds, repeat(ALIKE)) if variadic else kinds):  # noqa: B905
             if isinstance(x, Tensor):
                 x_ = x._data
@@ -379,17 +468,17 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                         dtype = x_.dtype
                     elif x_.dtype is not dtype:
                         return mode.apply(op, inputs, params)
-                if x._node is not None:
-                    asked = True
+                edges.append(x._node)
             elif (
                 (kind is NUMBER and type(x) in PLAIN)
                 or (optional and x is None)
                 or (dtype is not None and (dtype, type(x)) in absorbs)
             ):
                 data.append(x)
+                edges.append(None)
             else:
                 return mode.apply(op, inputs, params)
-        asked = asked and mode.recording and not constant
+        asked = mode.recording and not constant and edges.count(None) < len(edges)
         if (floating and dtype not in FLOATING) or (asked and opens):
             return mode.apply(op, inputs, params)
         try:
@@ -408,7 +497,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
             residuals = [lifted(r, device) for r in kept]
         z = wrap(lifted(result, device), device)
         if asked:
-            z._node = record(op, inputs, data, params, z._data, residuals)
+            z._node = record(op, inputs, data, params, edges, z._data, residuals)
         return z
 
     return run
@@ -434,27 +523,39 @@ def lifted(data: Any, device: Any) -> Any:
 
 def several_of(parts: Any, device: Any) -> list[Any]:
     """The same for several, None staying None."""
-    return [x if x is None else wrap(lifted(x, device), device) for x in parts]
+    found: list[Any] = []
+    array = device.array
+    for data in parts:
+        if data is None:
+            found.append(None)
+        else:
+            z = Tensor()
+            z._data = data if type(data) is array else device.lift(data)
+            z.device, z._node, z._base = device, None, None
+            found.append(z)
+    return found
 
 
-def record(op: Operation, inputs: Any, data: Any, params: Any, result: Any, residuals: Any) -> Node:
+def record(
+    op: Operation, inputs: Any, data: Any, params: Any, edges: Any, result: Any, residuals: Any
+) -> Node:
     """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
-    edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
     node = Node()
-    node.op, node.params, node.edges = op, params, edges
+    node.op, node.params, node.edges = op, params, tuple(edges)
     node.shape, node.dtype = result.shape, result.dtype
-    kept = op.kept_jointly
-    if kept is None:
-        kept = op.kept_by([edge is not None for edge in edges])
     specs: tuple[Any, ...] = ()
     if op.keeps_specs:
         specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
-    if False in kept:
-        inputs = [x if keep else None for x, keep in zip(inputs, kept)]  # noqa: B905
-        data = [x if keep else None for x, keep in zip(data, kept)]  # noqa: B905
+    keep = op.keep or kept_of(op.kept_by([edge is not None for edge in edges]))
     result = result if op.keeps_result else None
-    node.saved = (tuple(inputs), tuple(data), result, tuple(residuals), specs)
+    node.saved = (keep((*inputs, None)), keep((*data, None)), result, tuple(residuals), specs)
     return node
+
+
+def kept_of(kept: Sequence[bool]) -> Callable[[Any], Any]:
+    """A function from (*inputs, None) to those that are kept, None in place of the others."""
+    places = [i if keep else -1 for i, keep in enumerate(kept)]
+    return itemgetter(*places) if len(places) > 1 else lambda given: (given[places[0]],)
 
 
 def general(op: Operation) -> Call:
@@ -472,6 +573,7 @@ FORMS: dict[tuple[int, int], Callable[[Operation], Call]] = {
     (2, 0): two,
     (2, 1): two_with_one,
     (3, 0): three,
+    (3, 2): three_with_two,
     (1, 1): one_with_one,
     (1, 2): one_with_two,
 }

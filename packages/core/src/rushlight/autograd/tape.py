@@ -93,19 +93,18 @@ def count_uses(roots: Iterable[Node]) -> dict[Node, int]:
     uses = dict.fromkeys(roots, 0)
     found = list(uses)
     for node in found:  # grows as it goes
-        edges = node.edges
-        if not edges and node.op is SPENT:
-            raise NoGradient(
-                "backward: the tape was used up by an earlier backward pass; pass "
-                "retain_graph=True there"
-            )
-        for edge in edges:
+        for edge in node.edges:
             if edge is not None:
                 if edge in uses:
                     uses[edge] += 1
                 else:
                     uses[edge] = 1
                     found.append(edge)
+        if not node.edges and node.op is SPENT:
+            raise NoGradient(
+                "backward: the tape was used up by an earlier backward pass; pass "
+                "retain_graph=True there"
+            )
     return uses
 
 

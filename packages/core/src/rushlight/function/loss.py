@@ -47,7 +47,9 @@ def alike(op: str, input: Tensor, target: Tensor) -> None:
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
     alike("mse_loss", input, target)
-    if reduction == "mean" and input._data.dtype in dtypes.FLOATING and 0 not in input._data.shape:
+    dtype, shape = input._data.dtype, input._data.shape
+    plain = dtype is target._data.dtype and dtype in dtypes.FLOATING and 0 not in shape
+    if reduction == "mean" and plain:
         return ops.mse(input, target)
     return reduce("mse_loss", square(input - target), reduction)
 
