@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 import rushlight as rl
 from rushlight import (
@@ -29,7 +32,9 @@ from rushlight import (
     cross_entropy,
     dropout,
     gelu,
+    glu,
     group_norm,
+    hardshrink,
     huber_loss,
     instance_norm,
     kl_div,
@@ -52,8 +57,10 @@ from rushlight import (
     smooth_l1_loss,
     softmax,
     softplus,
+    softshrink,
     softsign,
     tanh,
+    tanhshrink,
 )
 
 __all__ = [
@@ -82,7 +89,9 @@ __all__ = [
     "elu",
     "embedding",
     "gelu",
+    "glu",
     "group_norm",
+    "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
@@ -109,15 +118,20 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
     "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
 ]
 
 
@@ -182,7 +196,40 @@ def hardtanh(
     return rl.hardtanh(input, min_val, max_val)
 
 
-def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: float) -> rl.Tensor:
+def threshold(
+    input: rl.Tensor, threshold: float, value: float, inplace: bool = False
+) -> rl.Tensor:
+    """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
+    if inplace:
+        return _in_place(rl.threshold, input, threshold, value)
+    return rl.threshold(input, threshold, value)
+
+
+def rrelu(
+    input: rl.Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+    inplace: bool = False,
+) -> rl.Tensor:  # fmt: skip
+    """input where positive, slope input elsewhere.  [*s] -> [*s].
+
+    training: the slope of each element is drawn evenly from [lower, upper); else it is their mean.
+    Raises: ContractError if lower is above upper.
+    Source: Xu, Wang, Chen, Li 2015, arXiv:1505.00853, section 2.4.
+    """
+    if not lower <= upper:
+        raise rl.ContractError(f"rrelu: from {lower} to {upper}; give the lower bound first")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = rl.empty_like(input).uniform_(lower, upper)
+    bent: Callable[..., rl.Tensor] = rl.leaky_relu
+    return _in_place(bent, input, slopes) if inplace else bent(input, slopes)
+
+
+def softmin(input: rl.Tensor, dim: int, *, dtype: np.dtype[Any] | None = None) -> rl.Tensor:
+    """softmax of -input along dim.  [.., n, ..] -> [.., n, ..]."""
+    return rl.softmax(-input, dim, dtype=dtype)
+
+
+def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: Any) -> rl.Tensor:
     """The input, become the function of what it was."""
     before = input.as_subclass(rl.Tensor)  # a tensor of its own, which keeps the value for backward
     return input.assign_(function(before, *options))

@@ -423,6 +423,41 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return ops.where(ops.greater(input, 0), input, input * weight)
 
 
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """0 where |input| <= lambd, input elsewhere.  [*s] -> [*s]."""
+    rank("hardshrink", input)
+    floating("hardshrink", input)
+    return ops.where(ops.less_equal(ops.abs(input), lambd), 0.0, input)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """input, moved by lambd towards 0 and no further.  [*s] -> [*s].
+
+    Raises: ContractError for a lambd below 0.
+    """
+    rank("softshrink", input)
+    floating("softshrink", input)
+    if lambd < 0:
+        raise ContractError(f"softshrink: lambd {lambd}; give a number from 0")
+    inside = ops.less_equal(ops.abs(input), lambd)
+    low = ops.where(ops.less(input, 0), input + lambd, input - lambd)
+    return ops.where(inside, 0.0, low)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input).  [*s] -> [*s]."""
+    rank("tanhshrink", input)
+    return input - ops.tanh(input)
+
+
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
+    rank("threshold", input)
+    operands("threshold", input, threshold, value)
+    value = value if input.dtype in dtypes.FLOATING else int(value)
+    return ops.where(ops.less_equal(input, threshold), value, input)
+
+
 multiply, subtract, divide, true_divide = ops.mul, sub, div, div
 negative, absolute, floor_divide = ops.neg, ops.abs, ops.floordiv
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

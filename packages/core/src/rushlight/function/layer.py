@@ -13,7 +13,7 @@ from ..ops.conv import check as check_conv
 from ..ops.movement import Widths
 from ..spec import Shape, normal_axis, size
 from .given import floating, operands, rank, sized, together, whole
-from .movement import squeeze, unsqueeze
+from .movement import part, squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -673,3 +673,17 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
 def alone(op: Any, x: Tensor) -> Tensor:
     """An operation along an axis, of a 0-d tensor."""
     return ops.reshape(op(ops.reshape(x, (1,)), axis=0), ())
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b), a and b the halves of input along dim.  [.., 2 n, ..] -> [.., n, ..].
+
+    Raises: ContractError unless the length is even.
+    Source: Dauphin et al. 2016, arXiv:1612.08083, section 2.
+    """
+    n = rank("glu", input)
+    axis = normal_axis("glu", dim, n)
+    if not n or input.shape[axis] % 2:
+        raise ContractError(f"glu: {input.spec} along dim {dim}; give an even length")
+    half = input.shape[axis] // 2
+    return part(input, axis, 0, half) * ops.sigmoid(part(input, axis, half, half))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 import rushlight as rl
 
 from .. import functional as F
 from ..module import Module
+from ..parameter import Parameter
+from .argument import shown, tensor
 
 
 class _InPlace(Module):
@@ -14,12 +20,14 @@ class _InPlace(Module):
     inplace: the input itself becomes the result.
     """
 
+    options: tuple[str, ...] = ()  # attributes that the repr shows
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
 
     def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
+        return shown(self, *self.options, *["inplace"] * self.inplace)
 
 
 class ReLU(_InPlace):
@@ -43,6 +51,8 @@ class LeakyReLU(_InPlace):
     [-0.5, 2.0]
     """
 
+    options = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.negative_slope = negative_slope
@@ -50,9 +60,6 @@ class LeakyReLU(_InPlace):
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input, shrunk where it is negative."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
 class ELU(_InPlace):
@@ -64,6 +71,8 @@ class ELU(_InPlace):
     [0.0, 2.0]
     """
 
+    options = ("alpha",)
+
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.alpha = alpha
@@ -71,9 +80,6 @@ class ELU(_InPlace):
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input, bent towards -alpha where it is negative."""
         return F.elu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
 
 class SiLU(_InPlace):
@@ -181,6 +187,8 @@ class Hardtanh(_InPlace):
     [-1.0, 0.5]
     """
 
+    options = ("min_val", "max_val")
+
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.min_val = min_val
@@ -190,9 +198,177 @@ class Hardtanh(_InPlace):
         """The input, bounded."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
+
+class CELU(_InPlace):
+    """x where x > 0, alpha * (exp(x / alpha) - 1) elsewhere.  [*s] -> [*s].
+
+    Source: Barron 2017, arXiv:1704.07483, eq. 2.
+
+    >>> CELU()(rl.tensor([0.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    options = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.alpha = alpha
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, bent towards -alpha where it is negative."""
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class Threshold(_InPlace):
+    """value where x <= threshold, x elsewhere.  [*s] -> [*s].
+
+    >>> Threshold(0.5, 7.0)(rl.tensor([0.0, 2.0])).tolist()
+    [7.0, 2.0]
+    """
+
+    options = ("threshold", "value")
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.threshold = threshold
+        self.value = value
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class RReLU(_InPlace):
+    """x where x > 0, slope * x elsewhere.  [*s] -> [*s].
+
+    In training mode the slope of each element is drawn evenly from [lower, upper); in evaluation
+    mode it is their mean.
+
+    Source: Xu, Wang, Chen, Li 2015, arXiv:1505.00853, section 2.4.
+
+    >>> RReLU(0.25, 0.75).eval()(rl.tensor([-1.0, 2.0])).tolist()
+    [-0.5, 2.0]
+    """
+
+    options = ("lower", "upper")
+
+    def __init__(
+        self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
+    ) -> None:
+        super().__init__(inplace)
+        self.lower = lower
+        self.upper = upper
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class Hardshrink(Module):
+    """0 where |x| <= lambd, x elsewhere.  [*s] -> [*s].
+
+    >>> Hardshrink()(rl.tensor([0.25, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.hardshrink(input, self.lambd)
+
     def extra_repr(self) -> str:
-        said = f"min_val={self.min_val}, max_val={self.max_val}"
-        return said + (", inplace=True" if self.inplace else "")
+        return str(self.lambd)
+
+
+class Softshrink(Module):
+    """x, moved by lambd towards 0 and no further.  [*s] -> [*s].
+
+    >>> Softshrink()(rl.tensor([0.25, 2.0])).tolist()
+    [0.0, 1.5]
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class Tanhshrink(Module):
+    """x - tanh(x).  [*s] -> [*s].
+
+    >>> Tanhshrink()(rl.zeros(1)).tolist()
+    [0.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The function of each element."""
+        return F.tanhshrink(input)
+
+
+class PReLU(Module):
+    """x where x > 0, weight * x elsewhere.  [b, c, *s] -> [b, c, *s].
+
+    weight: [num_parameters], one for all channels or one for each; begins as init.
+
+    Source: He, Zhang, Ren, Sun 2015, arXiv:1502.01852, eq. 1.
+
+    >>> PReLU()(rl.tensor([-1.0, 2.0])).tolist()
+    [-0.25, 2.0]
+    """
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        init: float = 0.25,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(rl.full((num_parameters,), init, device=device, dtype=dtype))
+
+    def reset_parameters(self) -> None:
+        """Begin anew."""
+        with rl.no_grad():
+            self.weight.fill_(self.init)
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, scaled where it is negative."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return shown(self, "num_parameters")
+
+
+class GLU(Module):
+    """a * sigmoid(b), a and b the halves of x along axis dim.  [.., 2 n, ..] -> [.., n, ..].
+
+    Source: Dauphin et al. 2016, arXiv:1612.08083, section 2.
+
+    >>> GLU()(rl.tensor([4.0, 0.0])).tolist()
+    [2.0]
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """One half of the input, gated by the other."""
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return shown(self, "dim")
 
 
 class GELU(Module):
@@ -215,7 +391,7 @@ class GELU(Module):
         return F.gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
+        return shown(self, "approximate")
 
 
 class Sigmoid(Module):
@@ -259,7 +435,7 @@ class Softplus(Module):
         return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
-        return f"beta={self.beta}, threshold={self.threshold}"
+        return shown(self, "beta", "threshold")
 
 
 class _Along(Module):
@@ -278,7 +454,7 @@ class _Along(Module):
         return self.dim
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return shown(self, "dim")
 
 
 class Softmax(_Along):
@@ -307,3 +483,36 @@ class LogSoftmax(_Along):
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The logarithm of the softmax of the input."""
         return rl.log_softmax(input, self._axis())
+
+
+class Softmin(_Along):
+    """exp(-x) / sum(exp(-x)) along axis dim.  [*s] -> [*s].
+
+    Raises: ContractError without dim.
+
+    >>> Softmin(dim=0)(rl.zeros(4)).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The softmax of -input."""
+        return F.softmin(input, self._axis())
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of each pixel.  [*b, c, h, w] -> [*b, c, h, w].
+
+    Raises: ContractError unless there are 3 or 4 axes.
+
+    >>> Softmax2d()(rl.zeros(2, 1, 1)).tolist()
+    [[[0.5]], [[0.5]]]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The softmax of the input."""
+        tensor("Softmax2d", input)
+        if input.ndim not in (3, 4):
+            raise rl.ContractError(
+                f"Softmax2d: {input.dtype}{list(input.shape)}; give [b, c, h, w] or [c, h, w]"
+            )
+        return rl.softmax(input, -3)

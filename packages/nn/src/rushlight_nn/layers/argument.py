@@ -1,10 +1,12 @@
-"""Checks that layers make of their arguments."""
+"""What layers check of their arguments, and what their repr says of them."""
 
 from __future__ import annotations
 
 from operator import index
 
 import rushlight as rl
+
+from ..module import Module
 
 
 def whole(who: str, least: int = 0, **arguments: object) -> None:
@@ -24,3 +26,8 @@ def tensor(who: str, x: object) -> None:
         raise rl.ContractError(
             f"{who}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
         )
+
+
+def shown(module: Module, *names: str) -> str:
+    """Attributes as a repr shows them: `p=0.5, inplace=True`."""
+    return ", ".join(f"{name}={getattr(module, name)!r}" for name in names)

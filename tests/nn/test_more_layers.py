@@ -1,0 +1,159 @@
+"""Rarer layers beside PyTorch's with the same weights: repr, state dict, output and gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rushlight as rl
+import rushlight_nn as nn
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed + sum(shape)).standard_normal(shape)
+
+
+def twins(call):
+    """A layer by both libraries, of float64 and with the same weights; equal in repr and keys."""
+    theirs = eval(call, {"n": torch.nn, **vars(torch.nn)}).double()
+    ours = eval(call, {"n": nn, **vars(nn)}).double()
+    state = theirs.state_dict()
+    assert [(k, v.shape) for k, v in ours.state_dict().items()] == [
+        (k, tuple(v.shape)) for k, v in state.items()
+    ]
+    ours.load_state_dict({key: value.numpy() for key, value in state.items()})
+    assert [name for name, _ in ours.named_parameters()] == [
+        name for name, _ in theirs.named_parameters()
+    ]
+    return ours, theirs
+
+
+def leaves(given):
+    """The tensors in what a layer returned."""
+    if isinstance(given, (tuple, list)):
+        return [part for item in given for part in leaves(item)]
+    return [] if given is None else [given]
+
+
+def near(mine, other, tolerance=1e-9):
+    assert tuple(mine.shape) == tuple(other.shape)
+    assert str(mine.dtype) == str(other.dtype).partition(".")[2]
+    mine, other = mine.detach().numpy(), other.detach().numpy()
+    np.testing.assert_allclose(mine, other, rtol=tolerance, atol=tolerance)
+
+
+def outcome(module, layer, arrays, options):
+    """Results, the gradients of their cubes' sum by inputs and parameters, and state afterwards."""
+
+    def tensor(value):
+        if isinstance(value, tuple):
+            return tuple(map(tensor, value))
+        if not isinstance(value, np.ndarray):
+            return value
+        made = module.tensor(value)
+        return made.requires_grad_() if value.dtype.kind == "f" else made
+
+    xs = [tensor(a) for a in arrays]
+    given = {name: tensor(value) for name, value in options.items()}
+    # what happens in place needs a tensor that is no leaf
+    fed = [x * 1.0 if isinstance(x, module.Tensor) and x.requires_grad else x for x in xs]
+    results = leaves(layer(*fed, **given))
+    sum((z**3).sum() for z in results if z.requires_grad).backward()
+    asked = [x for x in leaves([*xs, *given.values()]) if isinstance(x, module.Tensor)]
+    grads = [x.grad for x in asked if x.requires_grad]
+    if isinstance(layer, (nn.Module, torch.nn.Module)):
+        grads += [p.grad for p in layer.parameters()]
+        results += [*layer.state_dict().values()]
+    return results, grads
+
+
+def compare(call, *arrays, said=True, **options):
+    """A layer beside PyTorch's.  said: whether their repr is the same."""
+    ours, theirs = twins(call)
+    if said:
+        assert repr(ours) == repr(theirs)
+    mine, other = outcome(rl, ours, arrays, options), outcome(torch, theirs, arrays, options)
+    for some, others in zip(mine, other, strict=True):
+        for a, b in zip(some, others, strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                near(a, b)
+
+
+ACTIVATIONS = [
+    ("CELU()", (4, 5)),
+    ("CELU(0.5, True)", (4, 5)),
+    ("Threshold(0.5, 7.0)", (4, 5)),
+    ("Threshold(0.5, -7.0, inplace=True)", (4, 5)),
+    ("RReLU(inplace=True).eval()", (4, 5)),
+    ("RReLU(0.25, 0.25)", (4, 5)),
+    ("Hardshrink()", (4, 5)),
+    ("Hardshrink(0.1)", (4, 5)),
+    ("Softshrink()", (4, 5)),
+    ("Softshrink(0.1)", (4, 5)),
+    ("Tanhshrink()", (4, 5)),
+    ("PReLU()", (4, 5)),
+    ("PReLU(3, 0.1)", (2, 3, 4)),
+    ("GLU()", (3, 6)),
+    ("GLU(0)", (6, 3)),
+    ("Softmin(1)", (4, 5)),
+    ("Softmax2d()", (2, 3, 4, 5)),
+    ("Softmax2d()", (3, 4, 5)),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), ACTIVATIONS)
+def test_activations(call, shape):
+    compare(call, numbers(*shape))
+
+
+@pytest.mark.parametrize("name", ["hardshrink", "softshrink", "tanhshrink", "glu"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_odd_values(name, dtype):
+    odd = [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, -0.5, 0.75]
+    mine = getattr(nn.functional, name)(rl.tensor(odd, dtype=getattr(rl, dtype)))
+    other = getattr(torch.nn.functional, name)(torch.tensor(odd, dtype=getattr(torch, dtype)))
+    mine, other = mine.float().numpy(), other.float().numpy()
+    np.testing.assert_allclose(mine, other, rtol=2e-2 if dtype == "bfloat16" else 1e-6)
+    if name != "softshrink":  # there PyTorch's own types differ in the sign of 0
+        np.testing.assert_array_equal(np.signbit(mine), np.signbit(other))
+
+
+def test_threshold_of_odd_values_and_integers():
+    x = [np.nan, np.inf, -np.inf, 0.5]
+    np.testing.assert_array_equal(
+        nn.functional.threshold(rl.tensor(x), 0.5, 3.0).numpy(), [np.nan, np.inf, 3, 3]
+    )
+    assert nn.functional.threshold(rl.arange(3), 1, 7.5).tolist() == [7, 7, 2]
+    assert nn.functional.threshold(rl.arange(3), 1, 7.5).dtype is rl.int64
+
+
+def test_random_slopes():
+    rl.manual_seed(0)
+    x = rl.full((4000,), -1.0, requires_grad=True)
+    z = nn.RReLU()(x)
+    z.sum().backward()
+    slopes = -z.detach().numpy()
+    assert 1 / 8 <= slopes.min() < 0.13
+    assert 0.33 < slopes.max() < 1 / 3
+    np.testing.assert_array_equal(x.grad.numpy(), slopes)
+    rl.manual_seed(0)
+    assert (nn.RReLU()(rl.full((4000,), -1.0)).numpy() == -slopes).all()
+
+
+REFUSALS = [
+    (lambda f, x: f.glu(x[:, :3]), "glu: float32[4, 3] along dim -1; give an even length"),
+    (lambda f, x: f.softshrink(x, -1.0), "softshrink: lambd -1.0; give a number from 0"),
+    (lambda f, x: f.rrelu(x, 0.5, 0.1), "rrelu: from 0.5 to 0.1; give the lower bound first"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSALS, ids=[text for _, text in REFUSALS])
+def test_refusals(call, message):
+    with pytest.raises(rl.ContractError) as error:
+        call(nn.functional, rl.ones(4, 4))
+    assert str(error.value) == message
+    with pytest.raises(Exception) as theirs:  # noqa: PT011  its class is what is asked
+        call(torch.nn.functional, torch.ones(4, 4))
+    assert isinstance(error.value, theirs.type)
