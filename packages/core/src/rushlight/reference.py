@@ -374,6 +374,51 @@ def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
     return scatter_add(z, index, x, axis)
 
 
+# -- matrices --------------------------------------------------------------------------------------
+
+
+def lapack(op: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
+    """The kernel of one of numpy's functions.  Raises: ContractError for what it cannot compute."""
+
+    def kernel(*given: Any) -> Any:
+        try:
+            return function(*given)
+        except np.linalg.LinAlgError as error:
+            raise ContractError(f"{op}: {error}; {advice}".lower()) from error
+
+    return kernel
+
+
+def slogdet(x: Array) -> Array:
+    """The sign of the determinant beside the logarithm of its size."""
+    return np.stack(np.linalg.slogdet(x), -1)
+
+
+def qr(x: Array) -> Array:
+    """q above r^T."""
+    q, r = np.linalg.qr(x)
+    return np.concatenate((q, r.mT), -2)
+
+
+def eigh(x: Array) -> Array:
+    """Eigenvalues above their vectors."""
+    w, v = np.linalg.eigh(x)
+    return np.concatenate((w[..., None, :], v), -2)
+
+
+def svd(x: Array, full: bool) -> Array:
+    """Left vectors above singular values above right vectors, with 0 where a column has none."""
+    u, s, vt = np.linalg.svd(x, full)
+    parts = (u, s[..., None, :], vt.mT)
+    columns = max(u.shape[-1], vt.shape[-2])
+    around = [(0, 0)] * (x.ndim - 1)
+    return np.concatenate([np.pad(y, (*around, (0, columns - y.shape[-1]))) for y in parts], -2)
+
+
+SINGULAR = "give matrices that have an inverse"
+FINITE = "give finite matrices"
+
+
 # -- creation -------------------------------------------------------------------------------------
 
 
@@ -737,6 +782,14 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "scatter_add": scatter_add,
     "scatter": scatter,
     "argsort": argsort,
+    "inv": lapack("inv", np.linalg.inv, SINGULAR),
+    "solve": lapack("solve", np.linalg.solve, SINGULAR),
+    "det": np.linalg.det,
+    "slogdet": slogdet,
+    "cholesky": lapack("cholesky", np.linalg.cholesky, "give symmetric positive definite matrices"),
+    "qr": qr,
+    "eigh": lapack("eigh", eigh, FINITE),
+    "svd": lapack("svd", svd, FINITE),
     "full": full,
     "iota": iota,
     "random_bits": random_bits,

@@ -408,6 +408,31 @@ def conv(image: Shape, weight: Shape, about: str, bias: bool = True, **options: 
     return Case("conv", inputs, plain | options, types, about, prod(weight[1:]))
 
 
+def factors() -> Iterator[Case]:
+    """Of matrices: well conditioned ones, whose eigenvalues lie apart, in a batch.
+
+    wider: backward errors of a factorization grow with the square of the length.
+    """
+    types = ("float32", "float64")
+    wide = given(4, -1, 0.5, 2, 5, 1, -0.5, 1.5, 3, shape=(1, 3, 3))
+    even = given(4, 1, 0.5, 1, 5, -1, 0.5, -1, 7, shape=(1, 3, 3))
+    for op in ("inv", "det", "slogdet", "cofactor"):
+        yield Case(op, [wide], {}, types, terms=3, wider=9)
+        yield Case(op, [x(2, 0, 0)], {}, F32, order=0)
+    yield Case("solve", [wide, x(2, 3, 2)], {}, types, terms=3, wider=9)
+    for op in ("cholesky", "eigh"):  # read one triangle: their gradients are those of symmetric x
+        yield Case(op, [even], {}, types, terms=3, wider=9, order=0)
+    for op in ("qr", "svd", "pinv"):
+        params = {"qr": {}, "svd": {"full": False}, "pinv": {"atol": 0.0, "rtol": 1e-6}}[op]
+        tall = given(4, -1, 0.5, 2, 5, 1, -0.5, 1.5, 3, 1, 0.5, -2, shape=(4, 3))
+        yield Case(op, [tall], params, types, terms=4, wider=16)
+        yield Case(op, [wide], params, F32, terms=3, wider=9)
+    flat = given(4, -1, 0.5, 2, 5, 1, shape=(2, 3))
+    yield Case("svd", [flat], {"full": False}, F32, terms=3, wider=9)
+    yield Case("svd", [flat], {"full": True}, F32, "full", terms=3, wider=9, order=0)
+    yield Case("pinv", [flat], {"atol": 0.0, "rtol": 1e-6}, F32, terms=3, wider=9)
+
+
 def convolutions() -> Iterator[Case]:
     """Convolutions and pooling."""
     yield conv((2, 3, 5, 6), (4, 3, 3, 2), "plain")
@@ -648,6 +673,7 @@ CASES: list[Case] = [
     *parts(),
     *sliding(),
     *contractions(),
+    *factors(),
     *convolutions(),
     *indexing(),
     *creation(),

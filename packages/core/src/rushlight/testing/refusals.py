@@ -6,6 +6,7 @@ Here alone a kernel earns `self_checking`: it raises on all of these by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import nan
 
 from ..dtypes import as_dtype
 from ..errors import IndexOutOfRange
@@ -112,6 +113,21 @@ def contractions() -> Iterator[Refusal]:
     yield Refusal("max_pool", [x(2, 3, 3, 6)], pool | {"dilation": (1, 1)})
 
 
+def factors() -> Iterator[Refusal]:
+    """What is no matrix, not square, singular or not positive definite."""
+    for op in ("inv", "det", "slogdet", "cholesky", "eigh"):
+        yield Refusal(op, [x(3, 4)], about="not-square")
+        yield Refusal(op, [x(3)], about="vector")
+        yield Refusal(op, [index(3, 3, below=3)], about="integers")
+    flat = given(1.0, 2.0, 2.0, 4.0, shape=(2, 2))
+    yield Refusal("inv", [flat], about="singular")
+    yield Refusal("solve", [flat, x(2, 1)], about="singular")
+    yield Refusal("solve", [x(3, 3), x(2, 1)])
+    yield Refusal("cholesky", [given(1.0, 2.0, 2.0, 1.0, shape=(2, 2))], about="indefinite")
+    yield Refusal("qr", [x(2, 3)])
+    yield Refusal("svd", [given(nan, 1.0, shape=(1, 2))], {"full": False}, "nan")
+
+
 def indexing() -> Iterator[Refusal]:
     """What is no index, and what is out of range."""
     for op in ("take", "gather"):
@@ -153,6 +169,7 @@ REFUSALS: list[Refusal] = [
     *reductions(),
     *movement(),
     *contractions(),
+    *factors(),
     *indexing(),
     *fused(),
 ]
