@@ -21,6 +21,7 @@ from .errors import (
     OutOfMemory,
     RushlightError,
     TracingError,
+    WrongType,
 )
 from .node import Leaf
 from .op import Interpreter, Operation
@@ -223,14 +224,14 @@ def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Devic
                     f"{op.name}: a number of a finished trace; return it as a tensor instead"
                 )
         elif not isinstance(x, (bool, int, float)) and (x is not None or not op.optional):
-            raise ContractError(
+            raise WrongType(
                 f"{op.name}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
             )
     for p in params:
         if isinstance(p, Device):
             device = p
     if device is None:
-        raise ContractError(f"{op.name}: no tensor among the inputs; make one with rl.tensor()")
+        raise WrongType(f"{op.name}: no tensor among the inputs; make one with rl.tensor()")
     return device
 
 

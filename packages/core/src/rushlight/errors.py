@@ -2,8 +2,9 @@
 
 RushlightError
 ├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
+│   └── WrongType      an argument of a type that is not taken        (TypeError)
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
-├── IndexOutOfRange    an index beyond its axis                       (IndexError)
+├── IndexOutOfRange    an index beyond its axis                       (IndexError, RuntimeError)
 ├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
 ├── WrongGradient      a gradient unlike finite differences           (AssertionError, RuntimeError)
 ├── StaleValue         a value needed by backward was assigned since  (RuntimeError)
@@ -26,11 +27,15 @@ class ContractError(RushlightError, ValueError, RuntimeError):
     """Inputs that an operation does not accept."""
 
 
+class WrongType(ContractError, TypeError):
+    """An argument of a Python type that an operation does not take: a list where a tensor is due."""
+
+
 class DeviceError(RushlightError, ValueError, RuntimeError):
     """Inputs in different places, or a place that does not exist."""
 
 
-class IndexOutOfRange(RushlightError, IndexError):
+class IndexOutOfRange(RushlightError, IndexError, RuntimeError):
     """An index beyond the length of its axis."""
 
 

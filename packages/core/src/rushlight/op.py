@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from . import pullback, straight
-from .errors import ContractError
+from .errors import WrongType
 from .pullback import names_of
 from .spec import Spec
 
@@ -261,7 +261,7 @@ class Operation:
             if self.promotes is None and not self.numbers:
                 for x in specs:
                     if isinstance(x, (bool, int, float)):
-                        raise ContractError(
+                        raise WrongType(
                             f"{self.name}: {x!r} is no tensor; make one with rl.tensor()"
                         ) from None
             found = self.statement(*specs, **self.named(params))

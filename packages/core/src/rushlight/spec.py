@@ -8,7 +8,7 @@ from operator import index
 from typing import NamedTuple, SupportsIndex
 
 from .dtypes import DType
-from .errors import ContractError, IndexOutOfRange
+from .errors import ContractError, IndexOutOfRange, WrongType
 
 Shape = tuple[int, ...]
 MAX_NDIM = 32  # of numpy's views; also what tables of axes are made for
@@ -64,7 +64,7 @@ def normal_axis(op: str, dim: SupportsIndex, ndim: int) -> int:
             f"{op}: dim {dim} of a tensor with {ndim} dims; use {-length} to {length - 1}"
         ) from None
     except TypeError:
-        raise ContractError(f"{op}: dim {dim!r}; give an integer") from None
+        raise WrongType(f"{op}: dim {dim!r}; give an integer") from None
 
 
 def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
@@ -76,7 +76,7 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
     try:
         axes = sorted([normal_axis(op, d, ndim) for d in dim])
     except TypeError:
-        raise ContractError(f"{op}: dim {dim!r}; give an integer or a tuple of them") from None
+        raise WrongType(f"{op}: dim {dim!r}; give an integer or a tuple of them") from None
     if len(set(axes)) != len(axes):
         raise ContractError(f"{op}: dim {tuple(dim)} names an axis twice; name each once")
     return (tuple(axes) or EVERY[ndim]) if ndim else ()
@@ -94,12 +94,12 @@ def reduced(shape: Shape, axes: Shape, keepdim: bool) -> Shape:
 
 
 def integers(op: str, shape: Sequence[int]) -> None:
-    """Raises: ContractError unless every length is an integer."""
+    """Raises: WrongType unless every length is an integer."""
     try:
         for n in shape:
             index(n)
     except TypeError:
-        raise ContractError(f"{op}: shape {list(shape)}; lengths are integers") from None
+        raise WrongType(f"{op}: shape {list(shape)}; lengths are integers") from None
 
 
 def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:

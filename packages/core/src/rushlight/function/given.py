@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
-from ..errors import ContractError, DeviceError, OutOfMemory
+from ..errors import ContractError, DeviceError, OutOfMemory, WrongType
 from ..ops.elementwise import number_type
 from ..spec import MAX_NDIM, Shape, broadcast, size
 
@@ -17,17 +17,17 @@ Dim = int | Sequence[int] | None
 
 
 def rank(op: str, x: Any) -> int:
-    """The number of dims of x.  Raises: ContractError for what is no tensor."""
+    """The number of dims of x.  Raises: WrongType for what is no tensor."""
     try:
         return len(x._data.shape)
     except AttributeError:
-        raise ContractError(
+        raise WrongType(
             f"{op}: {type(x).__name__} is not a tensor; make one with rl.tensor()"
         ) from None
 
 
 def together(op: str, *xs: Any, optional: tuple[Any, ...] = ()) -> None:
-    """Raises: ContractError for what is no tensor, DeviceError for two devices.
+    """Raises: WrongType for what is no tensor, DeviceError for two devices.
 
     optional: these may be None.
     """
@@ -66,23 +66,23 @@ def floating(op: str, x: Any) -> None:
 
 
 def whole(op: str, name: str, value: Any, least: int = 0) -> int:
-    """value as an int.  Raises: ContractError unless it is an integer, and not below the least."""
+    """value as an int.  Raises: WrongType for what is none, ContractError below the least."""
     try:
         n = as_index(value)
     except TypeError:
-        n = least - 1
+        raise WrongType(f"{op}: {name} {value!r}; give an integer from {least}") from None
     if n < least:
         raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}")
     return n
 
 
 def sized(op: str, given: Any) -> Shape:
-    """The lengths of f(2, 3), f((2, 3)) or f([2, 3]).  Raises: ContractError for no lengths."""
+    """The lengths of f(2, 3), f((2, 3)) or f([2, 3]).  Raises: WrongType for no lengths."""
     try:
         shape = tuple([as_index(n) for n in lengths(given)])
     except TypeError:
         said = ", ".join(map(repr, given))
-        raise ContractError(f"{op}: size {said}; give lengths, which are integers") from None
+        raise WrongType(f"{op}: size {said}; give lengths, which are integers") from None
     if builtins.min(shape, default=0) < 0:
         raise ContractError(f"{op}: size {list(shape)}; lengths are not negative")
     if len(shape) > MAX_NDIM:
@@ -105,4 +105,5 @@ def roomy(op: str, shape: Shape, dtype: DType, make: Any) -> Any:
 
 def lengths(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """The lengths of f(2, 3), f((2, 3)) or f([2, 3]), as one tuple."""
-    return tuple(given[0]) if len(given) == 1 and hasattr(given[0], "__iter__") else given
+    one = len(given) == 1 and hasattr(given[0], "__iter__") and getattr(given[0], "shape", 0) != ()
+    return tuple(given[0]) if one else given
