@@ -321,24 +321,33 @@ class Tensor:
 
     # -- methods are the functions of the same name
 
-    abs, neg, exp, log, sqrt, rsqrt = ops.abs, ops.neg, ops.exp, ops.log, ops.sqrt, ops.rsqrt
-    sin, cos, tanh, erf, floor, sign = ops.sin, ops.cos, ops.tanh, ops.erf, ops.floor, ops.sign
-    relu, sigmoid, pow, maximum, minimum = ops.relu, ops.sigmoid, ops.pow, ops.maximum, ops.minimum
-    mul, remainder = ops.mul, ops.remainder
+    abs, neg, exp, log, sqrt = function.abs, function.neg, function.exp, function.log, function.sqrt
+    sin, cos, tanh, erf, rsqrt = (
+        function.sin, function.cos, function.tanh, function.erf, function.rsqrt,
+    )  # fmt: skip
+    floor, sign, relu, sigmoid = function.floor, function.sign, function.relu, function.sigmoid
+    pow, maximum, minimum = function.pow, function.maximum, function.minimum
+    mul, remainder = function.mul, function.remainder
     eq, ne, lt, le, gt, ge = (
-        ops.equal, ops.not_equal, ops.less, ops.less_equal, ops.greater, ops.greater_equal,
+        function.eq, function.ne, function.lt, function.le, function.gt, function.ge,
     )  # fmt: skip
     bitwise_not, bitwise_and, bitwise_or, bitwise_xor = (
-        ops.bitwise_not, ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor,
+        function.bitwise_not, function.bitwise_and, function.bitwise_or, function.bitwise_xor,
     )  # fmt: skip
     add, sub, div, true_divide = function.add, function.sub, function.div, function.div
     clamp = clip = function.clamp
     square, reciprocal, masked_fill = function.square, function.reciprocal, function.masked_fill
-    ceil, trunc, round, fmod, frac = ops.ceil, ops.trunc, function.round, ops.fmod, function.frac
-    log1p, expm1, log2, log10, exp2 = ops.log1p, ops.expm1, ops.log2, ops.log10, ops.exp2
-    tan, sinh, cosh, asin, acos = ops.tan, ops.sinh, ops.cosh, ops.asin, ops.acos
-    atan, atan2, hypot, xlogy = ops.atan, ops.atan2, ops.hypot, ops.xlogy
-    sgn, signbit, logaddexp, logit = ops.sign, ops.signbit, ops.logaddexp, function.logit
+    ceil, trunc, round, fmod, frac = (
+        function.ceil, function.trunc, function.round, function.fmod, function.frac,
+    )  # fmt: skip
+    log1p, expm1, log2, log10, exp2 = (
+        function.log1p, function.expm1, function.log2, function.log10, function.exp2,
+    )  # fmt: skip
+    tan, sinh, cosh, asin, acos = (
+        function.tan, function.sinh, function.cosh, function.asin, function.acos,
+    )  # fmt: skip
+    atan, atan2, hypot, xlogy = function.atan, function.atan2, function.hypot, function.xlogy
+    signbit, logaddexp, logit = function.signbit, function.logaddexp, function.logit
     clamp_min, clamp_max, fmax = function.clamp_min, function.clamp_max, function.fmax
     prelu = function.prelu
     fmin, lerp, addcmul, addcdiv = (
@@ -359,7 +368,8 @@ class Tensor:
     cumsum, cumprod, logcumsumexp = function.cumsum, function.cumprod, function.logcumsumexp
     median, nansum, logical_xor = function.median, function.nansum, function.logical_xor
     multiply, subtract, divide, negative, absolute = mul, sub, div, neg, abs
-    floor_divide, arcsin, arccos, arctan, arctan2 = ops.floordiv, asin, acos, atan, atan2
+    floor_divide, arcsin, arccos, arctan = function.floor_divide, asin, acos, atan
+    arctan2, sgn = atan2, sign
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     cummax, cummin, trace = function.cummax, function.cummin, function.trace
     reshape, view, permute, transpose, t = (
@@ -427,6 +437,8 @@ class Tensor:
         write(self, index, value)
 
     def __contains__(self, value: Any) -> Any:
+        if not comparable(value):
+            raise ContractError(f"in: {type(value).__name__} is no element; give a number or tensor")
         return bool((self == value).any())
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -556,18 +568,34 @@ class Tensor:
         return int(one_value(self, "int"))
 
     def __index__(self) -> Any:
-        if self.dtype in dtypes.FLOATING:
-            raise TypeError(f"index: {self.spec} is no integer; convert it with int()")
+        if self.dtype in dtypes.FLOATING or self.numel() != 1:
+            raise TypeError(
+                f"index: {self.spec} is no index; give an integer tensor of one element, or int()"
+            )
         return int(one_value(self, "index"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         z = self.numpy()
-        if dtype is not None and dtype != z.dtype:
-            return z.astype(dtype)
-        return z.copy() if copy else z
+        if copy is False and not (self.device.host and dtype in {None, z.dtype}):
+            raise ContractError(
+                f"array: {self.spec} on {self.device} as {dtype} needs a copy; leave out copy=False"
+            )
+        return z.astype(dtype or z.dtype, copy=bool(copy))
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        from .interchange.dlpack import capsule
+
+        return capsule(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        from .interchange.dlpack import place
+
+        return place(self)
 
     def __format__(self, how: str) -> str:
-        return format(str(self) if self.shape else self.item(), how)
+        return object.__format__(self, how) if self.shape else format(self.item(), how)
 
     def __repr__(self) -> str:
         from .display import shown
@@ -576,25 +604,20 @@ class Tensor:
 
     # -- copies of the object
 
+    def __copy__(self) -> Self:
+        from .interchange.duplicate import shallow
+
+        return shallow(self)
+
     def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
-        if not self.is_leaf:
-            raise ContractError(
-                "deepcopy: this tensor was computed with gradients; use .detach().clone()"
-            )
-        z = self.detach().clone().as_subclass(type(self))
-        z.requires_grad_(self.requires_grad)
-        memo[id(self)] = z
-        if self.grad is not None:
-            z.grad = self.grad.clone()
-        return z
+        from .interchange.duplicate import deep
+
+        return deep(self, memo)
 
     def __reduce__(self) -> Any:
-        if not self.is_leaf:
-            raise ContractError("pickle: this tensor was computed with gradients; use .detach()")
-        bits = self.values("pickle")
-        name = self.dtype.name
-        raw = bits.view("uint16") if name == "bfloat16" else bits
-        return rebuilt, (type(self), raw, name, str(self.device), self.requires_grad)
+        from .interchange.duplicate import parts
+
+        return parts(self)
 
     # -- in place: rebinding the data, never writing the array
 
@@ -835,8 +858,8 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
 
 
 def comparable(other: object) -> bool:
-    """Whether == and != have a meaning for a tensor and this."""
-    return isinstance(other, (Tensor, Number, bool, int, float))
+    """Whether == and != have a meaning for a tensor and this, if only to be refused."""
+    return isinstance(other, (Tensor, Number, bool, int, float)) or hasattr(other, "__array__")
 
 
 def one_value(x: Tensor, what: str) -> Any:
@@ -846,15 +869,6 @@ def one_value(x: Tensor, what: str) -> Any:
             f"{what}: {x.spec} has {x.numel()} elements; only one can become a Python number"
         )
     return x.values(what).item()
-
-
-def rebuilt(cls: type[Kind], values: Any, name: str, device: str, requires_grad: bool) -> Kind:
-    """The tensor that was pickled."""
-    values = values.view(dtypes.as_dtype(name))  # unpickled, numpy's dtype object is another one
-    z = object.__new__(cls)
-    z.device = resolve(device)
-    z._data, z._node, z._base = z.device.put(values), None, None
-    return z.requires_grad_(requires_grad)
 
 
 def caller() -> str:

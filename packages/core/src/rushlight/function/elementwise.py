@@ -9,15 +9,28 @@ from .. import dtypes, ops
 from ..errors import ContractError
 from ..ops.elementwise import number_type
 from .given import any_floating, floating, operands, rank, together
+from .named import public
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-eq, ne = ops.equal, ops.not_equal
-lt, le, gt, ge = ops.less, ops.less_equal, ops.greater, ops.greater_equal
-bitwise_not, bitwise_and = ops.bitwise_not, ops.bitwise_and
-bitwise_or, bitwise_xor = ops.bitwise_or, ops.bitwise_xor
+equal, not_equal, less, less_equal, greater, greater_equal = public(
+    "equal not_equal less less_equal greater greater_equal"
+)
+eq, ne, lt, le, gt, ge = equal, not_equal, less, less_equal, greater, greater_equal
+bitwise_not, bitwise_and, bitwise_or, bitwise_xor = public(
+    "bitwise_not bitwise_and bitwise_or bitwise_xor"
+)
+mul, floordiv, remainder, fmod, maximum, minimum = public(
+    "mul floordiv remainder fmod maximum minimum"
+)
+(pow,) = public("pow", "input", "exponent")
+neg, abs, sign, signbit, floor, ceil, trunc = public("neg abs sign signbit floor ceil trunc")
+exp, exp2, expm1, log, log2, log10, log1p = public("exp exp2 expm1 log log2 log10 log1p")
+logaddexp, xlogy, hypot, sqrt, rsqrt, erf = public("logaddexp xlogy hypot sqrt rsqrt erf")
+sin, cos, tan, asin, acos, atan, atan2 = public("sin cos tan asin acos atan atan2")
+sinh, cosh, tanh, relu, sigmoid, silu = public("sinh cosh tanh relu sigmoid silu")
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -145,13 +158,6 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     together("logical_xor", input, other)
     operands("logical_xor", input, other)
     return ops.bitwise_xor(ops.not_equal(input, 0), ops.not_equal(other, 0))
-
-
-ceil, trunc, fmod, signbit, sgn = ops.ceil, ops.trunc, ops.fmod, ops.signbit, ops.sign
-log1p, expm1, log2, log10, exp2 = ops.log1p, ops.expm1, ops.log2, ops.log10, ops.exp2
-logaddexp, xlogy, hypot = ops.logaddexp, ops.xlogy, ops.hypot
-tan, sinh, cosh, asin, acos = ops.tan, ops.sinh, ops.cosh, ops.asin, ops.acos
-atan, atan2 = ops.atan, ops.atan2
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -458,7 +464,6 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     return ops.where(ops.less_equal(input, threshold), value, input)
 
 
-multiply, subtract, divide, true_divide = ops.mul, sub, div, div
-negative, absolute, floor_divide = ops.neg, ops.abs, ops.floordiv
-greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+multiply, subtract, divide, true_divide = mul, sub, div, div
+negative, absolute, floor_divide, sgn = neg, abs, floordiv, sign
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
