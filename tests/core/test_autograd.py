@@ -190,6 +190,24 @@ def test_unused_inputs():
     assert rl.autograd.grad(x * 2, [x, y], allow_unused=True)[1] is None
 
 
+@pytest.mark.parametrize("lib", [rl, torch], ids=["rushlight", "torch"])
+def test_an_unused_input_may_get_zeros(lib):
+    x = lib.tensor([1.0, 2.0], requires_grad=True)
+    y = lib.tensor([[3.0], [4.0]], requires_grad=True)
+    gx, gy = lib.autograd.grad((x * x).sum(), [x, y], materialize_grads=True)
+    assert (gx.tolist(), gy.tolist()) == ([2.0, 4.0], [[0.0], [0.0]])
+    with pytest.raises(ValueError, match="materialize_grads"):
+        lib.autograd.grad(x.sum(), [x], allow_unused=False, materialize_grads=True)
+    positional = lib.autograd.grad(x.sum(), [x, y], None, None, False, True, True)
+    assert positional[1] is None
+
+
+def test_grad_refuses_batches_of_cotangents():
+    x = leaf(3.0)
+    with raises(ContractError, "grad: is_grads_batched; call it for each cotangent instead"):
+        rl.autograd.grad(x * 2, x, rl.ones(4), is_grads_batched=True)
+
+
 def test_grad_visits_only_what_leads_to_its_inputs():
     visited = []
 

@@ -7,6 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from .. import ops, straight, tensor
+from ..creation import zeros_like
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, DeviceError, NoGradient
 from ..node import HOOKED, Leaf, Node, hooked
@@ -145,14 +146,26 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """d outputs / d inputs, one for each input; with create_graph, differentiable.
 
     inputs: leaves or computed tensors; only what leads to them is visited.
+    only_inputs: taken for PyTorch's sake; no gradient is ever added to other leaves.
+    materialize_grads: zeros for an input on which outputs do not depend.
     Raises: NoGradient if an input requires none, or if outputs do not depend on it, unless
-    allow_unused.
+    allow_unused; ContractError for is_grads_batched, and for allow_unused=False with
+    materialize_grads.
     """
+    if is_grads_batched:
+        raise ContractError("grad: is_grads_batched; call it for each cotangent instead")
+    if materialize_grads and allow_unused is False:
+        raise ContractError(
+            "grad: allow_unused=False with materialize_grads=True; leave one of them out"
+        )
     outputs, given = paired(outputs, grad_outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     nodes = []
@@ -169,7 +182,7 @@ def grad(
         ends = walk(roots, mend, targets=set(nodes), prune=True, keep=keep)
         if HOOKED:
             ends |= {x: mend(hooked(x, g), x) for x, g in ends.items() if isinstance(x, Leaf)}
-    if not allow_unused:
+    if not allow_unused and not materialize_grads:
         for x in wanted:
             if x._node not in ends:
                 raise NoGradient(
@@ -177,6 +190,8 @@ def grad(
                     f"get None"
                 )
     found = [ends.get(node) for node in nodes]
+    if materialize_grads:
+        found = [zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True)]
     return tuple([g if g is None else alone(g) for g in found])
 
 
