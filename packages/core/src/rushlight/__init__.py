@@ -9,6 +9,7 @@ tensor([[2., 4.]])
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # First of all: begun from deeper in the chain, numpy's own import was measured to take 8 ms more.
@@ -33,14 +34,30 @@ from .creation import (
     zeros_like,
 )
 from .device import Device as device  # noqa: N813  PyTorch's name
-from .device import DeviceInfo, devices
+from .device import (
+    DeviceInfo,
+    devices,
+    get_float32_matmul_precision,
+    get_num_threads,
+    set_float32_matmul_precision,
+    set_num_threads,
+    synchronize,
+)
 from .dtypes import as_dtype as dtype
 from .dtypes import finfo, float16, float32, float64, int8, int16, int32, int64, uint8, uint32
-from .eager import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .eager import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .errors import (
     BackendUnavailable,
     ContractError,
     DeviceError,
+    ExchangeRefused,
     FileRefused,
     IndexOutOfRange,
     KernelFailed,
@@ -296,6 +313,7 @@ from .function import (
     sub,
     subtract,
     sum,
+    swapaxes,
     swapdims,
     t,
     take_along_dim,
@@ -342,13 +360,22 @@ from .random import (
 from .tensor import Tensor
 
 if TYPE_CHECKING:  # imported when first asked for
-    from . import compiler, extend, scalar
+    from . import compiler, extend, linalg, scalar
     from .compiler import compile
+    from .interchange.dlpack import from_dlpack
+    from .interchange.file import load, save
 
     bfloat16: dtypes.DType
 
 bool = dtypes.bool_
 float, double, half, int, long = float32, float64, float16, int32, int64
+
+LATE = {  # functions by the module that is imported for them
+    "compile": "compiler",
+    "from_dlpack": "interchange.dlpack",
+    "load": "interchange.file",
+    "save": "interchange.file",
+}
 
 __version__ = "0.1.0"
 
@@ -358,6 +385,7 @@ __all__ = [
     "ContractError",
     "DeviceError",
     "DeviceInfo",
+    "ExchangeRefused",
     "FileRefused",
     "Generator",
     "IndexOutOfRange",
@@ -496,6 +524,7 @@ __all__ = [
     "fmin",
     "fmod",
     "frac",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",
@@ -504,6 +533,8 @@ __all__ = [
     "gaussian_nll_loss",
     "ge",
     "gelu",
+    "get_float32_matmul_precision",
+    "get_num_threads",
     "get_rng_state",
     "glu",
     "greater",
@@ -523,6 +554,7 @@ __all__ = [
     "index_copy",
     "index_fill",
     "index_select",
+    "inference_mode",
     "initial_seed",
     "instance_norm",
     "int",
@@ -532,6 +564,7 @@ __all__ = [
     "int64",
     "inverse",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "isclose",
     "isfinite",
     "isinf",
@@ -546,6 +579,7 @@ __all__ = [
     "less_equal",
     "linear",
     "linspace",
+    "load",
     "log",
     "log1p",
     "log2",
@@ -636,13 +670,16 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "save",
     "scalar",
     "scatter",
     "scatter_add",
     "searchsorted",
     "select",
     "selu",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
+    "set_num_threads",
     "set_rng_state",
     "sgn",
     "sigmoid",
@@ -669,7 +706,9 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
+    "swapaxes",
     "swapdims",
+    "synchronize",
     "t",
     "take_along_dim",
     "tan",
@@ -707,12 +746,8 @@ def __getattr__(name: str) -> Any:
     """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
-    if name in ("compiler", "extend", "scalar", "testing"):
-        from importlib import import_module
-
+    if name in ("compiler", "extend", "linalg", "scalar", "testing"):
         return import_module(f"rushlight.{name}")
-    if name == "compile":
-        from .compiler import compile
-
-        return compile
+    if name in LATE:
+        return getattr(import_module(f"rushlight.{LATE[name]}"), name)
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")

@@ -12,6 +12,7 @@ from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
 from .errors import ContractError, DeviceError, TracingError
+from .function.named import named
 from .node import END, HOOKED, Leaf, Node, Removable
 from .spec import Shape, Spec, size
 
@@ -162,7 +163,7 @@ class Tensor:
     def grad(self) -> Tensor | None:
         """The gradient that backward() has added up here."""
         mode: Any = straight.current()
-        if not mode.eager:
+        if mode.traces:
             traced: Tensor | None = mode.read_grad(self)
             return traced
         try:
@@ -181,10 +182,10 @@ class Tensor:
                     f"dtype"
                 )
         mode: Any = straight.current()
-        if mode.eager:
-            self._grad = value
-        else:
+        if mode.traces:
             mode.assign_grad(self, value)
+        else:
+            self._grad = value
 
     def backward(
         self,
@@ -255,7 +256,7 @@ class Tensor:
             raise ContractError(
                 f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()"
             )
-        if not mode.eager:
+        if mode.traces:
             raise TracingError(
                 "data: cannot be replaced while tracing; use copy_() under no_grad()"
             )
@@ -372,13 +373,14 @@ class Tensor:
     arctan2, sgn = atan2, sign
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
     cummax, cummin, trace = function.cummax, function.cummin, function.trace
-    reshape, view, permute, transpose, t = (
-        function.reshape, function.reshape, function.permute, function.transpose, function.t,
+    reshape, permute, transpose, t = (
+        function.reshape, function.permute, function.transpose, function.t,
     )  # fmt: skip
-    swapaxes, squeeze, unsqueeze = function.transpose, function.squeeze, function.unsqueeze
+    view, split = named(reshape, "self", "size"), named(function.split, "self", "split_size")
+    swapaxes, squeeze, unsqueeze = function.swapaxes, function.squeeze, function.unsqueeze
     flatten, unflatten, expand = function.flatten, function.unflatten, function.expand
     broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
-    split, chunk, gather = function.split, function.chunk, function.gather
+    chunk, gather = function.chunk, function.gather
     scatter_add, index_select = function.scatter_add, function.index_select
     repeat, tile, repeat_interleave = function.repeat, function.tile, function.repeat_interleave
     tril, triu, roll, unbind = function.tril, function.triu, function.roll, function.unbind
@@ -438,7 +440,9 @@ class Tensor:
 
     def __contains__(self, value: Any) -> Any:
         if not comparable(value):
-            raise ContractError(f"in: {type(value).__name__} is no element; give a number or tensor")
+            raise ContractError(
+                f"in: {type(value).__name__} is no element; give a number or tensor"
+            )
         return bool((self == value).any())
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -533,7 +537,8 @@ class Tensor:
 
     def values(self, what: str) -> Any:
         """The values on the host.  Raises: TracingError while tracing, in the name of `what`."""
-        if not straight.current().eager or not isinstance(self._data, self.device.array):
+        mode: Any = straight.current()
+        if mode.traces or not isinstance(self._data, self.device.array):
             raise TracingError(
                 f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to "
                 f"choose by value, or return the tensor and read it outside of the compiled "
@@ -583,7 +588,12 @@ class Tensor:
         return z.astype(dtype or z.dtype, copy=bool(copy))
 
     def __dlpack__(
-        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: Any = None,
     ) -> Any:
         from .interchange.dlpack import capsule
 
@@ -652,7 +662,7 @@ class Tensor:
             mode.assign(self, value)
         return self
 
-    def copy_(self, src: Any) -> Self:
+    def copy_(self, src: Any, non_blocking: Any = False) -> Self:  # noqa: ARG002  waits for nothing
         """Become src, converted, moved and stretched to what self is."""
         if not isinstance(src, Tensor):
             src = ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
@@ -679,9 +689,9 @@ class Tensor:
         """Become self * other."""
         return in_place(self, ops.mul, other)
 
-    def div_(self, other: Any) -> Self:
+    def div_(self, other: Any, *, rounding_mode: str | None = None) -> Self:
         """Become self / other."""
-        return in_place(self, ops.div, other)
+        return in_place(self, function.div, other, rounding_mode=rounding_mode)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """Become self.clamp(min, max)."""
@@ -736,12 +746,12 @@ class Tensor:
     )
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
 
-    def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Self:
-        """Become uniform in [a, b)."""
+    def uniform_(self, low: Any = 0.0, to: Any = 1.0, *, generator: Any = None) -> Self:
+        """Become uniform in [low, to)."""
         from .random import rand
 
         z = rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-        return self.assign_(z * (b - a) + a)
+        return self.assign_(z * (to - low) + low)
 
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Self:
         """Become normal with this mean and standard deviation."""
@@ -820,7 +830,7 @@ LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED
 def moved(x: Tensor, place: Device) -> Tensor:
     """x on another device; between host backends the array itself."""
     mode: Any = straight.current()
-    if not mode.eager:
+    if mode.traces:
         raise TracingError(
             f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the "
             f"compiled function"

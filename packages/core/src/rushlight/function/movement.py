@@ -10,33 +10,40 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, lengths, rank, sized, together, whole
+from .named import named
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+# A shape or dims may be given one by one: the first of them has the name, `more` are the others.
+
+
+def reshape(input: Tensor, shape: Any, *more: Any) -> Tensor:
     """The same elements in the same order, folded to shape.  [*s] -> [*shape].
 
     One length may be -1: what the others leave.
     """
-    if len(shape) == 1 and type(shape[0]) is not int:
-        shape = lengths(shape)
+    if more:
+        shape = (shape, *more)
+    elif type(shape) is not tuple:
+        shape = lengths((shape,))
     if -1 in shape:
         shape = resolve_shape("reshape", shape, size(input.shape))
     return ops.reshape(input, shape)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, dims: Any, *more: Any) -> Tensor:
     """Dims in a new order.  [*s] -> [s[dims[0]], s[dims[1]], ..]."""
+    if more:
+        dims = (dims, *more)
     try:
         known = dims in ORDERS
     except TypeError:  # a list
         known = False
     if not known:
         n = rank("permute", input)
-        given = lengths(dims) if len(dims) == 1 and type(dims[0]) is not int else dims
-        dims = tuple([normal_axis("permute", d, n) for d in given])
+        dims = tuple([normal_axis("permute", d, n) for d in lengths((dims,))])
         if len(ORDERS) < REMEMBERED:
             ORDERS.add(dims)
     return ops.permute(input, dims)
@@ -106,17 +113,17 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return ops.reshape(input, (*input.shape[:i], *inner, *input.shape[i + 1 :]))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, size: Any, *more: Any) -> Tensor:
     """Dims of length one stretched, and new ones in front.  [.., 1, ..] -> [.., n, ..].
 
     A size of -1 keeps a length.  Raises: ContractError for fewer sizes than dims.
     """
-    return stretched("expand", input, lengths(sizes))
+    return stretched("expand", input, lengths((size, *more)))
 
 
-def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """input stretched to shape.  [.., 1, ..] -> [.., n, ..]."""
-    return stretched("broadcast_to", input, lengths((shape,)))
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """input stretched to size.  [.., 1, ..] -> [.., n, ..]."""
+    return stretched("broadcast_to", input, lengths((size,)))
 
 
 def stretched(op: str, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
@@ -135,10 +142,10 @@ def stretched(op: str, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
     return ops.expand(x, new)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, dims: Any, *more: Any) -> Tensor:
     """Backwards along dims.  [.., n, ..] -> [.., n, ..]."""
-    n = rank("flip", input)
-    axes = normal_axes("flip", lengths(dims), n) if lengths(dims) else ()
+    n, given = rank("flip", input), lengths((dims, *more))
+    axes = normal_axes("flip", given, n) if given else ()
     bounds = [(n - 1, n, -1) if i in axes and n else (0, n, 1) for i, n in enumerate(input.shape)]
     return ops.slice(input, tuple(bounds))
 
@@ -217,14 +224,14 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def split(
-    input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
 ) -> tuple[Tensor, ...]:
     """Parts of the given length, the last one perhaps shorter, or of the given lengths.
 
     [.., n, ..] -> [.., n_i, ..], ..
     """
-    axis = along("split", input, dim)
-    n = input.shape[axis]
+    axis = along("split", tensor, dim)
+    n = tensor.shape[axis]
     if isinstance(split_size_or_sections, (tuple, list)):
         sections = [whole("split", "length", k) for k in split_size_or_sections]
         if builtins.sum(sections) != n:
@@ -236,7 +243,7 @@ def split(
         sections = [builtins.min(step, n - i) for i in range(0, n, step)] or [0]
     parts, start = [], 0
     for length in sections:
-        parts.append(part(input, axis, start, length))
+        parts.append(part(tensor, axis, start, length))
         start += length
     return tuple(parts)
 
@@ -263,12 +270,12 @@ def along(op: str, x: Tensor, dim: int) -> int:
 # -- repeated -------------------------------------------------------------------------------------
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, repeats: Any, *more: Any) -> Tensor:
     """input so many times along each dim; more numbers than dims make new ones in front.
 
     [*s] -> [r s, ..].  Raises: ContractError for fewer numbers than dims.
     """
-    counts = sized("repeat", repeats)
+    counts = sized("repeat", (repeats, *more))
     if len(counts) < rank("repeat", input):
         raise ContractError(
             f"repeat: {list(counts)} for {input.spec}; give a number for each of its "
@@ -291,9 +298,9 @@ def chained(pairs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple([n for pair in pairs for n in pair])
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, dims: Any, *more: Any) -> Tensor:
     """repeat, with ones in front if there are fewer numbers than dims.  [*s] -> [r s, ..]."""
-    counts = sized("tile", dims)
+    counts = sized("tile", (dims, *more))
     return repeated(input, (1,) * (rank("tile", input) - len(counts)) + counts)
 
 
@@ -623,3 +630,4 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 
 concat = concatenate = cat
 swapdims, moveaxis, ravel = transpose, movedim, flatten
+swapaxes = named(transpose, "input", "axis0", "axis1")

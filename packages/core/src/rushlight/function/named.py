@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 def named(function: Any, *names: str) -> Callable[..., Any]:
@@ -33,7 +36,7 @@ def named(function: Any, *names: str) -> Callable[..., Any]:
     return made
 
 
-def public(operations: str, *names: str) -> Iterator[Callable[..., Any]]:
+def public(operations: str, *names: str) -> Iterator[Callable[..., Tensor]]:
     """Each of these operations with its inputs as `input` and `other`, or under these names."""
     for name in operations.split():
         statement = getattr(ops, name)
