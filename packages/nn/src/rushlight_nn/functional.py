@@ -28,13 +28,16 @@ from rushlight import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
+    cosine_embedding_loss,
     cosine_similarity,
     cross_entropy,
     dropout,
+    gaussian_nll_loss,
     gelu,
     glu,
     group_norm,
     hardshrink,
+    hinge_embedding_loss,
     huber_loss,
     instance_norm,
     kl_div,
@@ -43,24 +46,33 @@ from rushlight import (
     linear,
     log_softmax,
     logsigmoid,
+    margin_ranking_loss,
     max_pool1d,
     max_pool2d,
     max_pool3d,
     mse_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
     nll_loss,
     normalize,
     one_hot,
     pad,
+    pairwise_distance,
+    poisson_nll_loss,
     prelu,
     rms_norm,
     sigmoid,
     smooth_l1_loss,
+    soft_margin_loss,
     softmax,
     softplus,
     softshrink,
     softsign,
     tanh,
     tanhshrink,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 
 __all__ = [
@@ -80,6 +92,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
@@ -88,6 +101,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -95,6 +109,7 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "kl_div",
@@ -104,16 +119,22 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "pixel_shuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
@@ -124,6 +145,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -132,6 +154,8 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 
@@ -196,9 +220,7 @@ def hardtanh(
     return rl.hardtanh(input, min_val, max_val)
 
 
-def threshold(
-    input: rl.Tensor, threshold: float, value: float, inplace: bool = False
-) -> rl.Tensor:
+def threshold(input: rl.Tensor, threshold: float, value: float, inplace: bool = False) -> rl.Tensor:
     """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
     if inplace:
         return _in_place(rl.threshold, input, threshold, value)

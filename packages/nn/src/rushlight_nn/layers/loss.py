@@ -5,6 +5,8 @@ reduction, everywhere: "mean" of all elements, their "sum", or "none": the loss 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import rushlight as rl
 
 from .. import functional as F
@@ -118,6 +120,237 @@ class KLDivLoss(Loss):
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
+class MarginRankingLoss(Loss):
+    """max(0, margin - y (x1 - x2)), y 1 if x1 is to be larger, else -1.  [*s], [*s], [*s] -> [].
+
+    >>> MarginRankingLoss(1.0)(rl.tensor([2.0]), rl.tensor([3.0]), rl.tensor([1.0])).item()
+    2.0
+    """
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, input1: rl.Tensor, input2: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class HingeEmbeddingLoss(Loss):
+    """x where y is 1, max(0, margin - x) where y is -1.  [*s], [*s] -> [].
+
+    >>> HingeEmbeddingLoss(reduction="sum")(rl.tensor([0.5, 0.5]), rl.tensor([1.0, -1.0])).item()
+    1.0
+    """
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
+
+
+class SoftMarginLoss(Loss):
+    """log(1 + exp(-y x)), y 1 or -1.  [*s], [*s] -> [].
+
+    >>> SoftMarginLoss()(rl.tensor([0.0]), rl.tensor([1.0])).item()
+    0.6931471824645996
+    """
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.soft_margin_loss(input, target, self.reduction)
+
+
+class CosineEmbeddingLoss(Loss):
+    """1 - cos where y is 1, max(0, cos - margin) where it is -1, cos of the angle of x1 and x2.
+
+    [n, d], [n, d], [n] -> [], or without n.
+
+    >>> CosineEmbeddingLoss()(rl.tensor([3.0, 4.0]), rl.tensor([4.0, 3.0]), rl.tensor(-1)).item()
+    0.9599999785423279
+    """
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, input1: rl.Tensor, input2: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class MultiMarginLoss(WeightedLoss):
+    """sum of max(0, margin - x[y] + x[i])**p over all classes i but y, over c.  [n, c], [n] -> [].
+
+    p: 1 or 2.
+    weight: of each class, [c].
+
+    >>> MultiMarginLoss()(rl.tensor([[0.5, 0.0]]), rl.tensor([1])).item()
+    0.75
+    """
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: rl.Tensor | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(weight, reduction)
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+
+
+class MultiLabelMarginLoss(Loss):
+    """sum of max(0, 1 - x[y] + x[i]) over target classes y and others i, over c.
+
+    [n, c], int[n, c] -> [], or without n.
+    target: classes, as many as stand before the first that is negative.
+
+    >>> MultiLabelMarginLoss()(rl.tensor([0.5, 0.0]), rl.tensor([1, -1])).item()
+    0.75
+    """
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.multilabel_margin_loss(input, target, self.reduction)
+
+
+class MultiLabelSoftMarginLoss(WeightedLoss):
+    """BCEWithLogitsLoss, its mean over classes.  [*s, c], [*s, c] -> [].
+
+    weight: of each class, [c].
+
+    >>> MultiLabelSoftMarginLoss()(rl.zeros(1, 2), rl.ones(1, 2)).item()
+    0.6931471824645996
+    """
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)
+
+
+class PoissonNLLLoss(Loss):
+    """exp(x) - y x, or x - y log(x + eps).  [*s], [*s] -> [].
+
+    log_input: whether x is the logarithm of what is expected.
+    full: adds Stirling's approximation of log(y!) where y is above 1.
+
+    >>> PoissonNLLLoss()(rl.zeros(1), rl.ones(1)).item()
+    1.0
+    """
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, self.eps, self.reduction
+        )
+
+
+class GaussianNLLLoss(Loss):
+    """(log(v) + (x - y)**2 / v) / 2, v = max(var, eps).  [*s], [*s], [*s] -> [].
+
+    full: adds log(2 pi) / 2.
+
+    Source: Nix, Weigend 1994, doi:10.1109/ICNN.1994.374138.
+
+    >>> GaussianNLLLoss()(rl.zeros(1), rl.ones(1), rl.ones(1)).item()
+    0.5
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: rl.Tensor, target: rl.Tensor, var: rl.Tensor | float) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class TripletMarginLoss(Loss):
+    """max(0, |a - p|_p - |a - n|_p + margin) of anchor, positive and negative.
+
+    [*s, d], [*s, d], [*s, d] -> [].
+    swap: of the negative's distances from anchor and positive take the smaller.
+
+    Source: Balntas, Riba, Ponsa, Mikolajczyk 2016, doi:10.5244/C.30.119.
+
+    >>> TripletMarginLoss()(rl.zeros(1, 2), rl.zeros(1, 2), rl.zeros(1, 2)).item()
+    1.0
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.margin = margin
+        self.p = p
+        self.eps = eps
+        self.swap = swap
+
+    def forward(self, anchor: rl.Tensor, positive: rl.Tensor, negative: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
+        )
+
+
+class TripletMarginWithDistanceLoss(Loss):
+    """TripletMarginLoss with another distance; None for `PairwiseDistance`.
+
+    [*s, d], [*s, d], [*s, d] -> [].
+
+    >>> TripletMarginWithDistanceLoss(margin=2.0)(*[rl.zeros(1, 2)] * 3).item()
+    2.0
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[rl.Tensor, rl.Tensor], rl.Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.distance_function = distance_function or PairwiseDistance()
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor: rl.Tensor, positive: rl.Tensor, negative: rl.Tensor) -> rl.Tensor:
+        """The loss, reduced."""
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
+
+
 class CosineSimilarity(Module):
     """sum(x * y) / (|x| * |y|) along axis dim, norms at least eps.  [b, n, *s] -> [b, *s].
 
@@ -133,6 +366,24 @@ class CosineSimilarity(Module):
     def forward(self, x1: rl.Tensor, x2: rl.Tensor) -> rl.Tensor:
         """The cosine of the angle between x1 and x2."""
         return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """|x - y + eps|_p over the last axis.  [*s, n], [*s, n] -> [*s], or [*s, 1] with keepdim.
+
+    >>> PairwiseDistance(1.0, eps=0.0)(rl.tensor([1.0, 0.0]), rl.tensor([2.0, 2.0])).item()
+    3.0
+    """
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: rl.Tensor, x2: rl.Tensor) -> rl.Tensor:
+        """The distances of x1 and x2."""
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
 
 
 class BCELoss(WeightedLoss):
