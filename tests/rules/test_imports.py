@@ -41,6 +41,7 @@ BELOW = {
     "autograd": "eager creation",
     "compiler": "autograd",
     "scalar": "autograd",
+    "amp": "compiler",
 }
 DOORS = {"__init__", "extend", "cli"}  # enter every room but testing
 FREE = {"testing"}  # enters every room, and only `cli` enters it

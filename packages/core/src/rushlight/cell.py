@@ -40,15 +40,15 @@ class Cell:
     def value(self) -> Any:
         """The number; while tracing, a symbolic one on which arithmetic works."""
         mode: Any = straight.current()
-        return self.held if mode.eager else mode.read_cell(self)
+        return mode.read_cell(self) if mode.traces else self.held
 
     @value.setter
     def value(self, value: Any) -> None:
         mode: Any = straight.current()
-        if mode.eager:
-            self.held = value
-        else:
+        if mode.traces:
             mode.assign_cell(self, value)
+        else:
+            self.held = value
 
     def __repr__(self) -> str:
         return f"Cell({self.held})"

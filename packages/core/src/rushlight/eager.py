@@ -37,7 +37,8 @@ GENERATOR = 0x20  # the flag of a generator function's code
 class Meaning:
     """What calling an operation means, whoever interprets it; `run`, `read`, `assign` are open."""
 
-    eager = False
+    eager = False  # whether a straight path may abbreviate `apply`
+    traces = False  # whether operations are written down, instead of run
 
     def __init__(self, recording: bool) -> None:
         self.recording = recording

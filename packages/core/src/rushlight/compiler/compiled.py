@@ -39,7 +39,7 @@ def retrace() -> None:
 
 def is_compiling() -> bool:
     """Whether operations are being written down now, instead of run."""
-    return not interpreter.get().eager
+    return bool(interpreter.get().traces)
 
 
 @contextmanager
@@ -102,24 +102,24 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = interpreter.get()
-        if not mode.eager:
+        if mode.traces:
             return self.fn(*args, **kwargs)  # part of a larger trace
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves, {}, (Tensor, float))
-        key = (structure, tuple(map(kind, leaves)), mode.recording, _epoch)
+        key = (structure, tuple(map(kind, leaves)), mode, _epoch)
         for traced in self.traced.get(key, ()):
             if traced.holds(leaves):
                 return traced(leaves)
         with self.lock:
-            traced = self.trace(structure, leaves, mode.recording)
+            traced = self.trace(structure, leaves, mode)
             self.remember(key, traced)
         return traced(leaves)
 
-    def trace(self, structure: Any, leaves: list[Any], recording: bool) -> Traced:
+    def trace(self, structure: Any, leaves: list[Any], mode: Any) -> Traced:
         """Run the function on stand-ins for the leaves, and make a program of what it did."""
         trace = Trace()
-        tracing = Tracing(trace, recording)
-        with interpreting(tracing):
+        tracing = Tracing(trace, mode.recording)
+        with interpreting(mode.around(tracing)):
             stand_ins = [stand_in(tracing, i, x) for i, x in enumerate(leaves)]
             given = [x._data if isinstance(x, Tensor) else x for x in stand_ins]
             args, kwargs = rebuild(structure, stand_ins)
@@ -129,7 +129,7 @@ class Compiled:
                 result = self.fn(*args, **kwargs)
             finally:
                 trace.restore()
-        return Traced(trace, recording, stand_ins, given, result)
+        return Traced(trace, mode.recording, stand_ins, given, result)
 
     def remember(self, key: Any, traced: Traced) -> None:
         """Keep a program, and drop stale ones."""

@@ -55,6 +55,8 @@ class Tracing(Meaning):
     whole: an operation's kernel is called where there is one; if False, every body is opened.
     """
 
+    traces = True
+
     def __init__(self, trace: Trace, recording: bool, whole: bool = True) -> None:
         super().__init__(recording)
         self.trace, self.whole = trace, whole
