@@ -399,6 +399,9 @@ class Tensor:
     matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
     numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
+    inverse, det, logdet = function.inverse, function.det, function.logdet
+    slogdet, pinverse = function.slogdet, function.pinverse
+    matrix_power, cholesky_solve = function.matrix_power, function.cholesky_solve
 
     @property
     def mT(self) -> Tensor:  # noqa: N802  PyTorch's name
@@ -599,7 +602,7 @@ class Tensor:
 
         return capsule(self, stream, max_version, dl_device, copy)
 
-    def __dlpack_device__(self) -> tuple[int, int]:
+    def __dlpack_device__(self) -> Any:
         from .interchange.dlpack import place
 
         return place(self)
@@ -662,7 +665,7 @@ class Tensor:
             mode.assign(self, value)
         return self
 
-    def copy_(self, src: Any, non_blocking: Any = False) -> Self:  # noqa: ARG002  waits for nothing
+    def copy_(self, src: Any, non_blocking: Any = False) -> Self:  # it waits for nothing
         """Become src, converted, moved and stretched to what self is."""
         if not isinstance(src, Tensor):
             src = ops.full(src, shape=self.shape, dtype=self.dtype, device=self.device)
