@@ -179,55 +179,66 @@ def filled(
 
 
 def zeros(
-    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+    size: Any, *more: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros.  -> [*size]."""
-    return filled("zeros", 0, size, dtype, device, requires_grad)
+    return filled("zeros", 0, (size, *more), dtype, device, requires_grad)
 
 
 def ones(
-    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+    size: Any, *more: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones.  -> [*size]."""
-    return filled("ones", 1, size, dtype, device, requires_grad)
+    return filled("ones", 1, (size, *more), dtype, device, requires_grad)
 
 
 def empty(
-    *size: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
+    size: Any, *more: Any, dtype: Any = None, device: Place = None, requires_grad: bool = False
 ) -> Tensor:
     """Values of no meaning; zeros, so that no program depends on what memory held.  -> [*size]."""
-    return filled("empty", 0, size, dtype, device, requires_grad)
+    return filled("empty", 0, (size, *more), dtype, device, requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Place = None) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Place = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """fill_value everywhere, in the shape, type and place of input.  [*s] -> [*s]."""
-    return like("full_like", input, fill_value, dtype, device)
+    return like("full_like", input, fill_value, dtype, device, requires_grad)
 
 
-def like(op: str, input: Tensor, value: Any, dtype: Any, device: Place) -> Tensor:
+def like(
+    op: str, input: Tensor, value: Any, dtype: Any, device: Place, requires_grad: bool
+) -> Tensor:
     """full_like, called by this name."""
     rank(op, input)
-    value = single(op, value)
-    return filled(op, value, input.shape, dtype or input.dtype, device or input.device)
+    value, place = single(op, value), device or input.device
+    return filled(op, value, input.shape, dtype or input.dtype, place, requires_grad)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros in the shape, type and place of input.  [*s] -> [*s]."""
-    return like("zeros_like", input, 0, dtype, device)
+    return like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """Ones in the shape, type and place of input.  [*s] -> [*s]."""
-    return like("ones_like", input, 1, dtype, device)
+    return like("ones_like", input, 1, dtype, device, requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Place = None) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Place = None, requires_grad: bool = False
+) -> Tensor:
     """Values of no meaning, here zeros, in the shape, type and place of input.  [*s] -> [*s]."""
-    return like("empty_like", input, 0, dtype, device)
+    return like("empty_like", input, 0, dtype, device, requires_grad)
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Place = None,
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """start, start + step, .. below end; start is 0 if left out.  -> [ceil((end - start) / step)].
@@ -255,8 +266,9 @@ def arange(
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Place = None
-) -> Tensor:
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Place = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """steps values, evenly from start to end, both included.  -> [steps]."""
     steps = whole("linspace", "steps", steps)
     start, end = single("linspace", start), single("linspace", end)
@@ -266,11 +278,13 @@ def linspace(
     def make() -> Tensor:
         return held(np.linspace(start, end, steps).astype(wanted), place)
 
-    made: Tensor = roomy("linspace", (steps,), wanted, make)
-    return made
+    return asking("linspace", roomy("linspace", (steps,), wanted, make), requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Place = None) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Place = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Ones on the diagonal, zeros elsewhere.  -> [n, m]."""
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     place.accept("eye", wanted)
@@ -280,5 +294,4 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Place = None
     def make() -> Tensor:
         return held(np.eye(rows, columns, dtype=wanted), place)
 
-    made: Tensor = roomy("eye", (rows, columns), wanted, make)
-    return made
+    return asking("eye", roomy("eye", (rows, columns), wanted, make), requires_grad)

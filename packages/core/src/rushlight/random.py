@@ -10,7 +10,7 @@ from typing import Any
 
 from . import dtypes, ops
 from .cell import Cell
-from .creation import Place
+from .creation import Place, asking
 from .device import resolve
 from .errors import ContractError
 from .function import searchsorted
@@ -110,33 +110,46 @@ def draws(
 
 
 def rand(
-    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
-    requires_grad: bool = False,
+    size: Any, *more: Any, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform in [0, 1).  -> [*size]."""
-    z = draws("rand", ops.uniform, 1, size, dtype, device, generator)
+    z = draws("rand", ops.uniform, 1, (size, *more), dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
 def randn(
-    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
-    requires_grad: bool = False,
+    size: Any, *more: Any, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with mean 0 and variance 1.  -> [*size]."""
-    z = draws("randn", ops.normal, 2, size, dtype, device, generator)
+    z = draws("randn", ops.normal, 2, (size, *more), dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    input: Tensor, *, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Uniform in [0, 1), in the shape, type and place of input.  [*s] -> [*s]."""
     rank("rand_like", input)
-    return rand(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
+    z = draws("rand_like", ops.uniform, 1, input.shape, *found(input, dtype, device), generator)
+    return z.requires_grad_(requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Normal, in the shape, type and place of input.  [*s] -> [*s]."""
     rank("randn_like", input)
-    return randn(input.shape, dtype=dtype or input.dtype, device=input.device, generator=generator)
+    z = draws("randn_like", ops.normal, 2, input.shape, *found(input, dtype, device), generator)
+    return z.requires_grad_(requires_grad)
+
+
+def found(x: Tensor, dtype: Any, device: Place) -> tuple[Any, Place]:
+    """The type and place that are asked for, or those of x."""
+    return dtype or x.dtype, device or x.device
 
 
 def words(op: str, count: int, place: Any, generator: Generator | None) -> Tensor:
@@ -152,8 +165,8 @@ def words(op: str, count: int, place: Any, generator: Generator | None) -> Tenso
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
-    generator: Generator | None = None,
+    low: int = 0, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low (0 if only high and size are given) to high - 1.  -> int64[*size].
 
@@ -162,6 +175,8 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     low, high = whole("randint", "low", low, -(2**63)), whole("randint", "high", high, -(2**63))
     span = high - low
     if not 0 < span <= 2**32:
@@ -170,20 +185,26 @@ def randint(
     shape, place = sized("randint", (size,)), resolve(device)
     bits = words("randint", size_of(shape), place, generator).long()
     z = ops.reshape(ops.remainder(bits, span) + low, shape)
-    return z if dtype is None else z.to(dtypes.as_dtype(dtype))
+    return asking("randint", z.to(dtypes.as_dtype(dtype or dtypes.int64)), requires_grad)
 
 
-def randperm(n: int, *, device: Place = None, generator: Generator | None = None) -> Tensor:
+def randperm(
+    n: int, *, dtype: Any = None, device: Place = None, generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """0 to n - 1 in random order: the order that sorts n random words.  -> int64[n]."""
     n, place = whole("randperm", "n", n), resolve(device)
-    return ops.argsort(words("randperm", n, place, generator), axis=0, descending=False)
+    order = ops.argsort(words("randperm", n, place, generator), axis=0, descending=False)
+    return asking("randperm", order.to(dtypes.as_dtype(dtype or dtypes.int64)), requires_grad)
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability input, else 0.  [*s] -> [*s]."""
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """1 with probability input, or p, else 0.  [*s] -> [*s]."""
     rank("bernoulli", input)
     draw = rand(input.shape, dtype=dtypes.float32, device=input.device, generator=generator)
-    return ops.cast(ops.less(draw, input.detach().float()), input.dtype)
+    return ops.cast(ops.less(draw, input.detach().float() if p is None else p), input.dtype)
 
 
 def multinomial(

@@ -35,24 +35,27 @@ def new_full(
 
 
 def new_zeros(
-    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, size: Any, *more: Any, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Zeros of the type and place of input.  [*s] -> [*size]."""
-    return new("new_zeros", input, 0, size, dtype, device, requires_grad)
+    return new("new_zeros", input, 0, (size, *more), dtype, device, requires_grad)
 
 
 def new_ones(
-    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, size: Any, *more: Any, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Ones of the type and place of input.  [*s] -> [*size]."""
-    return new("new_ones", input, 1, size, dtype, device, requires_grad)
+    return new("new_ones", input, 1, (size, *more), dtype, device, requires_grad)
 
 
 def new_empty(
-    input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, size: Any, *more: Any, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Values of no meaning, here zeros, of the type and place of input.  [*s] -> [*size]."""
-    return new("new_empty", input, 0, size, dtype, device, requires_grad)
+    return new("new_empty", input, 0, (size, *more), dtype, device, requires_grad)
 
 
 def new(

@@ -648,7 +648,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return ops.where(ops.greater(scaled, threshold), input, ops.log1p_exp(scaled) / beta)
 
 
-def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
     n = rank("softmax", input)
     if dtype is not None:
@@ -659,7 +659,7 @@ def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     return ops.softmax(input, normal_axis("softmax", dim, n))
 
 
-def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """input - log(sum(exp(input))) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
     n = rank("log_softmax", input)
     if dtype is not None:
