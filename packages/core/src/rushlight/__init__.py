@@ -577,6 +577,7 @@ __all__ = [
     "lerp",
     "less",
     "less_equal",
+    "linalg",
     "linear",
     "linspace",
     "load",
@@ -746,8 +747,9 @@ def __getattr__(name: str) -> Any:
     """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
-    if name in ("compiler", "extend", "linalg", "scalar", "testing"):
-        return import_module(f"rushlight.{name}")
-    if name in LATE:
-        return getattr(import_module(f"rushlight.{LATE[name]}"), name)
+    if name in ("compiler", "extend", "linalg", "scalar", "testing") or name in LATE:
+        from importlib import import_module
+
+        module = import_module(f"rushlight.{LATE.get(name, name)}")
+        return getattr(module, name) if name in LATE else module
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
