@@ -212,22 +212,27 @@ def norm(
     p: "fro" for 2; inf and -inf for the largest and smallest, 0 for how many are not 0.
     Raises: ContractError for another p, and for bools and integers.
     """
-    axes = normal_axes("norm", dim, rank("norm", input))
+    return normed("norm", input, p, dim, keepdim, dtype)
+
+
+def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | None) -> Tensor:
+    """norm, called by this name."""
+    axes = normal_axes(op, dim, rank(op, x))
     p = 2.0 if p == "fro" or p is None else p
-    operands("norm", p)
-    floating("norm", input)
+    operands(op, p)
+    floating(op, x)
     if dtype is not None:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+        x = ops.cast(x, dtype=dtypes.as_dtype(dtype))
     if p in (math.inf, -math.inf):
-        nonempty("norm", input, axes)
-        return (amax if p > 0 else amin)(ops.abs(input), axes, keepdim)
+        nonempty(op, x, axes)
+        return (amax if p > 0 else amin)(ops.abs(x), axes, keepdim)
     if p == 2.0:
-        return ops.root(sum(input * input, axes, keepdim))
+        return ops.root(sum(x * x, axes, keepdim))
     if p == 0.0:
-        return sum(ops.cast(ops.not_equal(input, 0), dtype=input.dtype), axes, keepdim)
+        return sum(ops.cast(ops.not_equal(x, 0), dtype=x.dtype), axes, keepdim)
     if p == 1.0:
-        return sum(ops.abs(input), axes, keepdim)
-    return power(sum(power(ops.abs(input), p), axes, keepdim), 1.0 / p)
+        return sum(ops.abs(x), axes, keepdim)
+    return power(sum(power(ops.abs(x), p), axes, keepdim), 1.0 / p)
 
 
 def power(x: Tensor, p: float) -> Tensor:

@@ -49,7 +49,7 @@ def inv(x: Spec) -> Spec:
     return x
 
 
-inv.gradients(x=lambda g, z: -matmul(turned(z), matmul(g, turned(z))))
+inv.gradients(x=lambda g, z: matmul(turned(z), matmul(-g, turned(z))))
 
 
 @primitive(required=False)

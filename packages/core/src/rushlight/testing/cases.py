@@ -408,6 +408,13 @@ def conv(image: Shape, weight: Shape, about: str, bias: bool = True, **options: 
     return Case("conv", inputs, plain | options, types, about, prod(weight[1:]))
 
 
+PARAMS_OF_FACTORS: dict[str, dict[str, Any]] = {
+    "qr": {},
+    "svd": {"full": False},
+    "pinv": {"atol": 0.0, "rtol": 1e-6},
+}
+
+
 def factors() -> Iterator[Case]:
     """Of matrices: well conditioned ones, whose eigenvalues lie apart, in a batch.
 
@@ -423,7 +430,7 @@ def factors() -> Iterator[Case]:
     for op in ("cholesky", "eigh"):  # read one triangle: their gradients are those of symmetric x
         yield Case(op, [even], {}, types, terms=3, wider=9, order=0)
     for op in ("qr", "svd", "pinv"):
-        params = {"qr": {}, "svd": {"full": False}, "pinv": {"atol": 0.0, "rtol": 1e-6}}[op]
+        params = PARAMS_OF_FACTORS[op]
         tall = given(4, -1, 0.5, 2, 5, 1, -0.5, 1.5, 3, 1, 0.5, -2, shape=(4, 3))
         yield Case(op, [tall], params, types, terms=4, wider=16)
         yield Case(op, [wide], params, F32, terms=3, wider=9)
