@@ -10,6 +10,7 @@ from ..errors import ContractError
 from ..ops.elementwise import number_type
 from .given import any_floating, floating, operands, rank, together
 from .named import public
+from .precision import autocasts
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -65,8 +66,15 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return ops.where(mask, value, input)
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """input where condition holds, other elsewhere.  bool[*s], [*s], [*s] -> [*s]."""
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where condition holds, other elsewhere.  bool[*s], [*s], [*s] -> [*s].
+
+    Of a condition alone: where it holds, as nonzero(as_tuple=True).
+    """
+    if input is None and other is None:
+        from .indexing import nonzero
+
+        return nonzero(condition, as_tuple=True)
     return ops.where(condition, input, other)
 
 
@@ -410,6 +418,7 @@ def bent(x: Tensor, height: float, steepness: float) -> Tensor:
     return ops.where(up, x, ops.expm1(low * steepness) * height)
 
 
+@autocasts("narrow")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where positive, weight input elsewhere.  [b, c, *s], [c] or [1] -> [b, c, *s].
 

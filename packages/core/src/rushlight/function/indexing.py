@@ -39,7 +39,26 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return ops.reshape(z, shape)
 
 
-mm = bmm = matmul
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices.  [m, k], [k, n] -> [m, n].  Raises: ContractError for others."""
+    return product("mm", input, mat2, 2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """A product of matrices for each of a batch.  [b, m, k], [b, k, n] -> [b, m, n].
+
+    Raises: ContractError for other dims, and for two lengths of batches.
+    """
+    return product("bmm", input, mat2, 3)
+
+
+def product(op: str, x: Tensor, y: Tensor, dims: int) -> Tensor:
+    """matmul of so many dims, called by this name."""
+    if not rank(op, x) == rank(op, y) == dims or x._data.shape[:-2] != y._data.shape[:-2]:
+        raise ContractError(
+            f"{op}: {x.spec} @ {y.spec}; give both {dims} dims, and batches of one length"
+        )
+    return ops.matmul(x, y)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
@@ -432,12 +451,19 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
-    side: str | None = None,
+    side: str | None = None, sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """How many of a sorted sequence are below each input; or not above it, if right.
 
     [*b, n], [*b, m] -> int64[*b, m]; a sequence [n] serves inputs of any shape.
+    side: "left" or "right", which says the same.
+    sorter: the order, as of argsort, in which the sequence is sorted.
+    Raises: ContractError for another side, and for "left" with right=True.
     """
+    if side not in (None, "left", "right") or (right and side == "left"):
+        raise ContractError(f"searchsorted: side {side!r}, right={right}; give one of them")
+    if sorter is not None:
+        sorted_sequence = gather(sorted_sequence, -1, sorter)
     return ranked("searchsorted", sorted_sequence, input, out_int32, right or side == "right")
 
 

@@ -305,13 +305,17 @@ def tile(input: Tensor, dims: Any, *more: Any) -> Tensor:
 
 
 def repeat_interleave(
-    input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
     """Each row along dim so many times, one after the other; of all elements if dim is None.
 
     [.., n, ..] -> [.., r n, ..]; a tensor of n integers repeats each row its own number of times.
+    Of a vector of integers alone: each place as often as it says.
     """
     n = rank("repeat_interleave", input)
+    if repeats is None:
+        places = ops.iota(length=size(input.shape), dtype=dtypes.int64, device=input.device)
+        return repeat_interleave(places, input, 0, output_size=output_size)
     if dim is None:
         input, n = ops.reshape(input, (size(input.shape),)), 1
     axis = normal_axis("repeat_interleave", dim or 0, n)

@@ -118,12 +118,13 @@ def is_dim(x: Any) -> bool:
     return isinstance(x, SupportsIndex) and not hasattr(x, "_data")
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest of all; along dim also where it first stands; of two tensors the larger.
 
     [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
+    dim = other if dim is None else dim
     if dim is None:
         return ops.max(input, chosen("max", input, None), False)
     if is_dim(dim):
@@ -132,12 +133,13 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return ops.maximum(input, dim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest of all; along dim also where it first stands; of two tensors the smaller.
 
     [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
+    dim = other if dim is None else dim
     if dim is None:
         return ops.min(input, chosen("min", input, None), False)
     if is_dim(dim):
