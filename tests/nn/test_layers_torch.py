@@ -181,7 +181,7 @@ def test_weights_that_pytorch_saved(tmp_path):
         nn.Flatten(),
         nn.Linear(64, 10),
     ).eval()
-    result = ours.load_state_dict(nn.checkpoint.load_state(tmp_path / "model.safetensors"))
+    result = ours.load_state_dict(rl.load(tmp_path / "model.safetensors"))
     assert not result.missing_keys
     assert not result.unexpected_keys
     agree(ours(rl.tensor(x)), theirs(torch.tensor(x)), 64)

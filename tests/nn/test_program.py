@@ -119,7 +119,7 @@ def test_every_device_trains_alike(device, compiled, tmp_path):
         nn.checkpoint.save(
             {"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state"
         )
-        state = nn.checkpoint.load(tmp_path / "state", device=place)
+        state = nn.checkpoint.load(tmp_path / "state", place)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         return losses + [run(x, y).item() for x, y in loader]

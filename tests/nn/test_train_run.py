@@ -81,7 +81,7 @@ def test_pictures_are_pictures(whole):
 
 
 def test_the_model_is_a_plain_safetensors_file(whole):
-    weights = checkpoint.load_state(whole / "model.safetensors")
+    weights = checkpoint.load(whole / "model.safetensors")
     assert weights["features.0.weight"].shape == (16, 1, 3, 3)
 
 

@@ -39,7 +39,7 @@ BELOW = {
     "indexing": "tensor",
     "eager": "tensor",
     "creation": "tensor",
-    "random": "creation",
+    "interchange": "creation",
     "autograd": "eager creation",
     "compiler": "autograd",
     "scalar": "autograd",
@@ -54,7 +54,7 @@ LATE = {
     ("plugins", "reference"): "the one backend that is always there, on first use",
     ("tensor", "display"): "the text of a tensor, when one is shown",
     ("tensor", "indexing"): "`x[...]` and its assignment, which make tensors",
-    ("tensor", "random"): "uniform_ and normal_, which draw tensors",
+    ("tensor", "interchange"): "DLPack, copies and pickles, when they are asked for",
     ("function", "creation"): "lists as tensors, and the new_ methods",
     ("alias", "eager"): "what is detached is assigned without being recorded",
     ("indexing", "creation"): "lists as indices, and numbers as what is assigned",
@@ -63,7 +63,7 @@ LATE = {
 
 # The rooms that may use numpy at run time; the others may name its types.
 # `__init__` only imports it, before all else, since that is quicker.
-NUMPY = {"__init__", "reference", "creation", "random", "dtypes", "testing"}
+NUMPY = {"__init__", "reference", "creation", "interchange", "dtypes", "testing"}
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "rushlight_nn": "rushlight-nn"}
 

@@ -35,7 +35,10 @@ class Capabilities(NamedTuple):
     """scatter_add of repeated indices gives the same bits every time."""
 
     exact_products: bool = True
-    """Products of float32 round as float32 does; False where hardware shortens the operands."""
+    """Products of float32 round as float32 does; False where hardware shortens the operands.
+
+    It may do so in any case once the user allows it: see `extend.get_float32_matmul_precision`.
+    """
 
     asynchronous: bool = False
     """A kernel may return before it is done, so it may fail at a later `wait` or `get`."""

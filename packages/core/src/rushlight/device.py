@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import plugins
 from .backend import EVERY_DTYPE, Array, Backend, Kernel
-from .errors import BackendUnavailable, DeviceError
+from .errors import BackendUnavailable, ContractError, DeviceError
 from .op import Operation, checked, operations
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _places: dict[str, Device] = {}  # also under other spellings: "numpy:0"
 _chosen: ContextVar[tuple[Device, ...]] = ContextVar("device", default=())
+_set: dict[str, Any] = {}  # what set_num_threads() and set_float32_matmul_precision() were told
+PRECISIONS = ("highest", "high", "medium")
 
 
 class Device:
@@ -137,6 +139,8 @@ def _furnish(name: str, backend: Backend, index: int) -> Device:
     place.name, place.backend, place.index = name, backend, index
     place.array, place.lift, place.host = backend.array, backend.lift, backend.host
     place.fallbacks = Counter()
+    if "threads" in _set:
+        backend.threads(_set["threads"])
     trusted = backend.self_checking
     place.kernels = {
         op: _guarded(place, op, kernel, trusted) for op, kernel in backend.kernels.items()
@@ -204,6 +208,55 @@ def resolve(device: str | Device | None = None) -> Device:
         chosen = _chosen.get()
         return chosen[-1] if chosen else default()
     return device if isinstance(device, Device) else Device(device)
+
+
+def set_num_threads(n: int) -> None:
+    """Let every backend, those that are loaded later too, use at most n threads of the host.
+
+    The device numpy has no threads but those of numpy's own BLAS, which takes their number from
+    OMP_NUM_THREADS when the program starts, or from the package threadpoolctl.
+    Raises: ContractError unless n is an integer from 1.
+    """
+    if type(n) is not int or n < 1:
+        raise ContractError(f"set_num_threads: {n!r}; give an integer from 1")
+    with plugins.lock:
+        _set["threads"] = n
+        for backend in {place.backend for place in _places.values()}:
+            backend.threads(n)
+
+
+def get_num_threads() -> int:
+    """What set_num_threads() was told; before that the number of processors."""
+    return int(_set.get("threads") or os.cpu_count() or 1)
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow backends to shorten the operands of float32 products, for speed.
+
+    precision: "highest" allows nothing, "high" 10 bits of mantissa for each operand (TensorFloat32,
+        or sums of two bfloat16), "medium" the 7 of bfloat16.  A backend may be more precise, and
+        numpy always is.
+    Raises: ContractError for anything else.
+    """
+    if precision not in PRECISIONS:
+        raise ContractError(
+            f"set_float32_matmul_precision: {precision!r}; choose from {', '.join(PRECISIONS)}"
+        )
+    _set["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What is allowed of float32 products: "highest", "high" or "medium"."""
+    return str(_set.get("precision", "highest"))
+
+
+def synchronize(device: str | Device | None = None) -> None:
+    """Return once all that was begun on this device is done.
+
+    Raises: what a kernel failed with that nobody has seen yet.
+    """
+    place = resolve(device)
+    place.backend.wait(place.index)
 
 
 class DeviceInfo(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import wraps
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -239,6 +239,7 @@ def place(mode: Meaning, op: Operation, inputs: Inputs, params: Inputs) -> Devic
 RECORDING, QUIET = Eager(recording=True), Eager(recording=False)
 interpreter: ContextVar[Any] = ContextVar("interpreter", default=RECORDING)
 straight.connect(Tensor, interpreter.get)
+inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 
 
 @contextmanager
@@ -262,7 +263,7 @@ class set_grad_enabled(ContextDecorator):
     def __init__(self, mode: bool) -> None:
         self.wanted = mode
         self.before = [interpreter.get()]
-        interpreter.set(self.before[0].quiet(mode))
+        interpreter.set(self.before[0].quiet(mode and not inferring.get()))
 
     def __call__(self, func: F) -> F:
         """func, inside of which this holds, and outside no more."""
@@ -271,7 +272,7 @@ class set_grad_enabled(ContextDecorator):
         return inside(func)
 
     def __enter__(self) -> None:
-        interpreter.set(interpreter.get().quiet(self.wanted))
+        interpreter.set(interpreter.get().quiet(self.wanted and not inferring.get()))
 
     def __exit__(self, *_: object) -> None:
         interpreter.set(self.before[-1])
@@ -293,7 +294,7 @@ class no_grad(ContextDecorator):
         """func, inside of which this holds; of a generator function, inside of each step."""
         code = getattr(func, "__code__", None)
         steps = code is not None and code.co_flags & GENERATOR
-        made: F = stepwise(func, type(self)) if steps else super().__call__(func)
+        made: F = stepwise(func, self._recreate_cm) if steps else super().__call__(func)
         return made
 
     def _recreate_cm(self) -> no_grad:
@@ -302,7 +303,7 @@ class no_grad(ContextDecorator):
     def __enter__(self) -> None:
         mode = interpreter.get()
         self.before.append(mode)
-        interpreter.set(mode.quiet(self.wanted))
+        interpreter.set(mode.quiet(self.wanted and not inferring.get()))
 
     def __exit__(self, *_: object) -> None:
         interpreter.set(self.before.pop())
@@ -337,6 +338,38 @@ class enable_grad(no_grad):
     """Inside, operations are remembered again; this thread only.  Also a decorator."""
 
     wanted = True
+
+
+class inference_mode(no_grad):
+    """no_grad() that enable_grad() inside of it does not lift; this thread only.
+
+    mode: False to remember operations again.  Also a decorator, with brackets and without.
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        """A context; given a function, as by `@inference_mode` without brackets, what it is."""
+        return super().__new__(cls, mode if callable(mode) else None)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.wanted = not mode
+        self.tokens: list[Token[bool]] = []
+
+    def _recreate_cm(self) -> inference_mode:
+        return inference_mode(not self.wanted)
+
+    def __enter__(self) -> None:
+        self.tokens.append(inferring.set(not self.wanted))
+        super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        inferring.reset(self.tokens.pop())
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether an inference_mode() holds here."""
+    return inferring.get()
 
 
 def is_grad_enabled() -> bool:

@@ -11,6 +11,7 @@ RushlightError
 ├── TracingError       a value was asked of a tensor that has none    (TypeError)
 ├── OutOfMemory        the device has no room                         (RuntimeError)
 ├── FileRefused        a file that is not what it should be           (ValueError)
+├── ExchangeRefused    memory that another library cannot share       (BufferError, RuntimeError)
 ├── BackendUnavailable a plug-in that cannot run here, and why        (RuntimeError)
 ├── KernelFailed       a kernel broke on what its contract allows     (RuntimeError)
 └── MissingExtra       an optional package is not installed           (ImportError)
@@ -61,6 +62,10 @@ class OutOfMemory(RushlightError, RuntimeError):
 
 class FileRefused(RushlightError, ValueError):
     """A file that is not what its reader expects."""
+
+
+class ExchangeRefused(RushlightError, BufferError, RuntimeError):
+    """Memory that cannot be handed to another library, or taken from it."""
 
 
 class BackendUnavailable(RushlightError, RuntimeError):

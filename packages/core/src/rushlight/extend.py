@@ -7,6 +7,8 @@ For the author of a backend, who states an entry point in the group `rushlight.b
 - `hookimpl`, which marks `rushlight_probe` and `rushlight_backend` in the entry point's module.
 - `Capabilities`, `MemoryStats`, `FusionPolicy`: what a backend may tell of itself.
 - `required_kernels()`: the names that its table must have; `Kernel`, `Array`: for annotations.
+- `get_float32_matmul_precision()`: how far products of float32 may be shortened, asked at each call
+  and whenever a program is compiled.
 
 For the author of an operation: `primitive`, `composite`, and `ops` to state it with.
 
@@ -28,6 +30,7 @@ from .backend import (
     Kernel,
     MemoryStats,
 )
+from .device import get_float32_matmul_precision
 from .dtypes import (
     DType,
     as_dtype,
@@ -92,6 +95,7 @@ __all__ = [
     "float16",
     "float32",
     "float64",
+    "get_float32_matmul_precision",
     "hookimpl",
     "int8",
     "int16",

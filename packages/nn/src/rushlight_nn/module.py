@@ -333,7 +333,7 @@ class Module:
         if not isinstance(state_dict, Mapping):
             raise TypeError(
                 f"Expected state_dict to be dict-like, got {type(state_dict).__name__}; "
-                "give what state_dict() returned or load_state() read"
+                "give what state_dict() returned or rl.load() read"
             )
         own = self.state_dict(keep_vars=True)
         missing = [key for key in own if key not in state_dict]

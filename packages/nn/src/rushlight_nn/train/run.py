@@ -159,7 +159,8 @@ class RunFolder:
     def weights(self, device: rl.device) -> dict[str, rl.Tensor]:
         """What model.safetensors holds.  Raises: FileRefused if it is missing or damaged."""
         with self.reading(MODEL):
-            return checkpoint.load_state(self.path / MODEL, device)
+            weights: dict[str, rl.Tensor] = checkpoint.load(self.path / MODEL, device)
+            return weights
 
     def state(self, device: rl.device) -> Any:
         """What checkpoint.safetensors holds.  Raises: FileRefused if it is missing or damaged."""
