@@ -260,7 +260,7 @@ def test_shapes_and_types_are_those_asked_for():
         (lambda: rl.rand(2, dtype=rl.int64), r"rand: dtype int64; give a floating one"),
         (
             lambda: rl.randint(3, 3, (2,)),
-            r"randint: from 3 to 3; the range holds 1 to 2\^32 integers",
+            r"randint: from 3 to 3; the range holds 1 to 2\^63 integers",
         ),
         (lambda: rl.dropout(rl.ones(2), 1.5), r"dropout: p=1.5; a probability is from 0 to 1"),
         (

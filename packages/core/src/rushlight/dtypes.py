@@ -110,5 +110,10 @@ def finfo(dtype: DType) -> Any:
     return np.finfo(dtype)
 
 
+def iinfo(dtype: DType) -> Any:
+    """Limits of an integer type: min, max, bits, as numpy's iinfo has them."""
+    return np.iinfo(dtype)
+
+
 for _dtype in tuple(BY_NAME.values()):
     register(_dtype)

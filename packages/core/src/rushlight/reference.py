@@ -439,11 +439,12 @@ LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:  # noqa: ARG001
-    """Philox4x32-10: ten rounds on blocks of 128 bits, the counter in the low 64, zeros above."""
+    """Philox4x32-10: ten rounds on blocks of 128 bits, which are counted in the lower 64."""
     count = math.prod(shape)
-    first = int(counter) % 2**64
+    lane, first = divmod(int(counter) % 2**128, 2**64)
     c = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(first)  # wraps, as the counter does
-    c0, c1, c2, c3 = c & LOW, c >> HALF, np.zeros_like(c), np.zeros_like(c)
+    c0, c1 = c & LOW, c >> HALF
+    c2, c3 = np.full_like(c, lane % 2**32), np.full_like(c, lane // 2**32)
     k0, k1 = int(key) % 2**32, int(key) // 2**32 % 2**32
     for _ in range(10):
         p, q = c0 * MULTIPLY[0], c2 * MULTIPLY[1]

@@ -399,6 +399,7 @@ class Tensor:
     matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
     numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
+    multinomial, bernoulli = function.multinomial, function.bernoulli
     inverse, det, logdet = function.inverse, function.det, function.logdet
     slogdet, pinverse = function.slogdet, function.pinverse
     matrix_power, cholesky_solve = function.matrix_power, function.cholesky_solve
@@ -416,14 +417,6 @@ class Tensor:
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """self where condition holds, other elsewhere."""
         return ops.where(condition, self, other)
-
-    def multinomial(
-        self, num_samples: Any, replacement: bool = False, *, generator: Any = None
-    ) -> Tensor:
-        """Places drawn with chances in proportion to self.  [*b, n] -> int64[*b, num_samples]."""
-        from .random import multinomial
-
-        return multinomial(self, num_samples, replacement, generator=generator)
 
     def contiguous(self) -> Tensor:
         """self: how its elements lie in memory is the backend's affair."""
@@ -748,27 +741,10 @@ class Tensor:
         bitwise_and, bitwise_or, bitwise_xor, bitwise_not, logical_xor, floor_divide
     )
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
-
-    def uniform_(self, low: Any = 0.0, to: Any = 1.0, *, generator: Any = None) -> Self:
-        """Become uniform in [low, to)."""
-        from .random import rand
-
-        z = rand(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-        return self.assign_(z * (to - low) + low)
-
-    def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Self:
-        """Become normal with this mean and standard deviation."""
-        from .random import randn
-
-        z = randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
-        return self.assign_(z * std + mean)
-
-    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Self:
-        """Become 1 with probability p, 0 otherwise; p a number, or a tensor that broadcasts."""
-        from .random import rand
-
-        z = rand(self.shape, device=self.device, generator=generator)
-        return self.copy_(ops.less(z, p))
+    uniform_, normal_, log_normal_, cauchy_, exponential_, geometric_, random_, bernoulli_ = (
+        function.uniform_, function.normal_, function.log_normal_, function.cauchy_,
+        function.exponential_, function.geometric_, function.random_, function.bernoulli_,
+    )  # fmt: skip
 
 
 class Move:

@@ -25,7 +25,8 @@ def iota(*, length: int, dtype: DType, device: Any) -> Spec:
 def random_bits(key: Any, counter: Any, *, shape: Shape, device: Any) -> Spec:
     """Uniform 32-bit words of Philox4x32-10, four a block from `counter` on.  -> uint32[*shape].
 
-    Element i is word i % 4 of the block at counter + i // 4; key and counter are below 2^64.
+    Element i is word i % 4 of the block at counter + i // 4.  The key is below 2^64, the counter
+    below 2^128: its lower 64 bits count, and wrap; the upper 64, the lane, stay as they are.
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", sec. 3.
     """
     return Spec(shape, uint32)

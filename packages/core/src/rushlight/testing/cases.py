@@ -568,6 +568,7 @@ def creation() -> Iterator[Case]:
         ("zero", 0, 0, (4,)),
         ("keyed", KEY, 5, (63,)),
         ("wraps", KEY, COUNTER, (3, 5)),
+        ("lane", KEY, KEY << 64 | COUNTER, (63,)),
         ("0d", 1, 2, ()),
         ("empty", 1, 2, (0, 3)),
     ]:
