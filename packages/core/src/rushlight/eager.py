@@ -43,6 +43,14 @@ class Meaning:
     def __init__(self, recording: bool) -> None:
         self.recording = recording
 
+    def around(self, within: Any) -> Any:
+        """Another interpreter, with what this one does beyond running or writing down."""
+        return within
+
+    def perform(self, _policy: str, function: F, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A function of several operations, which states in which type it computes."""
+        return function(*args, **kwargs)
+
     def quiet(self, recording: bool) -> Any:
         """This interpreter, remembering for gradients or not."""
         raise NotImplementedError

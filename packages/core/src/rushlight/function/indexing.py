@@ -10,6 +10,7 @@ from ..errors import ContractError, IndexOutOfRange
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
 from .movement import along, joined, movedim, part, repeat_interleave, stack, unsqueeze
+from .precision import autocasts
 from .reduction import all, any, chosen
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ def product(op: str, x: Tensor, y: Tensor, dims: int) -> Tensor:
     return ops.matmul(x, y)
 
 
+@autocasts("given")
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """sum(input * tensor) of two vectors.  [n], [n] -> []."""
     vectors("dot", input, tensor)
     return matmul(input, tensor)
 
 
+@autocasts("given")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector.  [m, n], [n] -> [m]."""
     vectors("mv", vec)
@@ -383,6 +386,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return placed("index_add", ops.scatter_add, input, wide, source, axis)
 
 
+@autocasts("widest")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """input with rows of source in place of rows index along dim.
 

@@ -14,6 +14,7 @@ from ..ops.movement import Widths
 from ..spec import Shape, normal_axis, size
 from .given import floating, operands, rank, sized, together, whole
 from .movement import part, squeeze, unsqueeze
+from .precision import autocasts
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -58,6 +59,7 @@ def windowed(op: str, x: Tensor, sizes: Shape, widths: Widths, steps: Shape) -> 
         )
 
 
+@autocasts("narrow")
 def convolve(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
     dilation: Any, groups: int,
@@ -127,6 +129,7 @@ def conv3d(
     return convolve(3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts("narrow")
 def transposed(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
     output_padding: Any, groups: int, dilation: Any,

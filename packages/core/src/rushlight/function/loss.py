@@ -15,6 +15,7 @@ from .given import Dim, floating, operands, rank, together
 from .indexing import beyond, numel
 from .layer import log_softmax
 from .movement import squeeze, unsqueeze
+from .precision import autocasts
 from .reduction import mean, norm, sum
 
 if TYPE_CHECKING:
@@ -53,15 +54,23 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     plain = dtype is target._data.dtype and dtype in dtypes.FLOATING and 0 not in shape
     if reduction == "mean" and plain:
         return ops.mse(input, target)
+    return squared_error(input, target, reduction)
+
+
+@autocasts("wide")
+def squared_error(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """mse_loss where it is not one operation."""
     return reduce("mse_loss", square(input - target), reduction)
 
 
+@autocasts("wide")
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|input - target|.  [*s], [*s] -> [] or [*s]."""
     alike("l1_loss", input, target)
     return reduce("l1_loss", ops.abs(input - target), reduction)
 
 
+@autocasts("wide")
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -80,6 +89,7 @@ def smooth_l1_loss(
     return reduce("smooth_l1_loss", bent("smooth_l1_loss", input, target, beta) / beta, reduction)
 
 
+@autocasts("wide")
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
     weight: Tensor | None = None,
@@ -112,6 +122,7 @@ def bent(op: str, input: Tensor, target: Tensor, bend: float) -> Tensor:
     return ops.where(far, (d - 0.5 * bend) * bend, inner * inner * 0.5)
 
 
+@autocasts("wide")
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
@@ -151,6 +162,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12) -
     return input / ops.maximum(norm(input, p, dim, True), eps)
 
 
+@autocasts("wide")
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -198,6 +210,7 @@ def weigh(op: str, input: Tensor, *weights: Any) -> None:
             raise ContractError(f"{op}: weight {w.spec} for {input.spec}; give it the same shape")
 
 
+@autocasts("wide")
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
@@ -219,6 +232,7 @@ def binary_cross_entropy_with_logits(
     return reduce("binary_cross_entropy_with_logits", losses, reduction)
 
 
+@autocasts("wide")
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean",
@@ -287,6 +301,15 @@ def cross_entropy(
         together("cross_entropy", input, target, optional=(weight,))
     elif target.dtype in dtypes.INTEGER:
         return ops.cross_entropy(input, target, ignore=ignore_index)
+    return of_shares(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+@autocasts("wide")
+def of_shares(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+    label_smoothing: float,
+) -> Tensor:  # fmt: skip
+    """cross_entropy where it is not one operation."""
     axis = 0 if input.ndim == 1 else 1
     if input.ndim == 0 or input.shape[axis] == 0:
         raise ContractError(f"cross_entropy: input {input.spec} has no classes; give [n, c, *s]")
@@ -330,6 +353,7 @@ def weighted(x: Tensor, weight: Tensor | None, axis: int) -> Tensor:
     return x * ops.reshape(weight, tuple(n if i == axis else 1 for i, n in enumerate(x.shape)))
 
 
+@autocasts("wide")
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -347,6 +371,7 @@ def margin_ranking_loss(
     return reduce(op, clamp(margin - target * (input1 - input2), min=0), reduction)
 
 
+@autocasts("wide")
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
@@ -357,12 +382,14 @@ def hinge_embedding_loss(
     return reduce("hinge_embedding_loss", far + near, reduction)
 
 
+@autocasts("wide")
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target input)), target 1 or -1, without overflow.  [*s], [*s] -> [] or [*s]."""
     operands("soft_margin_loss", input, target)
     return reduce("soft_margin_loss", ops.log1p_exp(-target * input), reduction)
 
 
+@autocasts("wide")
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -394,6 +421,7 @@ def pairwise_distance(
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@autocasts("wide")
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0,
     eps: float = 1e-6, swap: bool = False, reduction: str = "mean",
@@ -442,6 +470,7 @@ def of_triplets(
     return reduce(op, clamp(near - far + margin, min=0), reduction)
 
 
+@autocasts("wide")
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     reduction: str = "mean",
@@ -469,6 +498,7 @@ def multi_margin_loss(
     return reduce(op, ops.reshape(losses, input.shape[:-1]), reduction)
 
 
+@autocasts("wide")
 def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """sum of max(0, 1 - input[y] + input[i]) over target classes y and others i, over c.
 
@@ -523,6 +553,7 @@ def multilabel_soft_margin_loss(
     return reduce(op, mean(losses, -1), reduction)
 
 
+@autocasts("wide")
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: str = "mean",

@@ -11,6 +11,7 @@ from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, lengths, rank, sized, together, whole
 from .named import named
+from .precision import autocasts
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -370,10 +371,19 @@ def pad(
     if mode == "circular":  # what is cut off does not come back at the other end
         input = padded(input, {i: (shortage(a), shortage(b)) for i, (a, b) in around.items()}, 0)
         around = {i: (a - shortage(a), b - shortage(b)) for i, (a, b) in around.items()}
+    alike = mode == "circular" or (mode == "reflect" and len(around) == 3)
+    return (continued if alike else continued_wide)(input, around, mode)
+
+
+def continued(x: Tensor, around: dict[int, tuple[int, int]], mode: str) -> Tensor:
+    """Each axis continued beyond both ends.  [.., n] -> [.., before + n + after]."""
     for axis, (before, after) in around.items():
         if (before, after) != (0, 0):
-            input = wrapped(input, axis, before, after, mode)
-    return input
+            x = wrapped(x, axis, before, after, mode)
+    return x
+
+
+continued_wide = autocasts("wide")(continued)
 
 
 def shortage(n: int) -> int:

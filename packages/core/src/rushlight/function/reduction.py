@@ -12,6 +12,7 @@ from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
 from .given import Dim, floating, operands, rank, together
+from .precision import autocasts
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -28,6 +29,7 @@ def sum(
     return ops.sum(input, axes, keepdim)
 
 
+@autocasts("wide")
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -348,6 +350,7 @@ def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
     return Extreme(*[ops.reshape(z, shape=x.shape) for z in (values, indices)])
 
 
+@autocasts("wide")
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal; of integers as int64.  [n, m] -> [].
 
@@ -368,6 +371,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
     return norm(input - other, p)
 
 
+@autocasts("wide")
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm of the difference of each row of x1 and each of x2.
 
