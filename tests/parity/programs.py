@@ -1,0 +1,89 @@
+"""Programs of several lines that run alike in both libraries, for what is no single call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def gradient_of_a_square(lib: Any) -> Any:
+    """What backward leaves in .grad."""
+    x = lib.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    return x.grad
+
+
+def with_cotangent(lib: Any) -> Any:
+    """backward of two numbers, along given ones, twice."""
+    x = lib.tensor([1.0, 2.0], requires_grad=True)
+    z = x * x
+    z.backward(lib.tensor([1.0, 0.5]), retain_graph=True)
+    z.backward(gradient=lib.tensor([1.0, 0.5]))
+    return x.grad
+
+
+def backward_twice(lib: Any) -> Any:
+    """The tape is used up by the first."""
+    x = lib.tensor([1.0, 2.0], requires_grad=True)
+    z = (x * x).sum()
+    z.backward()
+    z.backward()
+
+
+def doubled_by_a_hook(lib: Any) -> Any:
+    """A hook that doubles, and one that was removed."""
+    x = lib.tensor([1.0, 2.0], requires_grad=True)
+    z = x * x
+    z.register_hook(lambda g: g * 2)
+    z.register_hook(lambda g: g * 5).remove()
+    z.sum().backward()
+    return x.grad
+
+
+def retained(lib: Any) -> Any:
+    """The gradient of a result."""
+    z = lib.tensor([1.0, 2.0], requires_grad=True) * 3
+    z.retain_grad()
+    (z * z).sum().backward()
+    return z.grad
+
+
+def modes(lib: Any) -> Any:
+    """Whether gradients are asked, within and after each mode."""
+    x, found = lib.ones(2, requires_grad=True), []
+    with lib.no_grad():
+        found += [lib.is_grad_enabled(), (x * 2).requires_grad]
+        with lib.enable_grad():
+            found += [lib.is_grad_enabled(), (x * 2).requires_grad]
+        with lib.set_grad_enabled(True):
+            found += [(x * 2).requires_grad]
+        with lib.set_grad_enabled(False):
+            found += [(x * 2).requires_grad]
+    return [*found, lib.is_grad_enabled(), lib.no_grad()(lambda: (x * 2).requires_grad)()]
+
+
+def seeded(lib: Any) -> Any:
+    """Whether a seed and a state repeat what is drawn."""
+    lib.manual_seed(3)
+    first, state = lib.rand(4), lib.get_rng_state()
+    second = lib.rand(4)
+    lib.set_rng_state(state)
+    third = lib.rand(4)
+    lib.manual_seed(3)
+    return [
+        lib.equal(first, lib.rand(4)),
+        lib.equal(second, third),
+        lib.equal(first, second),
+        lib.initial_seed(),
+    ]
+
+
+def generated(lib: Any) -> Any:
+    """The same of a generator of one's own."""
+    drawn = [lib.rand(4, generator=lib.Generator().manual_seed(5)) for _ in range(2)]
+    return [lib.equal(*drawn), lib.Generator().manual_seed(7).initial_seed()]
+
+
+def limits(lib: Any) -> Any:
+    """Of each floating type."""
+    kinds = [lib.finfo(kind) for kind in (lib.float64, lib.float32, lib.float16, lib.bfloat16)]
+    return [(float(k.eps), float(k.max), float(k.min), float(k.tiny), k.bits) for k in kinds]

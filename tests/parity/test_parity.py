@@ -1,0 +1,139 @@
+"""Every public name beside PyTorch's, on the calls of the table and every element type."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import rushlight as rl
+import rushlight_nn as nn
+from parity.call import LAYOUTS, Call
+from parity.calls import CALLS, ELEMENT_TYPES
+from parity.compare import Deviation, compare, outcome
+from parity.exceptions import EXCEPTIONS, OWN
+from rushlight.testing.case import Values
+
+F = nn.functional
+METHODS = {name for name in dir(rl.Tensor) if not name.startswith("_")}
+PLUMBING = """
+__annotations__ __array_ufunc__ __deepcopy__ __module__ __slots__ __weakref__
+""".split()
+OPERATORS = {*vars(rl.Tensor), "__eq__", "__ne__"} - {*vars(object), *PLUMBING}
+OPERATORS = {name for name in OPERATORS if name.startswith("__")}
+READ = {"__bool__": bool, "__float__": float, "__int__": int, "__len__": len, "__iter__": list}
+
+
+def public(name: str) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
+    """Where a name stands in rushlight: what it is there, and in PyTorch."""
+    found = {}
+    if name in rl.__all__:
+        found["rl"] = getattr(rl, name), of_torch(name, torch.nn.functional, torch, torch.Tensor)
+    if name in F.__all__ and not ("rl" in found and found["rl"][0] is getattr(F, name)):
+        found["F"] = getattr(F, name), of_torch(name, torch.nn.functional, torch)
+    if name in METHODS:
+        found["Tensor"] = method(rl.Tensor, name), method(torch.Tensor, name)
+    if name in OPERATORS:
+        found["Tensor"] = (applied(name),) * 2
+    return found
+
+
+def of_torch(name: str, *rooms: Any) -> Any:
+    """The first of this name."""
+    return next(getattr(room, name) for room in rooms if hasattr(room, name))
+
+
+def method(kind: Any, name: str) -> Callable[..., Any]:
+    """A method or property as a function of the tensor; an in-place one on a copy."""
+    if name.endswith("_") and name != "requires_grad_":
+        return changed(lambda x, *given, **options: getattr(x, name)(*given, **options))
+    if callable(getattr(kind, name)):
+        return lambda x, *given, **options: getattr(x, name)(*given, **options)
+    return lambda x: getattr(x, name)
+
+
+def changed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a copy of the first argument becomes."""
+
+    def run(x: Any, *given: Any, **options: Any) -> Any:
+        z = x.clone()
+        made = function(z, *given, **options)
+        assert made is z or made is None
+        return z
+
+    return run
+
+
+def applied(name: str) -> Callable[..., Any]:
+    """An operator as a function; a reflected one with the tensor given first."""
+    if name in READ:
+        return READ[name]
+    if name == "__array__":
+        import numpy as np
+
+        return np.asarray
+    if name.startswith("__i") and name not in {"__invert__", "__index__"}:
+        return changed(getattr(operator, name))
+    if name == "__setitem__":
+        return changed(operator.setitem)
+    if name.startswith("__r"):
+        plain = getattr(operator, name.replace("__r", "__", 1))
+        return lambda x, other: plain(other, x)
+    return getattr(operator, name)
+
+
+def in_place_of(name: str) -> list[Call]:
+    """Calls of an in-place form: those of the plain one, on tensors."""
+    base = name.replace("__i", "__") if name.startswith("__i") else name.removesuffix("_")
+    plain = CALLS.get(base, [])
+    return [one for one in plain if one.args and isinstance(one.args[0], Values)]
+
+
+NAMES = sorted({*rl.__all__, *F.__all__, *METHODS, *OPERATORS} - OWN.keys())
+TABLE = {name: CALLS.get(name) or in_place_of(name) for name in NAMES}
+
+
+def comparisons() -> Iterator[Any]:
+    """(name, where, call, dtype, layout) of each; all types where the name stands first."""
+    for name, calls in TABLE.items():
+        for first, where in enumerate(public(name) if calls else ()):
+            if where == "rl" and name in ELEMENT_TYPES:
+                continue
+            if where == "Tensor" and not hasattr(torch.Tensor, name):
+                continue
+            for one in CALLS.get(f"{where}.{name}", calls):
+                for dtype in one.dtypes if not first else {*one.dtypes} & {"float32"}:
+                    for layout in LAYOUTS if dtype == "float32" and not first else LAYOUTS[:1]:
+                        about = f"{where}.{name}({one.label})-{dtype}"
+                        about += f"-{layout}" if layout != "plain" else ""
+                        yield pytest.param(name, where, one, dtype, layout, id=about)
+
+
+@pytest.mark.parametrize(("name", "where", "call", "dtype", "layout"), [*comparisons()])
+def test_a_call_is_pytorchs(name, where, call, dtype, layout):
+    ours, theirs = public(name)[where]
+    seed = f"{name} {call.label}"
+    if layout != "plain":
+        call = call.up_to(0)
+    expected = outcome(torch, theirs, call, dtype, "plain", seed)
+    if dtype == call.usual and name in CALLS:
+        assert call.bad == (expected.error is not None), f"PyTorch: {expected.error}"
+    found = outcome(rl, ours, call, dtype, layout, seed)
+    deviates = [one for one in EXCEPTIONS if one.covers(name, call.label, dtype)]
+    try:
+        compare(call, found, expected)
+    except Deviation as deviation:
+        if deviation.what not in {one.what for one in deviates}:
+            raise
+        return
+    assert not deviates or layout != "plain", (
+        f"it no longer deviates: take out {deviates[0].reason}"
+    )
+
+
+def test_every_public_name_is_compared():
+    missing = [name for name in NAMES if not TABLE[name] and name not in ELEMENT_TYPES]
+    assert missing == [], "give each a line in tests/parity/calls.py, or a reason in exceptions.py"
