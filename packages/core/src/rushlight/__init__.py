@@ -375,7 +375,8 @@ from .random import (
 from .tensor import Tensor
 
 if TYPE_CHECKING:  # imported when first asked for
-    from . import compiler, extend, linalg, scalar
+    from . import amp, compiler, extend, linalg, scalar
+    from .amp import autocast, get_autocast_dtype, is_autocast_enabled
     from .compiler import compile
     from .interchange.dlpack import from_dlpack
     from .interchange.file import load, save
@@ -386,8 +387,11 @@ bool = dtypes.bool_
 float, double, half, int, long = float32, float64, float16, int32, int64
 
 LATE = {  # functions by the module that is imported for them
+    "autocast": "amp",
     "compile": "compiler",
     "from_dlpack": "interchange.dlpack",
+    "get_autocast_dtype": "amp",
+    "is_autocast_enabled": "amp",
     "load": "interchange.file",
     "save": "interchange.file",
 }
@@ -428,6 +432,7 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "amp",
     "any",
     "arange",
     "arccos",
@@ -444,6 +449,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autocast",
     "autograd",
     "avg_pool1d",
     "avg_pool2d",
@@ -549,6 +555,7 @@ __all__ = [
     "gaussian_nll_loss",
     "ge",
     "gelu",
+    "get_autocast_dtype",
     "get_float32_matmul_precision",
     "get_num_threads",
     "get_rng_state",
@@ -580,6 +587,7 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "isclose",
@@ -767,7 +775,7 @@ def __getattr__(name: str) -> Any:
     """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
-    if name in ("compiler", "extend", "linalg", "scalar", "testing") or name in LATE:
+    if name in ("amp", "compiler", "extend", "linalg", "scalar", "testing") or name in LATE:
         from importlib import import_module
 
         module = import_module(f"rushlight.{LATE.get(name, name)}")

@@ -1,5 +1,5 @@
 """Mixed precision: `rl.autocast`, and the scaler that training in float16 needs."""
 
-from .autocast import autocast, get_autocast_dtype, is_autocast_enabled
+from .casting import autocast, get_autocast_dtype, is_autocast_enabled
 
 __all__ = ["autocast", "get_autocast_dtype", "is_autocast_enabled"]

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from .. import dtypes, ops
 from ..device import Device
@@ -21,7 +21,7 @@ from ..op import Operation
 from ..plugins import REFERENCE
 from ..tensor import Tensor
 
-# Operations with a policy of their own; functions of several operations state theirs by a decorator.
+# Of single operations; a function of several has its own, see `function/precision.py`.
 # Source: PyTorch's documentation, Automatic Mixed Precision package, the lists of CPU operations.
 POLICIES: dict[str, Policy] = {
     "matmul": "narrow",
@@ -139,7 +139,9 @@ def get_autocast_dtype(device_type: str | None = None) -> DType:
 
 
 class autocast(ContextDecorator):
-    """Inside, each operation computes in the type that suits it; this thread only.  Also a decorator.
+    """Inside, each operation computes in the type that suits it; this thread only.
+
+    Also a decorator.
 
     Matrix products, linear layers, convolutions, attention and prelu compute in `dtype`; losses,
     prod, trace, cdist, pools of three dims and padding by reflect or replicate in float32; the
@@ -186,12 +188,12 @@ class autocast(ContextDecorator):
         self.choice = Choice(device_type, chosen, bool(enabled))
         self.before: list[Any] = []
 
-    def _recreate_cm(self) -> autocast:
+    def _recreate_cm(self) -> Self:
         made = copy(self)  # a decorated function may run in many threads
         made.before = []
         return made
 
-    def __enter__(self) -> autocast:
+    def __enter__(self) -> Self:
         mode = interpreter.get()
         self.before.append(mode)
         if isinstance(mode, Casting):
