@@ -9,15 +9,17 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from copy import copy
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
 
-from .. import dtypes, ops
+from .. import dtypes
 from ..device import Device
 from ..dtypes import DType
 from ..eager import interpreter, interpreting
 from ..errors import ContractError
 from ..function.precision import Policy
 from ..op import Operation
+from ..ops.elementwise import convert
 from ..plugins import REFERENCE
 from ..tensor import Tensor
 
@@ -44,7 +46,8 @@ class Choice(NamedTuple):
         return self.device_type in (None, device.type) or (self.device_type == HOST and device.host)
 
 
-class Casting(NamedTuple):
+@dataclass(frozen=True)
+class Casting:
     """Casts inputs by the operation's policy.
 
     within: the interpreter that does all else.  choices: innermost first.
@@ -52,19 +55,18 @@ class Casting(NamedTuple):
 
     within: Any
     choices: tuple[Choice, ...]
-
-    eager = False  # no straight path: each call comes here
+    eager: ClassVar[bool] = False  # no straight path: each call comes here
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.within, name)
 
     def quiet(self, recording: bool) -> Casting:
         """The same, remembering for gradients or not."""
-        return self._replace(within=self.within.quiet(recording))
+        return Casting(self.within.quiet(recording), self.choices)
 
     def around(self, within: Any) -> Casting:
         """The same, with another interpreter within."""
-        return self._replace(within=within)
+        return Casting(within, self.choices)
 
     def apply(
         self, op: Operation, inputs: tuple[Any, ...], params: tuple[Any, ...], aside: bool = False
@@ -85,16 +87,14 @@ class Casting(NamedTuple):
 
     def cast(self, policy: Policy, given: tuple[Any, ...]) -> tuple[Any, ...]:
         """These in the type that the policy wants, those that autocast is about."""
-        chosen = [self.chosen(x) for x in given]
-        found = [x.dtype for x, dtype in zip(given, chosen, strict=True) if dtype]
-        if policy == "given" or (policy == "widest" and dtypes.float32 not in found):
+        pairs = [(x, self.chosen(x)) for x in given]
+        wide = any(dtype is not None and x.dtype is dtypes.float32 for x, dtype in pairs)
+        if policy == "given" or (policy == "widest" and not wide):
             return given
-        if policy != "narrow":
-            chosen = [dtype and dtypes.float32 for dtype in chosen]
         return tuple(
             [
-                x if dtype is None or x.dtype is dtype else ops.cast(x, dtype)
-                for x, dtype in zip(given, chosen, strict=True)
+                x if dtype is None else convert(x, dtype if policy == "narrow" else dtypes.float32)
+                for x, dtype in pairs
             ]
         )
 
@@ -197,7 +197,7 @@ class autocast(ContextDecorator):
         mode = interpreter.get()
         self.before.append(mode)
         if isinstance(mode, Casting):
-            interpreter.set(mode._replace(choices=(self.choice, *mode.choices)))
+            interpreter.set(Casting(mode.within, (self.choice, *mode.choices)))
         elif self.choice.enabled:
             interpreter.set(Casting(mode, (self.choice,)))
         return self
