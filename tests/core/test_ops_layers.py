@@ -283,10 +283,6 @@ MISTAKES = {
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 3, 3), padding="same", stride=2),
         "conv2d: padding 'same' with stride 2; it needs stride 1",
     ),
-    "max_pool2d return_indices": (
-        lambda: rl.max_pool2d(IMAGE, 2, return_indices=True),
-        "max_pool2d: return_indices=True is not supported; leave it out",
-    ),
     "max_pool2d padding": (
         lambda: rl.max_pool2d(IMAGE, 2, padding=2),
         "max_pool2d: padding 2 for kernel_size 2; at most half of it",

@@ -284,10 +284,6 @@ class TestMistakes:
                 "Conv2d: padding 'same' with stride 2; give stride 1, or the padding as numbers",
             ),
             (
-                lambda: nn.MaxPool2d(2, return_indices=True),
-                "MaxPool2d: return_indices=True; leave it out, it returns values only",
-            ),
-            (
                 lambda: nn.Dropout(1.5),
                 "Dropout: p is 1.5; give a probability between 0 and 1",
             ),

@@ -192,6 +192,18 @@ REFUSALS = [
         "gaussian_nll_loss: var has values below 0; give variances",
     ),
     (
+        lambda f, x: f.max_unpool1d(x, x.long(), 2, output_size=(4, 10)),
+        "give [8], or less than stride [2] away",
+    ),
+    (
+        lambda f, x: f.max_unpool1d(x, x[:2].long(), 2),
+        "indices int64[2, 4]; give both as max_pool1d made them",
+    ),
+    (
+        lambda f, x: f.adaptive_max_pool2d(x[:2, None], (1, 2, 3)),
+        "adaptive_max_pool2d: output_size (1, 2, 3); give one integer or two",
+    ),
+    (
         lambda f, x: f.soft_margin_loss(x, x, reduction="max"),
         "soft_margin_loss: reduction='max'; choose 'none', 'mean' or 'sum'",
     ),
@@ -272,3 +284,61 @@ def test_soft_margins_do_not_overflow(name):
     z.backward()
     assert z.item() == 1000.0
     assert x.grad.tolist() == [[-1.0]]
+
+
+POOLS = [
+    ("MaxPool1d(2, return_indices=True)", (2, 3, 7)),
+    ("MaxPool2d(3, 2, 1, return_indices=True)", (2, 3, 7, 6)),
+    ("MaxPool2d((2, 3), dilation=(1, 2), return_indices=True, ceil_mode=True)", (3, 7, 6)),
+    ("MaxPool3d(2, 1, return_indices=True)", (2, 3, 3, 4, 3)),
+    ("AdaptiveMaxPool1d(3)", (2, 3, 7)),
+    ("AdaptiveMaxPool2d((3, None), True)", (2, 3, 7, 6)),
+    ("AdaptiveMaxPool2d(2)", (3, 4, 6)),
+    ("AdaptiveMaxPool3d((2, 3, 1), return_indices=True)", (2, 3, 3, 4, 3)),
+    ("LPPool1d(2, 3, ceil_mode=True)", (2, 3, 7)),
+    ("LPPool2d(3, 2, stride=1)", (2, 3, 4, 4)),
+    ("LPPool2d(float('inf'), (1, 2))", (2, 3, 4, 4)),
+    ("LPPool3d(1, 2)", (1, 2, 4, 4, 4)),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), POOLS)
+def test_pools(call, shape):
+    x = numbers(*shape)
+    compare(call, np.abs(x) if call == "LPPool2d(3, 2, stride=1)" else x)
+
+
+UNPOOLS = [
+    ("1d(2)", (2, 3, 8), None),
+    ("1d(2)", (3, 7), (7,)),
+    ("2d(2)", (2, 3, 4, 6), None),
+    ("2d(3, 2, 1)", (2, 3, 5, 6), (2, 3, 5, 6)),
+    ("3d(2)", (2, 3, 4, 2, 4), None),
+]
+
+
+@pytest.mark.parametrize(("call", "shape", "size"), UNPOOLS)
+def test_unpooling(call, shape, size):
+    pool = eval(f"n.MaxPool{call[:-1]}, return_indices=True)", {"n": torch.nn})
+    z, index = (v.numpy() for v in pool(torch.tensor(numbers(*shape))))
+    compare(f"MaxUnpool{call}", z, index, **({} if size is None else {"output_size": size}))
+
+
+def test_largest_of_ties_and_nothing():
+    for values in (np.full((1, 5, 5), -np.inf), np.zeros((1, 5, 5))):
+        for options in ({"stride": 2}, {"dilation": 2}):
+            given = {"kernel_size": 3, "padding": 1, "return_indices": True, **options}
+            mine = nn.functional.max_pool2d(rl.tensor(values), **given)
+            other = torch.nn.functional.max_pool2d(torch.tensor(values), **given)
+            for a, b in zip(mine, other, strict=True):
+                near(a, b)
+
+
+def test_indices_are_the_same_when_traced():
+    x = rl.tensor(numbers(2, 3, 7, 6))
+    for f in (
+        lambda x: nn.functional.max_pool2d(x, 3, 2, 1, return_indices=True),
+        lambda x: nn.functional.adaptive_max_pool2d(x, (3, 4), True),
+    ):
+        for a, b in zip(f(x), rl.compile(f)(x), strict=True):
+            assert a.tolist() == b.tolist()

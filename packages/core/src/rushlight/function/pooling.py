@@ -1,0 +1,434 @@
+"""Pooling: one number for each window."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import dtypes, ops
+from ..errors import ContractError
+from ..ops.movement import Widths
+from ..spec import Shape, size
+from .given import floating, rank, together, whole
+from .layer import COUNT, SPATIAL, repeated, windowed
+from .movement import squeeze
+from .precision import autocasts
+from .reduction import power
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def pool_windows(
+    op: str, n: int, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool,
+) -> tuple[Shape, Shape, Shape, Widths, Shape]:  # fmt: skip
+    """Sizes, strides, dilations and widths of a pooling, and how far windows reach beyond these.
+
+    Raises: ContractError.
+    """
+    dims = SPATIAL[n]
+    if rank(op, x) not in (n + 1, n + 2):
+        raise ContractError(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
+    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
+    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
+    pads = repeated(op, "padding", padding, 0, n)
+    steps = repeated(op, "dilation", dilation, 1, n)
+    for p, k in zip(pads, sizes, strict=True):
+        if not 0 <= p <= k // 2:
+            raise ContractError(
+                f"{op}: padding {padding} for kernel_size {kernel_size}; at most half of it"
+            )
+    beyond = [0] * n
+    for i, (m, k, s, p, d) in enumerate(
+        zip(x.shape[x.ndim - n :], sizes, strides, pads, steps, strict=True)
+    ):
+        room = m + 2 * p - d * (k - 1) - 1
+        last = -(-room // s) * s  # where the last window begins, if it begins within
+        if ceil_mode and last > room >= 0 and last < m + p:
+            beyond[i] = last - room
+    widths = tuple((p, p) for p in pads)
+    reaching = tuple((p, p + e) for p, e in zip(pads, beyond, strict=True))
+    windowed(op, x, sizes, reaching if ceil_mode else widths, steps)
+    return sizes, strides, steps, widths, tuple(beyond)
+
+
+def reach(widths: Widths, beyond: Shape) -> Widths:
+    """Widths, with what lies beyond them."""
+    return tuple((p, q + e) for (p, q), e in zip(widths, beyond, strict=True))
+
+
+def max_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool, return_indices: bool,
+) -> Any:  # fmt: skip
+    """max_pool1d, max_pool2d or max_pool3d."""
+    sizes, strides, steps, widths, beyond = pool_windows(
+        f"max_pool{n}d", n, input, kernel_size, stride, padding, dilation, ceil_mode
+    )
+    options: Any = {
+        "sizes": sizes, "stride": strides, "padding": reach(widths, beyond), "dilation": steps
+    }  # fmt: skip
+    if not return_indices:
+        return ops.max_pool(input, **options)
+    z, place = ops.max_pool.op.with_residuals(input, **options)
+    places = [
+        (numbered(z.shape[i], i, z) * s - p, d)
+        for i, s, (p, _), d in zip(range(z.ndim - n, z.ndim), strides, widths, steps, strict=True)
+    ]
+    index, rest, unit = numbered(1, 0, z), ops.reshape(place, z.shape), 1
+    for k, m, (start, d) in reversed(
+        [*zip(sizes, input.shape[input.ndim - n :], places, strict=True)]
+    ):
+        at = start + rest % k * d
+        at = ops.where(ops.less(at, 0), at % d, at)  # of a window of -inf, the first beyond padding
+        index, rest, unit = index + at * unit, rest // k, unit * m
+    return z, index
+
+
+def numbered(length: int, axis: int, like: Tensor) -> Tensor:
+    """0, 1, .. along an axis, stretching along the others.  [1, .., length, .., 1]."""
+    z = ops.iota(length=length, dtype=dtypes.int64, device=like.device)
+    return ops.reshape(z, tuple([length if i == axis else 1 for i in range(like.ndim)]))
+
+
+def avg_pool(
+    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Tensor:  # fmt: skip
+    """avg_pool1d, avg_pool2d or avg_pool3d."""
+    op = f"avg_pool{n}d"
+    sizes, strides, _, widths, beyond = pool_windows(
+        op, n, input, kernel_size, stride, padding, 1, ceil_mode
+    )
+    if divisor_override is not None:
+        whole(op, "divisor_override", divisor_override, 1)
+    wide = reach(widths, beyond)
+    total = ops.sum_pool(input, sizes=sizes, stride=strides, padding=wide)
+    counted = widths if count_include_pad else ((0, 0),) * n
+    if divisor_override is not None or counted == wide:
+        return total / float(divisor_override or size(sizes))
+    image = input.shape[input.ndim - n :]
+    shape = (1, 1, *(m + p + q for m, (p, q) in zip(image, counted, strict=True)))
+    rest = tuple((a - p, b - q) for (a, b), (p, q) in zip(wide, counted, strict=True))
+    ones = ops.full(1, shape=shape, dtype=input.dtype, device=input.device)
+    counts = ops.sum_pool(ones, sizes=sizes, stride=strides, padding=rest)
+    return total / (counts if input.ndim == n + 2 else squeeze(counts, 0))
+
+
+def max_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest in each window, nan if any is.  [b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `max_pool2d`.
+    """
+    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest in each window, nan if any is.  [b, c, h, w] -> [b, c, h', w'].
+
+    stride: None for kernel_size.  h' = (h + 2 padding - dilation (k - 1) - 1) // stride + 1.
+    ceil_mode: rounds h' up; the last window reaches beyond the border.
+    return_indices: returns also int64[b, c, h', w'], where in its image of h w each one stands.
+    Raises: ContractError if windows do not fit.
+    """
+    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@autocasts("wide")
+def max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest in each window, nan if any is.  [b, c, d, h, w] -> [b, c, d', h', w'].
+
+    Options and errors: as in `max_pool2d`.
+    """
+    return max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.  [b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `avg_pool2d`.
+    """
+    return avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.  [b, c, h, w] -> [b, c, h', w'].
+
+    ceil_mode: rounds h' up; what lies beyond the padding does not count.
+    count_include_pad: whether zeros beyond the border count.
+    divisor_override: divide by this instead.
+    Raises: ContractError if windows do not fit.
+    """
+    return avg_pool(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+@autocasts("wide")
+def avg_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window.  [b, c, d, h, w] -> [b, c, d', h', w'].
+
+    Options and errors: as in `avg_pool2d`.
+    """
+    return avg_pool(
+        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of output_size windows that cover the sequence.  [b, c, t] -> [b, c, output_size].
+
+    Window i of o over t is floor(i t / o) to ceil((i + 1) t / o).
+    """
+    return adaptive(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of output_size windows that cover the image.  [b, c, h, w] -> [b, c, *output_size].
+
+    Window i of o over h is floor(i h / o) to ceil((i + 1) h / o).  None keeps a length.
+    """
+    return adaptive(2, input, output_size)
+
+
+@autocasts("wide")
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of output_size windows that cover the volume.  [b, c, d, h, w] -> [b, c, *output_size].
+
+    Windows: as in `adaptive_avg_pool2d`.
+    """
+    return adaptive(3, input, output_size)
+
+
+def adaptive(n: int, input: Tensor, output_size: Any) -> Tensor:
+    """adaptive_avg_pool1d, adaptive_avg_pool2d or adaptive_avg_pool3d."""
+    image, out = adapted(f"adaptive_avg_pool{n}d", n, input, output_size)
+    if not builtins.any(m % o for o, m in zip(out, image, strict=True)):
+        sizes = tuple([m // o for o, m in zip(out, image, strict=True)])
+        return avg_pool(n, input, sizes, None, 0, False, True, None)
+    z = input
+    for i, o in enumerate(out, input.ndim - n):
+        z = z if o == z.shape[i] else spans_mean(z, i, o)
+    return z
+
+
+def adapted(op: str, n: int, input: Tensor, output_size: Any) -> tuple[Shape, Shape]:
+    """The lengths of the last n dims, and what they become.  Raises: ContractError."""
+    dims = SPATIAL[n]
+    if rank(op, input) not in (n + 1, n + 2):
+        raise ContractError(f"{op}: {input.spec}; give [b, c, {dims}] or [c, {dims}]")
+    image = input.shape[input.ndim - n :]
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if len(given) != n:
+        raise ContractError(
+            f"{op}: output_size {output_size!r}; give one integer" + f" or {COUNT[n]}" * (n > 1)
+        )
+    if 0 in image:
+        raise ContractError(f"{op}: {input.spec}; give lengths from 1")
+    out = [
+        m if o is None else whole(op, "output_size", o, 1)
+        for o, m in zip(given, image, strict=True)
+    ]
+    return image, tuple(out)
+
+
+def spans_mean(x: Tensor, axis: int, o: int) -> Tensor:
+    """Means of o spans that cover an axis, as even as can be.  [.., n, ..] -> [.., o, ..]."""
+    n = x.shape[axis]
+    parts = []
+    for i in range(o):
+        start, stop = i * n // o, -(-(i + 1) * n // o)
+        bounds = tuple(
+            (start, stop - start, 1) if j == axis else (0, m, 1) for j, m in enumerate(x.shape)
+        )
+        parts.append(ops.mean(ops.slice(x, bounds=bounds), axes=(axis,), keepdim=True))
+    return ops.concat(*parts, axis=axis)
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest in each of output_size windows.  [b, c, t] -> [b, c, output_size].
+
+    Windows: as in `adaptive_avg_pool1d`.  return_indices: as in `max_pool2d`.
+    """
+    return adaptive_max(1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest in each of output_size windows.  [b, c, h, w] -> [b, c, *output_size].
+
+    Windows: as in `adaptive_avg_pool2d`.  return_indices: as in `max_pool2d`.
+    """
+    return adaptive_max(2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest in each of output_size windows.  [b, c, d, h, w] -> [b, c, *output_size].
+
+    Windows: as in `adaptive_avg_pool3d`.  return_indices: as in `max_pool2d`.
+    """
+    return adaptive_max(3, input, output_size, return_indices)
+
+
+def adaptive_max(n: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
+    """adaptive_max_pool1d, adaptive_max_pool2d or adaptive_max_pool3d."""
+    op = f"adaptive_max_pool{n}d"
+    image, out = adapted(op, n, input, output_size)
+    if not builtins.any(m % o for o, m in zip(out, image, strict=True)):
+        sizes = tuple([m // o for o, m in zip(out, image, strict=True)])
+        return max_pool(n, input, sizes, None, 0, 1, False, return_indices)
+    # Spans made equally long: the shorter ones repeat their last element, which changes no maximum.
+    spans: list[Tensor] = []
+    long: list[int] = []
+    z = input
+    for i, (o, m) in enumerate(zip(out, image, strict=True), input.ndim - n):
+        long.append(builtins.max(-(-(j + 1) * m // o) - j * m // o for j in range(o)))
+        j, k = numbered(o, 0, input), numbered(long[-1], 1, input)
+        at = ops.minimum(j * m // o + k, ((j + 1) * m + (o - 1)) // o - 1)
+        spans.append(ops.reshape(at, (o * long[-1],)))
+        z = ops.take(z, spans[-1], axis=i)
+    z, index = max_pool(n, z, tuple(long), None, 0, 1, False, True)
+    if not return_indices:
+        return z
+    found: Tensor = numbered(1, 0, z)
+    unit = 1
+    for at, m in reversed([*zip(spans, image, strict=True)]):
+        found = found + ops.take(at, index % at.shape[0], axis=0) * unit
+        index, unit = index // at.shape[0], unit * m
+    return z, found
+
+
+def max_unpool1d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
+    """max_pool1d undone: zeros, and input at indices.  [b, c, t], int64[b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `max_unpool2d`.
+    """
+    return unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
+    """max_pool2d undone: zeros, and input at indices.
+
+    [b, c, h, w], int64[b, c, h, w] -> [b, c, h', w'].
+    h' = (h - 1) stride - 2 padding + kernel_size, or as output_size says, which may begin with the
+    batch and the channels; less than a stride away.
+    Raises: ContractError for other lengths, and an index beyond them.
+    """
+    return unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:  # fmt: skip
+    """max_pool3d undone: zeros, and input at indices.
+
+    [b, c, d, h, w], int64[b, c, d, h, w] -> [b, c, d', h', w'].
+    Options and errors: as in `max_unpool2d`.
+    """
+    return unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def unpool(
+    n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any,
+    output_size: Sequence[int] | None,
+) -> Tensor:  # fmt: skip
+    """max_unpool1d, max_unpool2d or max_unpool3d."""
+    op = f"max_unpool{n}d"
+    together(op, input, indices)
+    if input.ndim not in (n + 1, n + 2) or indices.shape != input.shape:
+        raise ContractError(
+            f"{op}: input {input.spec}, indices {indices.spec}; give both as max_pool{n}d made them"
+        )
+    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
+    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
+    pads = repeated(op, "padding", padding, 0, n)
+    kept, short = input.shape[: input.ndim - n], input.shape[input.ndim - n :]
+    full = [(m - 1) * s - 2 * p + k for m, s, p, k in zip(short, strides, pads, sizes, strict=True)]
+    image = full if output_size is None else [*output_size][-n:]
+    fits = len(image) == n and (output_size is None or len(output_size) in (n, n + 1, n + 2))
+    if not fits or builtins.any(
+        abs(m - w) >= s or m < 0 for m, w, s in zip(image, full, strides, strict=True)
+    ):
+        raise ContractError(
+            f"{op}: output_size {output_size} of {input.spec}; give {full}, or less than stride "
+            f"{list(strides)} away"
+        )
+    rows = (*kept, size(short))
+    zeros = ops.full(0, shape=(*kept, size(tuple(image))), dtype=input.dtype, device=input.device)
+    z = ops.scatter(zeros, ops.reshape(indices, rows), ops.reshape(input, rows), axis=len(kept))
+    return ops.reshape(z, (*kept, *image))
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x^norm_type over each window)^(1 / norm_type).  [b, c, t] -> [b, c, t'].
+
+    Options and errors: as in `lp_pool2d`.
+    """
+    return lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x^norm_type over each window)^(1 / norm_type).  [b, c, h, w] -> [b, c, h', w'].
+
+    norm_type: inf for the largest |x|, -inf for the smallest.  The gradient is 0 where the sum is.
+    ceil_mode: as in `avg_pool2d`; a window beyond the border counts as if it were full.
+    Raises: ContractError if windows do not fit.
+    """
+    return lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> Tensor:
+    """(sum of x^norm_type over each window)^(1 / norm_type).  [*b, d, h, w] -> [*b, d', h', w'].
+
+    Options and errors: as in `lp_pool2d`.
+    """
+    return lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool(
+    n: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool
+) -> Tensor:
+    """lp_pool1d, lp_pool2d or lp_pool3d."""
+    op, p = f"lp_pool{n}d", norm_type
+    rank(op, input)
+    floating(op, input)
+    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
+    if math.isinf(p):
+        sign = 1 if p > 0 else -1
+        z: Tensor = max_pool(n, ops.abs(input) * sign, sizes, stride, 0, 1, ceil_mode, False)
+        return z * sign
+    means = avg_pool(n, ops.pow(input, p), sizes, stride, 0, ceil_mode, True, None)
+    return power(means * size(sizes), 1.0 / p)
