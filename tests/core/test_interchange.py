@@ -248,7 +248,9 @@ class TestArray:
         array = np.asarray(x, dtype=np.float64)
         assert array.dtype == np.float64
         assert array.flags.writeable
-        with pytest.raises(ValueError, match="array: float32.3. on numpy as float64 needs a copy"):
+        with pytest.raises(
+            ValueError, match=r"array: float32\[3\] on numpy as float64 needs a copy"
+        ):
             np.asarray(x, dtype=np.float64, copy=False)
 
     def test_another_device(self):
@@ -325,16 +327,15 @@ class TestPython:
     @pytest.mark.parametrize("make", [float, int, bool, complex])
     @pytest.mark.parametrize("values", [2.5, [2.5], [[3]], 0, True, -1.5, [1.0, 2.0], []], ids=str)
     def test_numbers(self, make, values):
-        outcomes = [outcome(lambda x=lib.tensor(values): make(x)) for lib in (rl, torch)]
-        agree(*outcomes)
+        agree(make, values)
 
     @pytest.mark.parametrize("value", [math.nan, math.inf], ids=str)
     def test_integers_of_no_number(self, value):
-        agree(*[outcome(lambda x=lib.tensor(value): int(x)) for lib in (rl, torch)])
+        agree(int, value)
 
     @pytest.mark.parametrize("values", [3, [2], True, 2.5, [1, 2], []], ids=str)
     def test_index(self, values):
-        agree(*[outcome(lambda x=lib.tensor(values): range(9)[x]) for lib in (rl, torch)])
+        agree(lambda x: range(9)[x], values)
 
     @pytest.mark.parametrize("values", [2.5, 3, True, [1.5], [1.0, 2.0]], ids=str)
     @pytest.mark.parametrize("how", ["", ".2f", "03d", "e", ">9"])
@@ -342,21 +343,22 @@ class TestPython:
         if isinstance(values, list) and not how:
             assert format(rl.tensor(values)) == str(rl.tensor(values))
         else:
-            agree(*[outcome(lambda x=lib.tensor(values): format(x, how)) for lib in (rl, torch)])
+            agree(lambda x: format(x, how), values)
 
     @pytest.mark.parametrize("values", [[1.0, 2.0, 2.0], [[1, 2], [3, 4]], 1.0, []], ids=str)
     def test_sequence(self, values):
-        for ask in (len, lambda x: [row.tolist() for row in x], lambda x: list(reversed(x))[0]):
-            agree(*[outcome(lambda x=lib.tensor(values): listed(ask(x))) for lib in (rl, torch)])
+        agree(len, values)
+        agree(lambda x: [row.tolist() for row in x], values)
+        agree(lambda x: reversed(x).tolist(), values)
 
     @pytest.mark.parametrize("value", [2.0, 5, True, math.nan, "a", None, [1.0], (2.0,)], ids=str)
     def test_membership(self, value):
-        agree(*[outcome(lambda x=lib.tensor([1.0, 2.0]): value in x) for lib in (rl, torch)])
+        agree(lambda x: value in x, [1.0, 2.0])
 
     def test_membership_of_tensors(self):
         for lib in (rl, torch):
             x = lib.tensor([[1.0, 2.0], [3.0, 4.0]])
-            assert x in x
+            assert x[:] in x
             assert lib.tensor(3.0) in x
             assert lib.tensor([9.0, 9.0]) not in x
         with pytest.raises(ContractError) as caught:
@@ -372,23 +374,20 @@ class TestPython:
         "ask", [round, math.trunc, math.floor, math.ceil, lambda x: divmod(x, 2)]
     )
     def test_rounding(self, ask):
-        agree(*[outcome(lambda x=lib.tensor(2.5): ask(x)) for lib in (rl, torch)])
+        agree(ask, 2.5)
 
 
-def listed(x):
-    return x.tolist() if hasattr(x, "tolist") else x
-
-
-def outcome(ask):
+def outcome(ask, x):
     """What a call returns, or the error that it raises."""
     try:
-        return ask()
+        return ask(x)
     except Exception as error:  # compared with that of the other library
         return error
 
 
-def agree(ours, theirs):
-    """The same value, or an error that is an instance of the other's class."""
+def agree(ask, values):
+    """Both libraries answer the same, or ours with an instance of the other's error."""
+    ours, theirs = outcome(ask, rl.tensor(values)), outcome(ask, torch.tensor(values))
     if isinstance(theirs, Exception):
         assert isinstance(ours, type(theirs)), (ours, theirs)
     else:

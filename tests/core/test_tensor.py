@@ -801,7 +801,6 @@ class Named(rl.Tensor):
 
 
 COPIES = {
-    "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda x: pickle.loads(pickle.dumps(x)),
 }
@@ -960,8 +959,6 @@ MISTAKES = [
      "register_hook: float32[2, 2] requires no gradient; set requires_grad first"),
     (lambda x, leaf: copy.deepcopy(leaf * 2), ContractError,
      "deepcopy: this tensor was computed with gradients; use .detach().clone()"),
-    (lambda x, leaf: pickle.dumps(leaf * 2), ContractError,
-     "pickle: this tensor was computed with gradients; use .detach()"),
     (lambda x, leaf: x.to("nowhere"), BackendUnavailable,
      ("backend nowhere: not installed; choose from hostile, numpy, or install the package that "
       "provides it")),

@@ -446,6 +446,9 @@ class Tensor:
             raise TypeError("iter: a 0-d tensor has no rows; use .item()")
         return (self[i] for i in range(self.shape[0]))
 
+    def __reversed__(self) -> Tensor:
+        return function.flip(self, 0) if self.shape else self
+
     # -- to other types and places
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -569,10 +572,10 @@ class Tensor:
         return int(one_value(self, "int"))
 
     def __index__(self) -> Any:
-        if self.dtype in dtypes.FLOATING or self.numel() != 1:
-            raise TypeError(
-                f"index: {self.spec} is no index; give an integer tensor of one element, or int()"
-            )
+        if self.dtype in dtypes.FLOATING:
+            raise TypeError(f"index: {self.spec} is no integer; convert it with int()")
+        if self.numel() != 1:
+            raise TypeError(f"index: {self.spec} has {self.numel()} elements; give only one")
         return int(one_value(self, "index"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

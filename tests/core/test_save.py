@@ -1,11 +1,13 @@
-"""Checkpoints: what is saved comes back; damaged files are refused; writing is all or nothing."""
+"""Files: what is saved comes back; damaged files are refused; writing is all or nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
+import random
 import stat
 import struct
 import sys
@@ -22,7 +24,6 @@ from safetensors.numpy import load_file, save_file
 import rushlight as rl
 import rushlight_nn as nn
 from rushlight.errors import FileRefused
-from rushlight_nn import checkpoint
 
 DTYPES = [
     rl.float64, rl.float32, rl.float16, rl.bfloat16, rl.int64, rl.int32, rl.int16, rl.int8,
@@ -36,8 +37,8 @@ def path(tmp_path):
 
 
 def round_trip(state, path):
-    checkpoint.save(state, path)
-    return checkpoint.load(path)
+    rl.save(state, path)
+    return rl.load(path)
 
 
 class TestRoundTrip:
@@ -152,7 +153,7 @@ class TestRoundTrip:
         train(net, opt, schedule, 10)
         other, other_opt, other_schedule = make()
         train(other, other_opt, other_schedule, 4)
-        checkpoint.save(
+        rl.save(
             {
                 "model": other.state_dict(),
                 "optimizer": other_opt.state_dict(),
@@ -162,7 +163,7 @@ class TestRoundTrip:
             path,
         )
         resumed, resumed_opt, resumed_schedule = make()
-        state = checkpoint.load(path)
+        state = rl.load(path)
         resumed.load_state_dict(state["model"])
         resumed_opt.load_state_dict(state["optimizer"])
         resumed_schedule.load_state_dict(state["schedule"])
@@ -175,36 +176,90 @@ class TestRoundTrip:
 class TestExchange:
     def test_a_flat_state_keeps_its_names(self, path):
         net = nn.Linear(2, 1)
-        checkpoint.save(net.state_dict(), path)
+        rl.save(net.state_dict(), path)
         theirs = torch.nn.Linear(2, 1)
         theirs.load_state_dict(safetensors.torch.load_file(path))
         np.testing.assert_array_equal(theirs.weight.detach().numpy(), net.weight.detach().numpy())
 
     def test_paths_name_the_tensors_of_a_nested_one(self, path):
-        checkpoint.save({"model": nn.Linear(2, 1).state_dict(), "epoch": 3}, path)
+        rl.save({"model": nn.Linear(2, 1).state_dict(), "epoch": 3}, path)
         assert sorted(load_file(path)) == ["model.bias", "model.weight"]
-        assert sorted(checkpoint.load_state(path)) == ["model.bias", "model.weight"]
 
     def test_bfloat16_from_pytorch(self, path):
         safetensors.torch.save_file({"x": torch.tensor([1.5, -2.0], dtype=torch.bfloat16)}, path)
-        found = checkpoint.load_state(path)["x"]
+        found = rl.load(path)["x"]
         assert found.dtype is rl.bfloat16
         assert found.tolist() == [1.5, -2.0]
 
-    def test_a_file_of_tensors_alone_is_no_checkpoint(self, path):
-        safetensors.torch.save_file({"x": torch.ones(1)}, path)
-        with pytest.raises(FileRefused) as caught:
-            checkpoint.load(path)
-        assert str(caught.value) == (
-            f"{path}: has no 'rushlight' in its metadata; expected a checkpoint written by save(), "
-            "read a file of tensors alone with load_state()"
-        )
+    def test_a_state_dict_from_pytorch(self, path):
+        theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+        safetensors.torch.save_file(theirs.state_dict(), path, {"format": "pt"})
+        found = rl.load(path)
+        assert type(found) is dict
+        ours = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+        ours.load_state_dict(found)
+        for key, value in theirs.state_dict().items():
+            np.testing.assert_array_equal(ours.state_dict()[key].numpy(), value.numpy(), key)
+
+    def test_a_file_of_tensors_alone(self, path):
+        save_file({"x": np.ones(2, np.float32)}, path)
+        assert rl.load(path)["x"].tolist() == [1.0, 1.0]
+        safetensors.torch.save_file({}, path)
+        assert rl.load(path) == {}
 
     def test_device(self, path):
-        checkpoint.save({"x": rl.ones(1)}, path)
-        assert str(checkpoint.load(path, device="numpy")["x"].device) == "numpy"
-        with pytest.raises((rl.BackendUnavailable, rl.DeviceError)):
-            checkpoint.load(path, device="nowhere")
+        rl.save({"x": rl.ones(1)}, path)
+        assert str(rl.load(path)["x"].device) == "numpy"
+        for place in ("hostile:1", rl.device("hostile:1")):
+            assert str(rl.load(path, map_location=place)["x"].device) == "hostile:1"
+        with rl.device("hostile"):
+            assert str(rl.load(path)["x"].device) == "hostile"
+        with pytest.raises(rl.BackendUnavailable, match="nowhere: not installed"):
+            rl.load(path, "nowhere")
+        with pytest.raises(rl.DeviceError, match="is no device; give a name"):
+            rl.load(path, {"numpy": "hostile"})
+
+    def test_what_the_device_cannot_hold(self, path):
+        rl.save({"x": rl.ones(1, dtype=rl.float64)}, path)
+        with pytest.raises(rl.DeviceError, match="device hostile has no float64"):
+            rl.load(path, "hostile")
+
+    def test_from_another_device(self, path):
+        rl.save({"x": rl.tensor([1.0, 2.0], device="hostile")}, path)
+        found = rl.load(path)["x"]
+        assert (str(found.device), found.tolist()) == ("numpy", [1.0, 2.0])
+
+
+class TestFileObject:
+    def test_round_trip(self):
+        file = io.BytesIO()
+        rl.save({"x": rl.arange(3), "n": 1}, file)
+        file.seek(0)
+        found = rl.load(file)
+        assert (found["x"].tolist(), found["n"]) == ([0, 1, 2], 1)
+
+    def test_the_same_bytes_as_at_a_path(self, path):
+        state, file = {"x": rl.arange(3), "n": (1, {2: None})}, io.BytesIO()
+        rl.save(state, file)
+        rl.save(state, path)
+        assert file.getvalue() == path.read_bytes()
+
+    def test_an_open_file(self, path):
+        with path.open("wb") as file:
+            rl.save([1], file)
+        with path.open("rb") as file:
+            assert rl.load(file) == [1]
+
+    def test_a_damaged_one(self, path):
+        with pytest.raises(FileRefused, match=r"^BytesIO: .*; expected a safetensors file"):
+            rl.load(io.BytesIO(b"nothing"))
+        path.write_bytes(b"nothing")
+        with path.open("rb") as file, pytest.raises(FileRefused, match=f"^{path}: "):
+            rl.load(file)
+
+    def test_a_file_of_text(self, path):
+        with path.open("w") as file, pytest.raises(TypeError):
+            rl.save([1], file)
 
 
 class TestWriting:
@@ -220,33 +275,50 @@ class TestWriting:
             (object(), "save: state is a object; give"),
         ):
             with pytest.raises(rl.ContractError) as caught:
-                checkpoint.save(state, path)
+                rl.save(state, path)
             assert str(caught.value).startswith(message)
         assert not list(path.parent.iterdir())
 
     def test_arguments_exchanged(self, path):
         with pytest.raises(rl.ContractError) as caught:
-            checkpoint.save(path, {"x": rl.ones(1)})
+            rl.save(path, {"x": rl.ones(1)})
         assert str(caught.value) == (
-            "save: the path is a dict; give a string or a Path: save(state, path), the state first"
+            "save: f is a dict; give a path or a file: save(obj, f), the state first"
         )
-        for read in (checkpoint.load, checkpoint.load_state):
-            with pytest.raises(rl.ContractError) as caught:
-                read({"x": rl.ones(1)})
-            name = read.__name__
-            assert str(caught.value) == (
-                f"{name}: the path is a dict; give a string or a Path: {name}(path)"
-            )
+        with pytest.raises(rl.ContractError) as caught:
+            rl.load({"x": rl.ones(1)})
+        assert str(caught.value) == "load: f is a dict; give a path or a file: load(f)"
+
+    def test_a_state_that_holds_itself(self, path):
+        state = {}
+        state["again"] = [state]
+        with pytest.raises(rl.ContractError, match="the state holds itself or is too deep"):
+            rl.save(state, path)
+        assert not path.exists()
+
+    def test_one_tensor_in_two_places_is_written_twice(self, path):
+        x = rl.ones(100)
+        found = round_trip({"a": x, "b": x, "part": x[:50]}, path)
+        assert len(load_file(path)) == 3
+        found["a"].add_(1.0)
+        assert (found["b"][0].item(), found["part"][0].item()) == (1.0, 1.0)
+
+    def test_what_is_loaded_is_apart_from_the_file(self, path):
+        rl.save({"x": rl.ones(2)}, path)
+        x = rl.load(path)["x"]
+        rl.save({"x": rl.zeros(2)}, path)
+        path.unlink()
+        assert x.tolist() == [1.0, 1.0]
 
     def test_nothing_else_is_left(self, path):
-        checkpoint.save({"x": rl.ones(1)}, path)
-        checkpoint.save({"x": rl.zeros(1)}, path)
+        rl.save({"x": rl.ones(1)}, path)
+        rl.save({"x": rl.zeros(1)}, path)
         assert list(path.parent.iterdir()) == [path]
-        assert checkpoint.load(path)["x"].item() == 0
+        assert rl.load(path)["x"].item() == 0
 
     @pytest.mark.parametrize("broken", ["fsync", "replace"])
     def test_the_old_file_survives_a_failure(self, path, broken, monkeypatch):
-        checkpoint.save({"x": rl.ones(1)}, path)
+        rl.save({"x": rl.ones(1)}, path)
         before = path.read_bytes()
 
         def fail(*args):
@@ -254,7 +326,7 @@ class TestWriting:
 
         monkeypatch.setattr(os, broken, fail)
         with pytest.raises(OSError, match="the disk is full"):
-            checkpoint.save({"x": rl.zeros(1)}, path)
+            rl.save({"x": rl.zeros(1)}, path)
         assert path.read_bytes() == before
         assert list(path.parent.iterdir()) == [path]
 
@@ -265,23 +337,22 @@ class TestWriting:
             os, "fsync", lambda fd: (order.append(stat.S_ISDIR(os.fstat(fd).st_mode)), fsync(fd))
         )
         monkeypatch.setattr(os, "replace", lambda *a: (order.append("replace"), replace(*a)))
-        checkpoint.save({"x": rl.ones(1)}, path)
+        rl.save({"x": rl.ones(1)}, path)
         assert order == [False, "replace", True]
 
     def test_permissions_are_those_of_any_new_file(self, path):
-        checkpoint.save({"x": rl.ones(1)}, path)
+        rl.save({"x": rl.ones(1)}, path)
         other = path.with_name("other")
         other.touch()
         assert path.stat().st_mode == other.stat().st_mode
 
     def test_safetensors_is_missing(self, path, monkeypatch):
         monkeypatch.setitem(sys.modules, "safetensors", None)
-        for use in (lambda: checkpoint.save({}, path), lambda: checkpoint.load(path)):
+        path.touch()
+        for name, use in (("save", lambda: rl.save({}, path)), ("load", lambda: rl.load(path))):
             with pytest.raises(rl.errors.MissingExtra) as caught:
                 use()
-            assert str(caught.value) == (
-                'checkpoint: needs safetensors; pip install "rushlight[save]"'
-            )
+            assert str(caught.value) == f'{name}: needs safetensors; pip install "rushlight[save]"'
 
     def test_a_full_disk(self, path, monkeypatch):
         def fail(*args):
@@ -289,12 +360,12 @@ class TestWriting:
 
         monkeypatch.setattr("safetensors.numpy.save_file", fail)
         with pytest.raises(OSError, match=f"{path}: no space left on device"):
-            checkpoint.save({"x": rl.ones(1)}, path)
+            rl.save({"x": rl.ones(1)}, path)
         assert not list(path.parent.iterdir())
 
     def test_no_such_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError):
-            checkpoint.save({"x": rl.ones(1)}, tmp_path / "none" / "x")
+            rl.save({"x": rl.ones(1)}, tmp_path / "none" / "x")
 
 
 def container(tree, tensors=b"", header=None):
@@ -307,18 +378,57 @@ def container(tree, tensors=b"", header=None):
 class TestReading:
     def test_a_missing_file(self, path):
         with pytest.raises(FileNotFoundError):
-            checkpoint.load(path)
+            rl.load(path)
         with pytest.raises(IsADirectoryError):
-            checkpoint.load(path.parent)
+            rl.load(path.parent)
 
     @pytest.mark.parametrize("content", [b"", b"x", b"\0" * 100, b"\xff" * 100, b"PK\3\4" * 30])
     def test_no_safetensors_file(self, path, content):
         path.write_bytes(content)
-        for read in (checkpoint.load, checkpoint.load_state):
-            with pytest.raises(FileRefused) as caught:
-                read(path)
-            assert str(caught.value).startswith(f"{path}: ")
-            assert "expected a safetensors file" in str(caught.value)
+        with pytest.raises(FileRefused) as caught:
+            rl.load(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "expected a safetensors file" in str(caught.value)
+
+    @pytest.mark.parametrize("zipped", [True, False])
+    def test_a_file_of_pytorch(self, path, zipped):
+        torch.save({"x": torch.ones(1)}, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(FileRefused) as caught:
+            rl.load(path)
+        assert "(a file of torch.save?); expected a safetensors file" in str(caught.value)
+
+    def test_a_header_that_begins_as_a_pickle(self, path):
+        rl.save({"x": "-" * 500}, path)
+        length = int.from_bytes(path.read_bytes()[:8], "little")
+        rl.save({"x": "-" * (500 + 640 - length)}, path)
+        assert path.read_bytes().startswith(b"\x80\x02")
+        assert len(rl.load(path)["x"]) == 500 + 640 - length
+
+    @pytest.mark.parametrize("length", [2**20, 10**8, 10**8 + 1, 2**40, 2**63, 2**64 - 1])
+    def test_hostile_lengths(self, path, length):
+        path.write_bytes(struct.pack("<Q", length) + b"{}" + b" " * 100)
+        with pytest.raises(FileRefused, match="expected a safetensors file"):
+            rl.load(path)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [2**63, 2], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": [2], "data_offsets": [0, 2**62]},
+            {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
+            {"dtype": "F32", "shape": [0, 2**63], "data_offsets": [0, 0]},
+            {"dtype": "F32", "shape": [1] * 100 + [2], "data_offsets": [0, 8]},
+            {"dtype": "F32", "shape": "2", "data_offsets": [0, 8]},
+        ],
+    )
+    def test_hostile_sizes(self, path, spec):
+        data = b"\0" * (8 if spec["data_offsets"][1] else 0)
+        path.write_bytes(container("", data, {"x": spec}))
+        with pytest.raises(FileRefused) as caught:
+            rl.load(path)
+        assert str(caught.value).startswith(f"{path}: ")
 
     @pytest.mark.parametrize(
         "tree",
@@ -348,7 +458,7 @@ class TestReading:
     def test_damaged_metadata(self, path, tree):
         path.write_bytes(container(tree))
         with pytest.raises(FileRefused) as caught:
-            checkpoint.load(path)
+            rl.load(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "expected" in str(caught.value)
 
@@ -356,37 +466,47 @@ class TestReading:
         spec = {"dtype": "U16", "shape": [2], "data_offsets": [0, 4]}
         path.write_bytes(container("", b"\0" * 4, {"x": spec}))
         with pytest.raises(FileRefused) as caught:
-            checkpoint.load_state(path)
+            rl.load(path)
         assert str(caught.value) == (
             f"{path}: tensor 'x' has elements of U16; "
             "expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U32, U8, BOOL"
         )
 
     def test_every_length(self, path):
-        checkpoint.save({"x": rl.arange(4), "y": [1, 2.0, "three"]}, path)
+        rl.save({"x": rl.arange(4), "y": [1, 2.0, "three"]}, path)
         whole = path.read_bytes()
         for length in range(len(whole)):
             path.write_bytes(whole[:length])
             with pytest.raises(FileRefused):
-                checkpoint.load(path)
+                rl.load(path)
 
     @settings(
         max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
-    @given(
-        changes=st.lists(
-            st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4
-        )
-    )
-    def test_changed_bytes(self, path, changes):
+    @given(seed=st.integers(0, 2**32))
+    def test_changed_bytes(self, path, seed):
         if not path.exists():
-            checkpoint.save({"x": rl.arange(4), "d": {1: (rl.ones(2), math.inf)}}, path)
-            path.with_name("whole").write_bytes(path.read_bytes())
-        content = bytearray(path.with_name("whole").read_bytes())
-        for place, value in changes:
-            content[place % len(content)] = value
-        broken = path.with_name("broken")
-        broken.write_bytes(content)
-        for read in (checkpoint.load, checkpoint.load_state):
-            with contextlib.suppress(FileRefused):  # or the change did no harm
-                read(broken)
+            rl.save({"x": rl.arange(4), "d": {1: (rl.ones(2), math.inf)}}, path)
+        content = mutated(path.read_bytes(), random.Random(seed))
+        with contextlib.suppress(FileRefused):  # or the change did no harm
+            rl.load(io.BytesIO(content))
+
+
+def mutated(content, dice):
+    """The bytes with a few changed, lost, inserted or moved."""
+    content = bytearray(content)
+    for _ in range(dice.randint(1, 4)):
+        place, end = dice.randrange(len(content)), dice.randrange(len(content))
+        how = dice.randrange(5)
+        if how == 0:
+            content[place] = dice.randrange(256)
+        elif how == 1:
+            content[place] ^= 1 << dice.randrange(8)
+        elif how == 2:
+            del content[place : place + dice.randrange(1, 8)]
+        elif how == 3:
+            content[place:place] = dice.choice([b"[", b'"', b"9" * 20, b"{}", b"\0" * 8, b"null"])
+        else:
+            content[place : place + 8] = content[end : end + 8]
+        content = content or bytearray(b"\0")
+    return bytes(content)
