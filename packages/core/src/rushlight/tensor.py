@@ -396,7 +396,7 @@ class Tensor:
     masked_select, take_along_dim = function.masked_select, function.take_along_dim
     scatter, index_add = function.scatter, function.index_add
     index_copy, index_fill = function.index_copy, function.index_fill
-    matmul, mm, bmm, equal = function.matmul, function.matmul, function.matmul, function.equal
+    matmul, mm, bmm, equal = function.matmul, function.mm, function.bmm, function.equal
     numel, clone = function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
     multinomial, bernoulli = function.multinomial, function.bernoulli

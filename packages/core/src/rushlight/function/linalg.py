@@ -121,7 +121,9 @@ def pinv(
     return ops.pinv(A, atol=atol, rtol=rtol)
 
 
-pinverse = pinv
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """pinv, singular values up to rcond times the largest one counted as 0."""
+    return pinv(input, rtol=rcond)
 
 
 def tolerance(op: str, x: Tensor, atol: Any, rtol: Any) -> tuple[float, float]:

@@ -86,20 +86,20 @@ def hold(op: str, sound: Any, message: str) -> None:
 
 
 def rand(
-    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
-    requires_grad: bool = False,
+    size: Any, *more: Any, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform in [0, 1).  -> [*size]."""
-    z = draws("rand", ops.uniform, 1, size, dtype, device, generator)
+    z = draws("rand", ops.uniform, 1, (size, *more), dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
 def randn(
-    *size: Any, dtype: Any = None, device: Place = None, generator: Generator | None = None,
-    requires_grad: bool = False,
+    size: Any, *more: Any, dtype: Any = None, device: Place = None,
+    generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with mean 0 and variance 1.  -> [*size]."""
-    z = draws("randn", ops.normal, 2, size, dtype, device, generator)
+    z = draws("randn", ops.normal, 2, (size, *more), dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 
@@ -126,7 +126,7 @@ def randn_like(
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
+    low: int = 0, high: Any = None, size: Any = None, *, dtype: Any = None, device: Place = None,
     generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low (0 if only high and size are given) to high - 1.  -> int64[*size].
@@ -137,12 +137,14 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     z = between("randint", low, high, size, dtype or dtypes.int64, device, generator)
     return z.requires_grad_(requires_grad)
 
 
 def randint_like(
-    input: Tensor, low: int, high: Any = None, *, dtype: Any = None, device: Place = None,
+    input: Tensor, low: int = 0, high: Any = None, *, dtype: Any = None, device: Place = None,
     generator: Generator | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Integers from low (0 if only high is given) to high - 1, as input is.  [*s] -> [*s]."""

@@ -208,7 +208,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
 
 
 def norm(
-    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, *,
+    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False,
     dtype: DType | None = None,
 ) -> Tensor:  # fmt: skip
     """(sum of |input|^p)^(1 / p) over dim, or over all.  [.., n, ..] -> [.., ..].
