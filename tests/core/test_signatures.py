@@ -67,7 +67,6 @@ INNER = set(
     "group_norm hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss "
     "triplet_margin_loss".split()
 )
-)
 # Names that people reach otherwise, or that stand for something else there.
 OTHERS = {
     "Tensor.values": "the values of a sparse tensor there",
