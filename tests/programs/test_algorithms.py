@@ -1,0 +1,169 @@
+"""Algorithms on tensors, beside PyTorch: see kit."""
+
+from programs.kit import beside_pytorch
+
+
+@beside_pytorch
+def test_k_means(k):
+    t = k.t
+    points, centres = k.normal(40, 2), k.normal(4, 2)
+    for _ in range(5):
+        nearest = t.cdist(points, centres).argmin(dim=1)
+        sums = t.zeros_like(centres).index_add_(0, nearest, points)
+        counts = t.zeros(4, dtype=t.float64).scatter_add_(0, nearest, t.ones(40, dtype=t.float64))
+        centres = sums / counts.clamp(min=1).unsqueeze(1)
+    counts = t.bincount(nearest, minlength=4)
+    return centres, nearest, counts
+
+
+@beside_pytorch
+def test_moving_average(k):
+    x = k.normal(3, 20).cumsum(dim=1)
+    windows = x.unfold(1, 5, 2)
+    return windows.mean(-1), windows.amax(dim=-1), windows.std(dim=-1)
+
+
+@beside_pytorch
+def test_beam_search(k):
+    t, F = k.t, k.F
+    transitions = F.log_softmax(k.normal(7, 7), dim=-1)
+    beams = t.zeros(1, 3, 1, dtype=t.long)
+    scores = t.tensor([[0.0, -1e9, -1e9]], dtype=t.float64)
+    for _ in range(5):
+        last = beams[:, :, -1]
+        total = scores.unsqueeze(-1) + transitions[last]
+        scores, places = total.view(1, -1).topk(3, dim=-1)
+        parents = t.div(places, 7, rounding_mode="floor")
+        tokens = places % 7
+        history = beams.gather(1, parents.unsqueeze(-1).expand(-1, -1, beams.size(-1)))
+        beams = t.cat([history, tokens.unsqueeze(-1)], dim=-1)
+    return beams, scores
+
+
+@beside_pytorch
+def test_non_maximum_suppression(k):
+    t = k.t
+    corner, extent = k.uniform(12, 2), k.uniform(12, 2) * 0.5
+    boxes = t.cat([corner, corner + extent], dim=1)
+    scores = k.uniform(12)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = scores.sort(descending=True)[1]
+    keep = []
+    while order.numel() > 0:
+        i = order[0].item()
+        keep.append(i)
+        if order.numel() == 1:
+            break
+        rest = boxes[order[1:]]
+        low = t.max(rest[:, :2], boxes[i, :2])
+        high = t.min(rest[:, 2:], boxes[i, 2:])
+        shared = (high - low).clamp(min=0).prod(dim=1)
+        overlap = shared / (area[i] + area[order[1:]] - shared)
+        left = (overlap <= 0.3).nonzero().squeeze(1)
+        order = order[left + 1]
+    return t.tensor(keep, dtype=t.long), boxes[t.as_tensor(keep)]
+
+
+@beside_pytorch
+def test_top_p_filter(k):
+    t, F = k.t, k.F
+    logits = k.normal(3, 10) * 3
+    top = t.topk(logits, 6)[0][..., -1, None]
+    logits[logits < top] = -float("inf")
+    ordered, places = t.sort(logits, descending=True, dim=-1)
+    total = t.cumsum(F.softmax(ordered, dim=-1), dim=-1)
+    drop = total > 0.8
+    drop[..., 1:] = drop[..., :-1].clone()
+    drop[..., 0] = 0
+    drop = drop.scatter(1, places, drop)
+    logits = logits.masked_fill(drop, -float("inf"))
+    return logits, F.softmax(logits, dim=-1), drop
+
+
+@beside_pytorch
+def test_viterbi(k):
+    F = k.F
+    emissions = F.log_softmax(k.normal(6, 4), -1)
+    moves = F.log_softmax(k.normal(4, 4), -1)
+    score, back = emissions[0], []
+    for e in emissions[1:]:
+        score, parent = (score[:, None] + moves).max(dim=0)
+        score = score + e
+        back.append(parent)
+    path = [int(score.argmax())]
+    for parent in reversed(back):
+        path.append(parent[path[-1]].item())
+    total = emissions[0].requires_grad_()
+    for e in emissions[1:]:
+        total = (total.unsqueeze(1) + moves).logsumexp(0) + e
+    partition = total.logsumexp(-1)
+    return path[::-1], score, partition
+
+
+@beside_pytorch
+def test_edit_distance(k):
+    t = k.t
+    a, b = k.integers(4, 6), k.integers(4, 7)
+    d = t.zeros(7, 8, dtype=t.long)
+    d[:, 0] = t.arange(7)
+    d[0, :] = t.arange(8)
+    for i in range(1, 7):
+        for j in range(1, 8):
+            cost = int(a[i - 1] != b[j - 1])
+            d[i, j] = min(d[i - 1, j] + 1, d[i, j - 1] + 1, d[i - 1, j - 1] + cost)
+    return d
+
+
+@beside_pytorch
+def test_whitening(k):
+    t = k.t
+    x = k.normal(30, 4) @ k.normal(4, 4)
+    x = x - x.mean(0, keepdim=True)
+    covariance = x.T @ x / (x.shape[0] - 1)
+    values, vectors = t.linalg.eigh(covariance)
+    white = x @ vectors @ t.diag(values.rsqrt()) @ vectors.T
+    u, s, vh = t.linalg.svd(x, full_matrices=False)
+    low = t.linalg.cholesky(covariance)
+    solved = t.linalg.solve(covariance, x.T[:, :3])
+    return white, s, (u * s) @ vh - x, low, solved, t.linalg.inv(covariance)
+
+
+@beside_pytorch
+def test_newtons_method(k):
+    t = k.t
+    a = k.normal(4, 4)
+    a = a @ a.T + 4 * t.eye(4, dtype=t.float64)
+    x = a.T / (t.norm(a, p=1) * t.norm(a, p=float("inf")))
+    for _ in range(40):
+        x = 2 * x - x @ a @ x
+    p = t.ones(4, dtype=t.float64)
+    for _ in range(100):
+        p = k.F.normalize(a @ p, dim=0)
+    return x @ a, t.trace(x), p @ a @ p, t.linalg.norm(a)
+
+
+@beside_pytorch
+def test_game_of_life(k):
+    t, F = k.t, k.F
+    board = k.integers(2, 8, 8)
+    kernel = t.ones(1, 1, 3, 3)
+    kernel[0, 0, 1, 1] = 0
+    for _ in range(4):
+        wrapped = F.pad(board[None, None].float(), (1, 1, 1, 1), mode="circular")
+        near = F.conv2d(wrapped, kernel)[0, 0]
+        board = ((near == 3) | ((board == 1) & (near == 2))).long()
+    rolled = sum(t.roll(board, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1))
+    return board, rolled - board
+
+
+@beside_pytorch
+def test_prime_numbers(k):
+    t = k.t
+    sieve = t.ones(50, dtype=t.bool)
+    sieve[:2] = False
+    for i in range(2, 8):
+        if sieve[i]:
+            sieve[i * i :: i] = False
+    primes = sieve.nonzero(as_tuple=True)[0]
+    gaps = primes[1:] - primes[:-1]
+    return primes, gaps, t.nonzero(sieve).flatten().tolist(), (primes % 4).unique()
