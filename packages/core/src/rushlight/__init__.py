@@ -78,6 +78,7 @@ from .errors import (
     RushlightError,
     StaleValue,
     TracingError,
+    WorkerFailed,
     WrongGradient,
     WrongType,
 )
@@ -416,6 +417,7 @@ __all__ = [
     "StaleValue",
     "Tensor",
     "TracingError",
+    "WorkerFailed",
     "WrongGradient",
     "WrongType",
     "abs",

@@ -14,6 +14,7 @@ RushlightError
 ├── ExchangeRefused    memory that another library cannot share       (BufferError, RuntimeError)
 ├── BackendUnavailable a plug-in that cannot run here, and why        (RuntimeError)
 ├── KernelFailed       a kernel broke on what its contract allows     (RuntimeError)
+├── WorkerFailed       a process that loads data ended, or hangs      (RuntimeError)
 └── MissingExtra       an optional package is not installed           (ImportError)
 
 Each is also an instance of what PyTorch raises in its place, so handlers written for PyTorch work.
@@ -74,6 +75,10 @@ class BackendUnavailable(RushlightError, RuntimeError):
 
 class KernelFailed(RushlightError, RuntimeError):
     """A kernel broke on inputs that its contract allows: a defect of the backend."""
+
+
+class WorkerFailed(RushlightError, RuntimeError):
+    """A process that loads data ended or does not answer, or its error could not be sent."""
 
 
 class MissingExtra(RushlightError, ImportError):
