@@ -245,11 +245,8 @@ class TestLoader:
         ("options", "message"),
         [
             (
-                {"num_workers": 2},
-                (
-                    "DataLoader: num_workers=2; "
-                    "batches are loaded in this process, leave num_workers at 0"
-                ),
+                {"num_workers": -1},
+                "DataLoader: num_workers=-1; give an integer from 0",
             ),
             ({"batch_size": 0}, "BatchSampler: batch_size is 0; give a positive integer"),
             ({"batch_size": 2.5}, "BatchSampler: batch_size is 2.5; give a positive integer"),

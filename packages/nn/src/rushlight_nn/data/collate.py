@@ -53,6 +53,22 @@ def default_collate(batch: Sequence[Any]) -> Any:
     )
 
 
+def default_convert(data: Any) -> Any:
+    """One sample with its numpy arrays as tensors, in the same structure; all else as it is.
+
+    >>> default_convert({"x": np.zeros(2), "name": "a"})
+    {'x': tensor([0., 0.], dtype=float64), 'name': 'a'}
+    """
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data if data.dtype.kind in "SUO" else rl.from_numpy(np.asarray(data))
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        values = [default_convert(value) for value in data]
+        return type(data)(*values) if hasattr(data, "_fields") else type(data)(values)
+    return data
+
+
 def _stack(first: np.ndarray[Any, Any] | np.generic, batch: Sequence[Any]) -> rl.Tensor:
     if first.dtype.kind in "SUO":
         raise TypeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import floor, isclose
 from typing import Any, Generic, TypeVar
@@ -27,6 +27,38 @@ class Dataset(Generic[Sample]):
 
     def __add__(self, other: Dataset[Any]) -> ConcatDataset:
         return ConcatDataset([self, other])
+
+
+class IterableDataset(Generic[Sample]):
+    """Samples one after another, as from a file or a line: derive from it and state `__iter__`.
+
+    In workers each has a copy and reads it from the beginning: `get_worker_info()` says which part
+    is a worker's own.
+    """
+
+    def __iter__(self) -> Iterator[Sample]:
+        raise NotImplementedError(f"{type(self).__name__} is missing __iter__(self)")
+
+    def __add__(self, other: IterableDataset[Any]) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset[Any]):
+    """The samples of several iterable datasets, one after another: what `a + b` makes."""
+
+    def __init__(self, datasets: Iterable[IterableDataset[Any]]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(
+                    f"ChainDataset: {type(dataset).__name__} is no IterableDataset; give those"
+                )
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(map(len, self.datasets))  # type: ignore[arg-type]  # TypeError if one has none
 
 
 class TensorDataset(Dataset[tuple[rl.Tensor, ...]]):
@@ -87,6 +119,10 @@ class ConcatDataset(Dataset[Any]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise rl.ContractError("ConcatDataset: no datasets; give at least one")
+        if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise rl.ContractError(
+                "ConcatDataset: an IterableDataset has no sample numbers; give ChainDataset those"
+            )
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
 
     def __getitem__(self, index: int) -> Any:
