@@ -553,6 +553,28 @@ class TestCopy:
         assert (program(x).tolist(), x.tolist()) == ([2.0, 2.0], [3.0, 3.0])
 
 
+OTHER = {rl: torch, torch: rl}
+DATA = {
+    "numbers": lambda lib: [1.0, 2.0],
+    "array": lambda lib: np.ones(2),
+    "scalar": lambda lib: np.float64(1.0),
+    "scalars": lambda lib: [np.float64(1.0), 2.0],
+    "short scalars": lambda lib: [np.float32(1.0), 2.0],
+    "integer scalars": lambda lib: [np.int64(1), 2.0],
+    "tensors": lambda lib: [lib.tensor(1.0, dtype=lib.float64), lib.tensor(2.0)],
+    "nested": lambda lib: [[1.0], (np.float64(2.0),)],
+    "foreign": lambda lib: OTHER[lib].ones(2, dtype=OTHER[lib].float64),
+    "foreign short": lambda lib: OTHER[lib].ones(2),
+}
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_element_type_of_data(data):
+    ours, theirs = rl.tensor(DATA[data](rl)), torch.tensor(DATA[data](torch))
+    assert f"torch.{ours.dtype}" == str(theirs.dtype)
+    assert ours.tolist() == theirs.tolist()
+
+
 def test_threads_share_what_is_imported():
     x, sums = rl.from_dlpack(np.ones(1000)), []
     threads = [threading.Thread(target=lambda: sums.append(x.sum().item())) for _ in range(4)]

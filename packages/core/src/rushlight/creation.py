@@ -28,12 +28,18 @@ def tensor(
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     values = host(data, wanted in dtypes.FLOATING)
     if wanted is None:
-        plain = not isinstance(data, (np.ndarray, np.generic, Tensor))
-        double = values.dtype == np.float64
-        wanted = dtypes.default_float if plain and double else dtypes.as_dtype(values.dtype)
+        plain = values.dtype == np.float64 and not double(data)
+        wanted = dtypes.default_float if plain else dtypes.as_dtype(values.dtype)
     place.accept("tensor", wanted)
     fitting("tensor", values, wanted)
     return asking("tensor", held(np.array(values, wanted), place), requires_grad)
+
+
+def double(data: Any) -> bool:
+    """Whether some of it is float64, which Python's own floats are not."""
+    if isinstance(data, (list, tuple)):
+        return any(map(double, data))
+    return str(getattr(data, "dtype", "")).endswith("float64")
 
 
 def fitting(op: str, values: np.ndarray[Any, Any], wanted: dtypes.DType) -> None:
