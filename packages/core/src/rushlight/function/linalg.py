@@ -15,6 +15,7 @@ from ..spec import normal_axis
 from .given import Dim, lengths, rank, together, whole
 from .indexing import matmul
 from .movement import movedim, part, tril, triu, unsqueeze
+from .precision import autocasts
 from .reduction import amax, amin, normed, sum
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def norm(
 # -- what is solved -------------------------------------------------------------------------------
 
 
+@autocasts("wide")
 def inv(A: Tensor) -> Tensor:
     """The inverse.  [*b, n, n] -> [*b, n, n].  Raises: ContractError for a singular matrix."""
     return ops.inv(A)
@@ -87,6 +89,7 @@ def inv(A: Tensor) -> Tensor:
 inverse = inv
 
 
+@autocasts("wide")
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The x with A x = B; x A = B unless left.  [*b, n, n], [*b, n, k] or [*b, n] -> as B.
 
@@ -101,6 +104,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return ops.reshape(z, z.shape[:-1]) if vector else z
 
 
+@autocasts("wide")
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The x with L L^T x = input; L^T L if upper.  [*b, n, k], [*b, n, n] -> [*b, n, k]."""
     together("cholesky_solve", input, L)
@@ -108,6 +112,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return ops.solve(turned(low), ops.solve(low, input))
 
 
+@autocasts("wide")
 def pinv(
     A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -121,6 +126,7 @@ def pinv(
     return ops.pinv(A, atol=atol, rtol=rtol)
 
 
+@autocasts("wide")
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """pinv, singular values up to rcond times the largest one counted as 0."""
     return pinv(input, rtol=rcond)
@@ -135,6 +141,7 @@ def tolerance(op: str, x: Tensor, atol: Any, rtol: Any) -> tuple[float, float]:
     return float(atol or 0.0), float(rtol)
 
 
+@autocasts("wide")
 def matrix_rank(
     A: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -154,6 +161,7 @@ class LeastSquares(NamedTuple):
     singular_values: Tensor
 
 
+@autocasts("wide")
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: Any = None) -> LeastSquares:
     """The x of least norm that makes the norm of A x - B least.  [*b, m, n], [*b, m, k] -> ..
 
@@ -199,6 +207,7 @@ def logdet(input: Tensor) -> Tensor:
     return ops.where(ops.less(sign, 0), math.nan, size)
 
 
+@autocasts("wide")
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The lower triangular L with L L^T = A, or its transpose.  [*b, n, n] -> [*b, n, n].
 
@@ -214,6 +223,7 @@ class Orthogonal(NamedTuple):
     R: Tensor
 
 
+@autocasts("wide")
 def qr(A: Tensor, mode: str = "reduced") -> Orthogonal:
     """Q R = A, Q orthonormal, R upper triangular.  [*b, m, n] -> [*b, m, k], [*b, k, n].
 
@@ -242,6 +252,7 @@ class Singular(NamedTuple):
     Vh: Tensor
 
 
+@autocasts("wide")
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Singular:
     """U diag(S) Vh = A, S in descending order.
 
@@ -253,6 +264,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Singula
     return Singular(u[..., :m], s[..., 0, : min(m, n)], turned(v[..., :n]))
 
 
+@autocasts("wide")
 def svdvals(A: Tensor, *, driver: Any = None) -> Tensor:
     """Singular values in descending order.  [*b, m, n] -> [*b, min(m, n)]."""
     return svd(A, False).S
@@ -265,6 +277,7 @@ class Eigen(NamedTuple):
     eigenvectors: Tensor
 
 
+@autocasts("wide")
 def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     """Eigenvalues of symmetric matrices in ascending order, and vectors as columns.
 
@@ -276,6 +289,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     return Eigen(z[..., 0, :], z[..., 1:, :])
 
 
+@autocasts("wide")
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices in ascending order.  [*b, n, n] -> [*b, n]."""
     return eigh(A, UPLO).eigenvalues
