@@ -269,13 +269,6 @@ class TestMistakes:
                 ),
             ),
             (
-                lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"),
-                (
-                    "Conv2d: padding_mode 'reflect'; "
-                    "use 'zeros', or pad the input yourself and give padding=0"
-                ),
-            ),
-            (
                 lambda: nn.Conv2d(3, 4, 3, padding="full"),
                 "Conv2d: padding 'full'; give a number, a pair, 'same' or 'valid'",
             ),

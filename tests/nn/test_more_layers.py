@@ -204,6 +204,18 @@ REFUSALS = [
         "adaptive_max_pool2d: output_size (1, 2, 3); give one integer or two",
     ),
     (
+        lambda f, x: f.pixel_unshuffle(x, 3),
+        "pixel_unshuffle: float32[4, 4] by 3; give [*b, c, h, w], h and w divisible by it",
+    ),
+    (
+        lambda f, x: f.channel_shuffle(x[None], 3),
+        "channel_shuffle: float32[1, 4, 4] in 3 groups; give [b, c, *s], c divisible by groups",
+    ),
+    (
+        lambda f, x: f.bilinear(x, x[:, :3], x[None]),
+        "weight float32[1, 4, 4]; give [*s, n], [*s, m] and [o, n, m], and for bias [o]",
+    ),
+    (
         lambda f, x: f.soft_margin_loss(x, x, reduction="max"),
         "soft_margin_loss: reduction='max'; choose 'none', 'mean' or 'sum'",
     ),
@@ -342,3 +354,102 @@ def test_indices_are_the_same_when_traced():
     ):
         for a, b in zip(f(x), rl.compile(f)(x), strict=True):
             assert a.tolist() == b.tolist()
+
+
+SHAPES = [
+    ("PixelUnshuffle(2)", (2, 3, 4, 6)),
+    ("PixelUnshuffle(3)", (2, 3, 6)),
+    ("ChannelShuffle(3)", (2, 6, 4, 5)),
+    ("ZeroPad1d(2)", (2, 3, 4)),
+    ("ZeroPad2d((1, 2, 0, 3))", (2, 3, 4, 5)),
+    ("ZeroPad2d((-1, 2, 0, -3))", (2, 3, 4, 5)),
+    ("ZeroPad3d(1)", (2, 3, 2, 2, 2)),
+    ("ConstantPad1d((1, 0), 3.5)", (2, 3, 4)),
+    ("ConstantPad2d(1, -2)", (3, 4, 5)),
+    ("ConstantPad3d((1, 2, 0, 1, 1, 1), 3.5)", (2, 3, 2, 2, 2)),
+    ("ReflectionPad1d((2, 1))", (2, 3, 4)),
+    ("ReflectionPad2d((2, 1, 3, 0))", (2, 3, 4, 5)),
+    ("ReflectionPad3d(1)", (2, 2, 2, 2, 2)),
+    ("ReplicationPad1d(3)", (3, 4)),
+    ("ReplicationPad2d((2, 1, 3, 0))", (2, 3, 4, 5)),
+    ("ReplicationPad3d(1)", (2, 2, 2, 2, 2)),
+    ("CircularPad1d((2, 1))", (2, 3, 4)),
+    ("CircularPad2d((2, 1, 3, 0))", (2, 3, 4, 5)),
+    ("CircularPad3d(1)", (2, 2, 2, 2, 2)),
+]
+CONVOLUTIONS = [
+    ("Conv1d(3, 4, 3, padding=2, padding_mode='reflect')", (2, 3, 7)),
+    ("Conv1d(3, 4, 4, padding='same', dilation=2, padding_mode='circular')", (3, 9)),
+    ("Conv2d(4, 4, (3, 2), 2, (2, 1), groups=2, padding_mode='replicate')", (2, 4, 5, 6)),
+    ("Conv2d(4, 4, 3, padding='valid', padding_mode='circular')", (2, 4, 5, 6)),
+    ("Conv3d(2, 2, (3, 1, 5), padding='same', padding_mode='reflect')", (1, 2, 4, 5, 6)),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), SHAPES)
+def test_shapes(call, shape):
+    compare(call, numbers(*shape))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize(("call", "shape"), CONVOLUTIONS)
+def test_padding_of_convolutions(call, shape):
+    compare(call, numbers(*shape))
+
+
+@pytest.mark.parametrize("size", [(9, 11), (10, 12), (2, 3, 9, 12)])
+def test_size_of_transposed_convolutions(size):
+    compare("ConvTranspose2d(4, 3, 3, 2, 1)", numbers(2, 4, 5, 6), output_size=size)
+
+
+def test_bilinear():
+    compare("Bilinear(2, 3, 4)", numbers(5, 6, 2), numbers(5, 6, 3))
+    compare("Bilinear(2, 3, 1, bias=False)", numbers(2), numbers(3))
+
+
+def test_parameters_by_name():
+    sizes = [("a", "2x3"), ("b", "4")]
+    ours = nn.ParameterDict({"a": nn.Parameter(rl.ones(2, 3)), "b": rl.zeros(4)})
+    theirs = torch.nn.ParameterDict({"a": torch.nn.Parameter(torch.ones(2, 3))})
+    theirs["b"] = torch.zeros(4)
+    assert [*ours] == [*theirs] == [*ours.state_dict()] == [*theirs.state_dict()]
+    assert isinstance(ours["b"], nn.Parameter)
+    assert len(ours) == len([*ours.parameters()]) == 2
+    assert ours.get("c") is theirs.get("c") is None
+    assert "a" in ours
+    lines = [f"  ({name}): Parameter containing: [float32 of size {n}]" for name, n in sizes]
+    assert repr(ours) == "\n".join(["ParameterDict(", *lines, ")"])
+    assert ours.pop("a").shape == (2, 3)
+    assert [*ours.keys()] == ["b"]
+    with pytest.raises(KeyError):
+        ours["a"]
+    with pytest.raises(TypeError, match="ParameterDict: assignment: int is no tensor"):
+        ours["a"] = 3
+
+
+LAYER_REFUSALS = [
+    (
+        lambda n, m: n.Conv2d(2, 2, 3, padding_mode="mirror"),
+        "Conv2d: padding_mode 'mirror'; give 'zeros', 'reflect', 'replicate' or 'circular'",
+    ),
+    (
+        lambda n, m: n.ConvTranspose2d(2, 2, 3, padding_mode="reflect"),
+        "ConvTranspose2d: padding_mode 'reflect'; give 'zeros'",
+    ),
+    (
+        lambda n, m: n.ConvTranspose1d(2, 2, 3, 2)(m.ones(2, 4), output_size=(11,)),
+        "output_size [11] of float32[2, 4]; give [9], or less than stride (2,) more",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), LAYER_REFUSALS, ids=[text for _, text in LAYER_REFUSALS]
+)
+def test_refusals_of_layers(make, message):
+    with pytest.raises(rl.RushlightError) as error:
+        make(nn, rl)
+    assert str(error.value).endswith(message)
+    with pytest.raises(Exception) as theirs:  # noqa: PT011  its class is what is asked
+        make(torch.nn, torch)
+    assert isinstance(error.value, theirs.type)

@@ -16,10 +16,12 @@ from rushlight import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
+    affine_grid,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
     batch_norm,
+    bilinear,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     conv1d,
@@ -35,11 +37,13 @@ from rushlight import (
     gaussian_nll_loss,
     gelu,
     glu,
+    grid_sample,
     group_norm,
     hardshrink,
     hinge_embedding_loss,
     huber_loss,
     instance_norm,
+    interpolate,
     kl_div,
     l1_loss,
     layer_norm,
@@ -93,13 +97,16 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -115,9 +122,11 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",
@@ -126,6 +135,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -154,6 +164,7 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -176,7 +187,10 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
 ]
+
+fold, unfold = rl.col2im, rl.im2col
 
 
 def relu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
@@ -380,6 +394,43 @@ def pixel_shuffle(input: rl.Tensor, upscale_factor: int) -> rl.Tensor:
     z = input.reshape(*before, c // (r * r), r, r, h, w)
     z = z.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
     return z.reshape(*before, c // (r * r), h * r, w * r)
+
+
+def pixel_unshuffle(input: rl.Tensor, downscale_factor: int) -> rl.Tensor:
+    """Squares of r x r pixels become channels, r the factor: pixel_shuffle undone.
+
+    [*b, c, h r, w r] -> [*b, c r r, h, w].
+
+    Raises: ContractError unless r divides height and width.
+    Source: Shi et al. 2016, arXiv:1609.05158, eq. 4.
+    """
+    r = downscale_factor
+    if type(r) is not int or r < 1 or input.ndim < 3 or any(m % r for m in input.shape[-2:]):
+        raise rl.ContractError(
+            f"pixel_unshuffle: {_told(input)} by {r!r}; give [*b, c, h, w], h and w divisible by it"
+        )
+    *before, c, h, w = input.shape
+    n = len(before)
+    z = input.reshape(*before, c, h // r, r, w // r, r)
+    z = z.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return z.reshape(*before, c * r * r, h // r, w // r)
+
+
+def channel_shuffle(input: rl.Tensor, groups: int) -> rl.Tensor:
+    """Channels, group after group, become the first of each group, the second, ..
+
+    [b, groups k, *s] -> [b, k groups, *s].
+
+    Raises: ContractError unless groups divides the channels.
+    Source: Zhang, Zhou, Lin, Sun 2017, arXiv:1707.01083, section 3.1.
+    """
+    if type(groups) is not int or groups < 1 or input.ndim < 3 or input.shape[1] % groups:
+        raise rl.ContractError(
+            f"channel_shuffle: {_told(input)} in {groups!r} groups; give [b, c, *s], c divisible "
+            "by groups"
+        )
+    b, c, *image = input.shape
+    return input.reshape(b, groups, c // groups, *image).transpose(1, 2).reshape(input.shape)
 
 
 def dropout1d(

@@ -158,6 +158,7 @@ from .indexing import (
 )
 from .layer import (
     batch_norm,
+    bilinear,
     conv1d,
     conv2d,
     conv3d,
@@ -370,6 +371,7 @@ __all__ = [
     "batch_norm",
     "bernoulli",
     "bernoulli_",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "bincount",

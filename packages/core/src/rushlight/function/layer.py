@@ -33,6 +33,27 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Sums of input1[i] weight[o, i, j] input2[j] over i and j, plus bias[o].
+
+    [*s, n], [*s, m], [o, n, m], [o] -> [*s, o].
+    Raises: ContractError if shapes do not fit.
+    """
+    together("bilinear", input1, input2, weight, optional=(bias,))
+    given, (o, n, m) = input1.shape[:-1], (weight.shape * 3)[:3]
+    fits = weight.ndim == 3 and input1.shape == (*given, n) and input2.shape == (*given, m)
+    if not fits or (bias is not None and bias.shape != (o,)):
+        raise ContractError(
+            f"bilinear: {input1.spec}, {input2.spec}, weight {weight.spec}; give [*s, n], [*s, m] "
+            "and [o, n, m], and for bias [o]"
+        )
+    flat = ops.reshape(ops.permute(weight, (1, 0, 2)), (n, o * m))
+    rows = ops.reshape(ops.matmul(ops.reshape(input1, (size(given), n)), flat), (*given, o, m))
+    z: Tensor = ops.matmul(rows, ops.reshape(input2, (*given, m, 1)))
+    z = ops.reshape(z, (*given, o))
+    return z if bias is None else z + bias
+
+
 COUNT = ("", "", "two", "three")  # how a message counts spatial dims
 SPATIAL = ("", "t", "h, w", "d, h, w")
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import rushlight as rl
 
-from ..module import Module, indent
+from ..module import Kind, Module, indent
 from ..parameter import Parameter
 
 M = TypeVar("M", Module, Parameter)
@@ -198,44 +198,50 @@ class ParameterList(Row[Parameter]):
             self.extend(parameters)  # type: ignore[arg-type]  # _checked makes parameters of tensors
 
     def _checked(self, what: str, item: object) -> Parameter:
-        if isinstance(item, Parameter):
-            return item
-        if not isinstance(item, rl.Tensor):
-            raise TypeError(f"ParameterList.{what}: {type(item).__name__} is no tensor")
-        return Parameter(item)
+        return as_parameter(f"ParameterList.{what}", item)
 
     def __iadd__(self, other: Iterable[Parameter]) -> Self:
         return self.extend(other)
 
     def extra_repr(self) -> str:
-        return "\n".join(
-            f"({i}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
-            for i, p in enumerate(self)
-        )
+        return described(enumerate(self))
 
 
-class ModuleDict(Module):
-    """A Python dict of modules that a module owns, in order of insertion.  It has no forward.
+def as_parameter(who: str, item: object) -> Parameter:
+    """A tensor as a parameter.  Raises: TypeError for anything else."""
+    if isinstance(item, Parameter):
+        return item
+    if not isinstance(item, rl.Tensor):
+        raise TypeError(f"{who}: {type(item).__name__} is no tensor")
+    return Parameter(item)
 
-    >>> list(ModuleDict({"a": Sequential(), "b": Sequential()}))
-    ['a', 'b']
-    """
 
-    def __init__(
-        self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None
-    ) -> None:
+def described(items: Iterable[tuple[object, Parameter]]) -> str:
+    """A line for each parameter, with its name, type and shape."""
+    return "\n".join(
+        f"({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+        for name, p in items
+    )
+
+
+class Names(Module, Generic[M]):
+    """What the containers by name share: Python's dict, in order of insertion."""
+
+    kind: Kind  # of what it holds
+
+    def __init__(self, items: Mapping[str, M] | Iterable[tuple[str, M]] | None = None) -> None:
         super().__init__()
-        if modules is not None:
-            self.update(modules)
+        if items is not None:
+            self.update(items)
 
-    def __getitem__(self, key: str) -> Module:
+    def __getitem__(self, key: str) -> M:
         if key not in self:
             raise KeyError(key)
-        module: Module = self.__dict__[key]
-        return module
+        item: M = self.__dict__[key]
+        return item
 
-    def __setitem__(self, key: str, module: Module) -> None:
-        self.add_module(key, module)
+    def __setitem__(self, key: str, item: M) -> None:
+        raise NotImplementedError
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -249,37 +255,81 @@ class ModuleDict(Module):
         return iter(self.keys())
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._registered.get(key) == "module"
+        return isinstance(key, str) and self._registered.get(key) == self.kind
 
     def keys(self) -> list[str]:
         """The names, in order of insertion."""
-        return [name for name, _ in self._own("module")]
+        return [name for name, _ in self._own(self.kind)]
 
-    def values(self) -> list[Module]:
-        """The modules, in order of insertion."""
-        return [module for _, module in self._own("module")]
+    def values(self) -> list[M]:
+        """What it holds, in order of insertion."""
+        return [module for _, module in self._own(self.kind)]
 
-    def items(self) -> list[tuple[str, Module]]:
-        """Names and modules, in order of insertion."""
-        return list(self._own("module"))
+    def items(self) -> list[tuple[str, M]]:
+        """Names and what they stand for, in order of insertion."""
+        return list(self._own(self.kind))
 
     def clear(self) -> None:
-        """Take every module out."""
+        """Take everything out."""
         for key in self.keys():
             del self[key]
 
-    def pop(self, key: str) -> Module:
+    def pop(self, key: str) -> M:
         """Take one out and return it.  Raises: KeyError if there is none of that name."""
-        module = self[key]
+        item = self[key]
         del self[key]
-        return module
+        return item
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+    def update(self, items: Mapping[str, M] | Iterable[tuple[str, M]]) -> None:
         """Put each of these in, over what has its name.  Raises: TypeError for no pairs."""
-        if not isinstance(modules, Iterable):
+        if not isinstance(items, Iterable):
             raise TypeError(
-                "ModuleDict.update should be called with an iterable of key/value pairs, "
-                f"but got {type(modules).__name__}"
+                f"{type(self).__name__}.update should be called with an iterable of key/value "
+                f"pairs, but got {type(items).__name__}"
             )
-        for key, module in dict(modules).items():
-            self[key] = module
+        for key, item in dict(items).items():
+            self[key] = item
+
+
+class ModuleDict(Names[Module]):
+    """A Python dict of modules that a module owns, in order of insertion.  It has no forward.
+
+    >>> list(ModuleDict({"a": Sequential(), "b": Sequential()}))
+    ['a', 'b']
+    """
+
+    kind = "module"
+
+    def __init__(
+        self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None
+    ) -> None:
+        super().__init__(modules)
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+
+class ParameterDict(Names[Parameter]):
+    """A Python dict of parameters that a module owns; it makes parameters of tensors.
+
+    >>> list(ParameterDict({"a": rl.zeros(2), "b": rl.zeros(3)}).keys())
+    ['a', 'b']
+    """
+
+    kind = "parameter"
+
+    def __init__(
+        self,
+        parameters: Mapping[str, rl.Tensor] | Iterable[tuple[str, rl.Tensor]] | None = None,
+    ) -> None:
+        super().__init__(parameters)  # type: ignore[arg-type]  # __setitem__ makes parameters
+
+    def __setitem__(self, key: str, parameter: rl.Tensor) -> None:
+        self.register_parameter(key, as_parameter("ParameterDict: assignment", parameter))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of that name, or the default."""
+        return self.__dict__[key] if key in self else default
+
+    def extra_repr(self) -> str:
+        return described(self.items())

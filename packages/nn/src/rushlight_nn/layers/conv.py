@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ class Conv(Module):
     kernel_size, stride, padding, dilation: of each axis, or one number for all.
     padding: zeros on each side; "valid" is none, "same" as many as keep s, with stride 1.
     groups: into how many groups channels are parted; each sees only its own.
-    padding_mode: "zeros" is the only one.
+    padding_mode: what is put around the input: "zeros", or "reflect", "replicate" or "circular" as
+        in `pad`.
     weight: [out, c / groups, *kernel_size], bias: [out]; both begin uniform in
         [-1 / sqrt(fan_in), 1 / sqrt(fan_in)), fan_in = c / groups * the product of kernel_size.
 
@@ -45,6 +47,7 @@ class Conv(Module):
 
     spatial = 2  # the number of axes that windows slide along
     is_transposed = False
+    padding_modes: tuple[str, ...] = ("zeros", "reflect", "replicate", "circular")
 
     bias: Parameter | None
 
@@ -70,11 +73,10 @@ class Conv(Module):
                 f"{who}: {in_channels} and {out_channels} channels in {groups} groups; "
                 "give a positive number of groups that divides both"
             )
-        if padding_mode != "zeros":
-            raise rl.ContractError(
-                f"{who}: padding_mode {padding_mode!r}; "
-                "use 'zeros', or pad the input yourself and give padding=0"
-            )
+        if padding_mode not in self.padding_modes:
+            *others, last = map(repr, self.padding_modes)
+            wanted = f"{', '.join(others)} or {last}" if others else last
+            raise rl.ContractError(f"{who}: padding_mode {padding_mode!r}; give {wanted}")
         if isinstance(padding, str) and (padding not in {"same", "valid"} or self.is_transposed):
             raise rl.ContractError(
                 f"{who}: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
@@ -112,9 +114,23 @@ class Conv(Module):
         """The cross-correlation of the input with the weight, plus bias."""
         function = (None, rl.conv1d, rl.conv2d, rl.conv3d)[self.spatial]
         assert function is not None
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = rl.pad(input, self._around(), self.padding_mode), 0
         return function(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
+
+    def _around(self) -> list[int]:
+        """The padding before and after each axis, the last axis first, as `pad` takes it."""
+        if self.padding == "valid":
+            pairs = [(0, 0)] * self.spatial
+        elif self.padding == "same":
+            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            pairs = [(span // 2, span - span // 2) for span in spans]
+        else:
+            pairs = [(p, p) for p in self.padding]
+        return [p for pair in reversed(pairs) for p in pair]
 
     def extra_repr(self) -> str:
         said = [
@@ -131,6 +147,8 @@ class Conv(Module):
             said.append(f"groups={self.groups}")
         if self.bias is None:
             said.append("bias=False")
+        if self.padding_mode != "zeros":
+            said.append(f"padding_mode={self.padding_mode}")
         return ", ".join(said)
 
     def _more(self) -> list[str]:
@@ -186,6 +204,7 @@ class ConvTranspose(Conv):
     """
 
     is_transposed = True
+    padding_modes = ("zeros",)
 
     def __init__(
         self,
@@ -210,15 +229,38 @@ class ConvTranspose(Conv):
             type(self).__name__, self.spatial, "output_padding", output_padding, 0
         )
 
-    def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The input, spread by the weight, plus bias."""
+    def forward(self, input: rl.Tensor, output_size: Sequence[int] | None = None) -> rl.Tensor:
+        """The input, spread by the weight, plus bias.
+
+        output_size: t, with or without the axes before; less than stride above the shortest t.
+        """
         functions = (None, rl.conv_transpose1d, rl.conv_transpose2d, rl.conv_transpose3d)
         function = functions[self.spatial]
         assert function is not None
+        added = self.output_padding if output_size is None else self._added(input, output_size)
         return function(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+            input, self.weight, self.bias, self.stride, self.padding, added,
             self.groups, self.dilation,
         )  # fmt: skip
+
+    def _added(self, input: rl.Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
+        """The output_padding that makes a result of these lengths."""
+        n = self.spatial
+        least = [
+            (t - 1) * s - 2 * p + d * (k - 1) + 1
+            for t, s, p, d, k in zip(
+                input.shape[-n:], self.stride, self.padding, self.dilation, self.kernel_size,
+                strict=True,
+            )
+        ]  # fmt: skip
+        added = [m - q for m, q in zip(output_size[-n:], least, strict=False)]
+        fits = len(output_size) in (n, input.ndim)
+        if not fits or any(not 0 <= a < s for a, s in zip(added, self.stride, strict=True)):
+            raise rl.ContractError(
+                f"{type(self).__name__}: output_size {list(output_size)} of {input.dtype}"
+                f"{list(input.shape)}; give {least}, or less than stride {self.stride} more"
+            )
+        return tuple(added)
 
     def _more(self) -> list[str]:
         none = self.output_padding == (0,) * self.spatial

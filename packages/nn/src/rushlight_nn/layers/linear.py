@@ -1,4 +1,4 @@
-"""Linear and Identity."""
+"""Linear, Bilinear and Identity."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 import rushlight as rl
 
+from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
-from .argument import whole
+from .argument import shown, whole
 
 
 class Identity(Module):
@@ -74,6 +75,57 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+
+class Bilinear(Module):
+    """x[i] * weight[o, i, j] * y[j], summed over i and j, plus bias[o].
+
+    [*b, in1_features], [*b, in2_features] -> [*b, out_features].
+    weight: [out_features, in1_features, in2_features], bias: [out_features]; both begin uniform in
+        [-1 / sqrt(in1_features), 1 / sqrt(in1_features)).
+    bias: whether there is one.
+
+    >>> Bilinear(2, 3, 4)(rl.zeros(5, 2), rl.zeros(5, 3)).shape
+    (5, 4)
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | rl.device | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        whole("Bilinear", 1, in1_features=in1_features)
+        whole("Bilinear", in2_features=in2_features, out_features=out_features)
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", Parameter(rl.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the first values anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for p in self.parameters():
+            init.uniform_(p, -bound, bound)
+
+    def forward(self, input1: rl.Tensor, input2: rl.Tensor) -> rl.Tensor:
+        """The bilinear form of both inputs, plus bias."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        said = shown(self, "in1_features", "in2_features", "out_features")
+        return f"{said}, bias={self.bias is not None}"
 
 
 def reset_weight_and_bias(weight: Parameter, bias: Parameter | None) -> None:

@@ -6,7 +6,7 @@ import rushlight as rl
 
 from .. import functional as F
 from ..module import Module
-from .argument import tensor
+from .argument import shown, tensor
 
 
 class Flatten(Module):
@@ -26,7 +26,7 @@ class Flatten(Module):
         return rl.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+        return shown(self, "start_dim", "end_dim")
 
 
 class Unflatten(Module):
@@ -60,7 +60,7 @@ class Unflatten(Module):
         return input.reshape(*shape[:dim], *self.unflattened_size, *shape[dim + 1 :])
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+        return shown(self, "dim", "unflattened_size")
 
 
 class PixelShuffle(Module):
@@ -81,4 +81,50 @@ class PixelShuffle(Module):
         return F.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
-        return f"upscale_factor={self.upscale_factor}"
+        return shown(self, "upscale_factor")
+
+
+class PixelUnshuffle(Module):
+    """Squares of pixels become channels.  [*b, c, h r, w r] -> [*b, c r r, h, w].
+
+    downscale_factor: r; it divides height and width.
+
+    Source: Shi et al. 2016, arXiv:1609.05158, eq. 4.
+
+    >>> PixelUnshuffle(3)(rl.zeros(1, 1, 12, 12)).shape
+    (1, 9, 4, 4)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with more channels and fewer pixels."""
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return shown(self, "downscale_factor")
+
+
+class ChannelShuffle(Module):
+    """The first channel of each group, the second of each, ..  [b, c, *s] -> [b, c, *s].
+
+    groups: into how many groups the channels are parted; it divides them.
+
+    Source: Zhang, Zhou, Lin, Sun 2017, arXiv:1707.01083, section 3.1.
+
+    >>> ChannelShuffle(2)(rl.arange(4.0).reshape(1, 4, 1)).flatten().tolist()
+    [0.0, 2.0, 1.0, 3.0]
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with its channels in another order."""
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self) -> str:
+        return shown(self, "groups")
