@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 import rushlight as rl
-from rushlight.testing.case import Values, spelled
+from rushlight.testing.case import HIGH, LOW, Values, spelled
 
 DTYPES = ("float64", "float32", "bfloat16", "int64", "bool")
 LAYOUTS = ("plain", "strided", "reversed")
@@ -93,12 +93,25 @@ def program(about: str, run: Callable[[Any], Any], **more: Any) -> Call:
     return Call((), {}, why=about, program=run, **more)
 
 
+class Still(NamedTuple):
+    """Values of which no gradient is asked."""
+
+    values: Values
+
+
+def still(*shape: int, low: float = LOW, high: float = HIGH) -> Still:
+    """Of the type under test, without a gradient: a weight that PyTorch does not differentiate."""
+    return Still(Values(shape, low, high))
+
+
 def told(x: Any) -> str:
     """An argument in an id: short, and without what an id must not hold."""
     match x:
         case Values():
             values = "".join(f":{v:g}" for v in x.given[:3])
             return spelled(x) + values + "…" * (len(x.given) > 3)
+        case Still():
+            return told(x.values)
         case np.ndarray():
             return f"numpy:{x.dtype.name}{list(x.shape)}"
         case Attribute():
@@ -114,6 +127,8 @@ def told(x: Any) -> str:
 
 def depends(x: Any) -> bool:
     """Whether a value among these is of the type under test."""
+    if isinstance(x, Still):
+        return depends(x.values)
     if isinstance(x, Values):
         return not x.dtype
     if isinstance(x, dict):
@@ -135,6 +150,11 @@ class Maker:
 
     def made(self, x: Any) -> Any:
         """x with tensors for Values."""
+        if isinstance(x, Still):
+            asked = len(self.leaves)
+            z = self.made(x.values).detach()
+            del self.leaves[asked:]
+            return z
         if isinstance(x, Values):
             self.count += 1
             seed = crc32(f"{self.label} {self.count}".encode())
