@@ -164,15 +164,23 @@ def beyond(op: str, x: Tensor, axis: int, error: IndexOutOfRange) -> IndexOutOfR
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """1 at the place of the class, 0 elsewhere.  int64[*s] -> int64[*s, num_classes]."""
+    """1 at the place of the class, 0 elsewhere.  int64[*s] -> int64[*s, num_classes].
+
+    num_classes: -1 for one more than the largest class.
+    Raises: IndexOutOfRange for a class that is negative, or not below num_classes.
+    """
     if rank("one_hot", tensor) >= 0 and tensor.dtype not in dtypes.INTEGER:
         raise ContractError(f"one_hot: {tensor.spec} are no classes; convert them with .long()")
     num_classes = whole("one_hot", "num_classes", num_classes, -1)
     if num_classes == -1:
         chosen("one_hot", tensor, None)
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
-    classes = ops.iota(length=num_classes, dtype=dtypes.int64, device=tensor.device)
-    return ops.cast(ops.equal(unsqueeze(tensor, -1), classes), dtype=dtypes.int64)
+    shape, place = tensor.shape, unsqueeze(tensor, -1)
+    z = ops.full(0, shape=(*shape, num_classes), dtype=dtypes.int64, device=tensor.device)
+    try:
+        return ops.scatter(z, place, filling(1, z, place.shape), axis=len(shape))
+    except IndexOutOfRange as error:
+        raise beyond("one_hot", z, -1, error) from error
 
 
 # -- order ----------------------------------------------------------------------------------------

@@ -176,9 +176,14 @@ def part(input: Tensor, axis: int, start: int, length: int) -> Tensor:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joined along dim.  [.., n_i, ..], .. -> [.., sum n_i, ..].
 
+    A tensor [0] counts for its element type alone: a list may begin with `rl.tensor([])`.
     Raises: ContractError unless all else is equal, or if there is nothing to join.
     """
     given = several("cat", tensors)
+    shaped = [x for x in given if x.shape != (0,)]
+    if shaped and len(shaped) < len(given):
+        found = ops.elementwise.common(given)
+        given = tuple([ops.elementwise.convert(x, found) for x in shaped])
     first = given[0].shape
     axis = normal_axis("cat", dim, len(first))
     if not first:
