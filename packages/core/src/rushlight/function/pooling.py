@@ -282,6 +282,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return adaptive_max(2, input, output_size, return_indices)
 
 
+@autocasts("wide")
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest in each of output_size windows.  [b, c, d, h, w] -> [b, c, *output_size].
 
@@ -329,6 +330,7 @@ def max_unpool1d(
     return unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasts("wide")
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Sequence[int] | None = None,
@@ -343,6 +345,7 @@ def max_unpool2d(
     return unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasts("wide")
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Sequence[int] | None = None,
@@ -408,6 +411,7 @@ def lp_pool2d(
     return lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@autocasts("wide")
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Tensor:
