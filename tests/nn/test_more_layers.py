@@ -427,6 +427,56 @@ def test_parameters_by_name():
         ours["a"] = 3
 
 
+@pytest.mark.parametrize("options", ["add_bias_kv=True", "add_zero_attn=True", "both"])
+def test_more_keys_of_attention(options):
+    options = "add_bias_kv=True, add_zero_attn=True" if options == "both" else options
+    call = f"MultiheadAttention(8, 2, {options})"
+    x, y = numbers(3, 2, 8), numbers(4, 2, 8)
+    hidden = np.array([[0, 0, 1, 1], [0, 1, 0, 1]], bool)
+    compare(call, x, y, y + 1, said=False)
+    compare(call, x[:, 0], y[:, 0], y[:, 0] + 1, said=False, average_attn_weights=False)
+    compare(call, x, y, y + 1, said=False, key_padding_mask=hidden)
+    mask = np.triu(np.ones((3, 4), bool), 1)
+    compare(call, x, y, y + 1, said=False, need_weights=False, attn_mask=mask)
+    compare(call[:-1] + ", kdim=4, vdim=3, bias=False)", x, y[..., :4], y[..., :3], said=False)
+
+
+DECODERS = [
+    "TransformerDecoderLayer(8, 2, 16, 0.0)",
+    "TransformerDecoderLayer(8, 2, 16, 0.0, 'gelu', norm_first=True, bias=False)",
+    "TransformerDecoder(n.TransformerDecoderLayer(8, 2, 16, 0.0), 2, n.LayerNorm(8))",
+]
+CAUSAL = np.triu(np.full((5, 5), -np.inf, "f"), 1)
+UNSEEN = np.array([[0, 0, 0, 1], [0, 0, 1, 1]], bool)
+
+
+@pytest.mark.parametrize("call", DECODERS)
+def test_decoders(call):
+    x, memory = numbers(5, 2, 8), numbers(4, 2, 8)
+    compare(call, x, memory, said=False)
+    masks = {"tgt_mask": CAUSAL, "memory_key_padding_mask": UNSEEN}
+    compare(call, x, memory, said=False, tgt_is_causal=True, **masks)
+    compare(call, x, memory, said=False, memory_mask=CAUSAL[:, :4])
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
+@pytest.mark.parametrize("options", ["", ", batch_first=True", ", norm_first=True, bias=False"])
+def test_transformer(options):
+    call = f"Transformer(8, 2, 2, 1, 16, 0.0{options})"
+    x, y = numbers(4, 2, 8), numbers(5, 2, 8, seed=1)
+    if "batch_first" in options:
+        x, y = x.swapaxes(0, 1), y.swapaxes(0, 1)
+    compare(call, x, y, said=False, tgt_mask=CAUSAL, src_key_padding_mask=UNSEEN)
+    compare(call, x[:, 0] if "batch" not in options else x[0], y[0, :1], said=False)
+
+
+def test_mask_of_what_follows():
+    ours = nn.Transformer.generate_square_subsequent_mask(5)
+    near(ours, torch.nn.Transformer.generate_square_subsequent_mask(5))
+    double = nn.Transformer.generate_square_subsequent_mask(2, dtype=rl.float64)
+    assert double.dtype is rl.float64
+
+
 LAYER_REFUSALS = [
     (
         lambda n, m: n.Conv2d(2, 2, 3, padding_mode="mirror"),
@@ -437,12 +487,21 @@ LAYER_REFUSALS = [
         "ConvTranspose2d: padding_mode 'reflect'; give 'zeros'",
     ),
     (
+        lambda n, m: n.Transformer(8, 2, 1, 1, 8)(m.ones(4, 2, 8), m.ones(5, 3, 8)),
+        "src [4, 2, 8], tgt [5, 3, 8]; give both of one batch, of vectors of length 8",
+    ),
+    (
+        lambda n, m: n.TransformerDecoderLayer(8, 2, 16, activation="tanh"),
+        "TransformerDecoderLayer: activation 'tanh'; give 'relu', 'gelu' or a function",
+    ),
+    (
         lambda n, m: n.ConvTranspose1d(2, 2, 3, 2)(m.ones(2, 4), output_size=(11,)),
         "output_size [11] of float32[2, 4]; give [9], or less than stride (2,) more",
     ),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
 @pytest.mark.parametrize(
     ("make", "message"), LAYER_REFUSALS, ids=[text for _, text in LAYER_REFUSALS]
 )

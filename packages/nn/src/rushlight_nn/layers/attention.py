@@ -1,10 +1,8 @@
-"""MultiheadAttention, and the encoder of transformers made of it."""
+"""MultiheadAttention."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,7 @@ from .. import init
 from ..module import Module
 from ..parameter import Parameter
 from .argument import tensor, whole
-from .container import ModuleList
-from .dropout import Dropout
 from .linear import Linear
-from .norm import LayerNorm
-
-Activation = Callable[[rl.Tensor], rl.Tensor]
 
 
 class MultiheadAttention(Module):
@@ -35,8 +28,10 @@ class MultiheadAttention(Module):
     in_proj_weight: [3 e, e], the projections of queries, keys and values; q_proj_weight,
         k_proj_weight and v_proj_weight if kdim or vdim differ.  in_proj_bias: [3 e].
 
-    Raises: ContractError unless num_heads divides embed_dim, and for add_bias_kv and
-    add_zero_attn, which are not supported.
+    add_bias_kv: a learned key and value, bias_k and bias_v, [1, 1, e], follow those given.
+    add_zero_attn: a key and a value of zeros follow them.
+
+    Raises: ContractError unless num_heads divides embed_dim.
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
 
     >>> x = rl.zeros(5, 2, 8)
@@ -49,6 +44,8 @@ class MultiheadAttention(Module):
     k_proj_weight: Parameter | None
     v_proj_weight: Parameter | None
     in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
 
     def __init__(
         self,
@@ -71,17 +68,13 @@ class MultiheadAttention(Module):
                 f"MultiheadAttention: embed_dim {embed_dim} in {num_heads} heads; "
                 "give a number of heads that divides it"
             )
-        if add_bias_kv or add_zero_attn:
-            raise rl.ContractError(
-                "MultiheadAttention: add_bias_kv and add_zero_attn are not supported; "
-                "leave them out"
-            )
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
         self.num_heads = num_heads
         self.dropout = dropout
         self.batch_first = batch_first
+        self.add_zero_attn = add_zero_attn
         self.head_dim = embed_dim // num_heads
         together = self.kdim == self.vdim == embed_dim
 
@@ -94,6 +87,8 @@ class MultiheadAttention(Module):
             self.register_parameter(f"{name}_proj_weight", None if together else make(e, n))
         self.register_parameter("in_proj_bias", make(3 * e) if bias else None)
         self.out_proj = Linear(e, e, bias, device, dtype)
+        for name in ("bias_k", "bias_v"):
+            self.register_parameter(name, make(1, 1, e) if add_bias_kv else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -106,6 +101,9 @@ class MultiheadAttention(Module):
         for shift in (self.in_proj_bias, self.out_proj.bias):
             if shift is not None:
                 init.zeros_(shift)
+        for more in (self.bias_k, self.bias_v):
+            if more is not None:
+                init.xavier_normal_(more)
 
     def forward(
         self,
@@ -143,7 +141,9 @@ class MultiheadAttention(Module):
                 key_padding_mask = key_padding_mask.unsqueeze(0)
         elif axis == 1:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
-        q, k, v = (self._heads(x) for x in self._projected(query, key, value))
+        q, k, v = self._projected(query, key, value)
+        k, v = self._followed(k, self.bias_k), self._followed(v, self.bias_v)
+        q, k, v = (self._heads(x) for x in (q, k, v))
         mask = self._mask(query, key, key_padding_mask, attn_mask)
         z, weights = self._attend(q, k, v, mask, need_weights)
         b, t = query.shape[:2]
@@ -162,6 +162,14 @@ class MultiheadAttention(Module):
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         shifts: Any = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         return [F.linear(x, w, b) for x, w, b in zip(inputs, weights, shifts, strict=True)]
+
+    def _followed(self, x: rl.Tensor, more: Parameter | None) -> rl.Tensor:
+        """Keys or values, with what is learned and zeros behind them.  [b, s, e] -> [b, s', e]."""
+        b, _, e = x.shape
+        parts = [x] if more is None else [x, more.expand(b, 1, e)]
+        if self.add_zero_attn:
+            parts.append(rl.zeros(b, 1, e, dtype=x.dtype, device=x.device))
+        return rl.cat(parts, 1) if len(parts) > 1 else x
 
     def _heads(self, x: rl.Tensor) -> rl.Tensor:
         """[b, l, e] -> [b, h, l, e / h]."""
@@ -192,7 +200,8 @@ class MultiheadAttention(Module):
                 )
             hidden = _added(padding, query.dtype).reshape(b, 1, 1, s)
             total = hidden if total is None else total + hidden
-        return total
+        more = (self.bias_k is not None) + self.add_zero_attn
+        return rl.pad(total, (0, more)) if total is not None and more else total
 
     def _attend(
         self, q: rl.Tensor, k: rl.Tensor, v: rl.Tensor, mask: rl.Tensor | None, need_weights: bool
@@ -212,118 +221,3 @@ def _added(mask: rl.Tensor, dtype: Any) -> rl.Tensor:
     if mask.dtype != rl.dtype("bool"):
         return mask
     return rl.where(mask, -math.inf, 0.0).to(dtype)
-
-
-class TransformerEncoderLayer(Module):
-    """Attention to oneself, then a network of two layers, each added to its input and normalised.
-
-    [s, b, d_model] -> [s, b, d_model].
-
-    activation: "relu", "gelu", or a function.
-    batch_first: the batch is axis 0.
-    norm_first: normalise before each of the two, instead of after.
-
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
-
-    >>> TransformerEncoderLayer(8, 2, 16)(rl.zeros(5, 3, 8)).shape
-    (5, 3, 8)
-    """
-
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Activation = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: str | rl.device | None = None,
-        dtype: np.dtype[Any] | None = None,
-    ) -> None:
-        super().__init__()
-        known: dict[str, Activation] = {"relu": F.relu, "gelu": F.gelu}
-        if isinstance(activation, str) and activation not in known:
-            raise rl.ContractError(
-                f"TransformerEncoderLayer: activation {activation!r}; give 'relu', 'gelu' or a "
-                "function"
-            )
-        place: Any = {"device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, **place
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, **place)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, **place)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = known[activation] if isinstance(activation, str) else activation
-
-    def forward(
-        self,
-        src: rl.Tensor,
-        src_mask: rl.Tensor | None = None,
-        src_key_padding_mask: rl.Tensor | None = None,
-        is_causal: bool = False,
-    ) -> rl.Tensor:
-        """The encoded sequence.  Masks: as in `MultiheadAttention`."""
-
-        def attend(x: rl.Tensor) -> rl.Tensor:
-            z, _ = self.self_attn(
-                x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal
-            )
-            dropped: rl.Tensor = self.dropout1(z)
-            return dropped
-
-        def feed(x: rl.Tensor) -> rl.Tensor:
-            hidden = self.activation(self.linear1(x))
-            fed: rl.Tensor = self.dropout2(self.linear2(self.dropout(hidden)))
-            return fed
-
-        if self.norm_first:
-            x = src + attend(self.norm1(src))
-            return x + feed(self.norm2(x))
-        x = self.norm1(src + attend(src))
-        z: rl.Tensor = self.norm2(x + feed(x))
-        return z
-
-
-class TransformerEncoder(Module):
-    """num_layers copies of an encoder layer, one after another.  [s, b, e] -> [s, b, e].
-
-    norm: a layer after the last.
-
-    >>> TransformerEncoder(TransformerEncoderLayer(8, 2, 16), 2)(rl.zeros(5, 3, 8)).shape
-    (5, 3, 8)
-    """
-
-    def __init__(
-        self,
-        encoder_layer: Module,
-        num_layers: int,
-        norm: Module | None = None,
-        enable_nested_tensor: bool = True,
-        mask_check: bool = True,
-    ) -> None:
-        super().__init__()
-        whole("TransformerEncoder", num_layers=num_layers)
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
-        self.num_layers = num_layers
-        self.norm = norm
-
-    def forward(
-        self,
-        src: rl.Tensor,
-        mask: rl.Tensor | None = None,
-        src_key_padding_mask: rl.Tensor | None = None,
-        is_causal: bool | None = None,
-    ) -> rl.Tensor:
-        """The sequence, encoded by each layer in turn."""
-        for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, bool(is_causal))
-        return src if self.norm is None else self.norm(src)
