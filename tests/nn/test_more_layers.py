@@ -512,3 +512,44 @@ def test_refusals_of_layers(make, message):
     with pytest.raises(Exception) as theirs:  # noqa: PT011  its class is what is asked
         make(torch.nn, torch)
     assert isinstance(error.value, theirs.type)
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((4, 3, 5), 1), ((6, 2, 3, 4), 3), ((2, 4, 1, 2, 3), 2), ((6, 1, 3), 2)]
+)
+def test_dirac(shape, groups):
+    ours, theirs = rl.ones(shape), torch.ones(shape)
+    assert nn.init.dirac_(ours, groups) is ours
+    near(ours, torch.nn.init.dirac_(theirs, groups))
+
+
+def test_sparse():
+    for rows, share, zeros in ((40, 0.1, 4), (7, 0.5, 4), (5, 0.0, 0)):
+        x = nn.init.sparse_(rl.empty(rows, 300), share, 2.0).numpy()
+        assert ((x == 0).sum(0) == zeros).all()
+        assert abs(x[x != 0].std() - 2.0) < 0.2
+    rl.manual_seed(7)
+    first = nn.init.sparse_(rl.empty(40, 30), 0.2)
+    assert len({tuple(np.flatnonzero(column)) for column in (first.numpy() == 0).T}) > 20
+    rl.manual_seed(7)
+    assert (nn.init.sparse_(rl.empty(40, 30), 0.2).numpy() == first.numpy()).all()
+    generator = rl.Generator().manual_seed(3)
+    some = nn.init.sparse_(rl.empty(40, 30), 0.2, generator=generator)
+    again = nn.init.sparse_(rl.empty(40, 30), 0.2, generator=rl.Generator().manual_seed(3))
+    assert (some.numpy() == again.numpy()).all()
+
+
+def test_gains_of_all_linear_layers():
+    for name in ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "conv3d"):
+        assert nn.init.calculate_gain(name) == torch.nn.init.calculate_gain(name) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "arguments"),
+    [("dirac_", (3, 3), ()), ("dirac_", (3, 3, 3), (2,)), ("sparse_", (3, 3, 3), (0.1,))],
+)
+def test_refusals_of_initialisation(name, shape, arguments):
+    with pytest.raises(rl.ContractError, match=name):
+        getattr(nn.init, name)(rl.ones(shape), *arguments)
+    with pytest.raises(ValueError):  # noqa: PT011  PyTorch's class is what is asked
+        getattr(torch.nn.init, name)(torch.ones(shape), *arguments)

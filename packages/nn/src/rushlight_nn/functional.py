@@ -304,7 +304,8 @@ def embedding(input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = Non
             f"embedding: padding_idx {padding_idx} of {weight.shape[0]} rows; give one of them"
         )
     padding = rl.eq(input, padding_idx % weight.shape[0]).unsqueeze(-1)
-    return rl.where(padding, rows.detach(), rows)
+    passing: rl.Tensor = rl.where(padding, rows.detach(), rows)
+    return passing
 
 
 def scaled_dot_product_attention(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ SQRT_2 = math.sqrt(2.0)
 
 # 2 / sqrt(pi), the slope of erf in 0
 ERF_SLOPE = 2.0 / math.sqrt(math.pi)
+
+LINEAR = {"linear", *(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))}
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -30,7 +33,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("leaky_relu", 1.0)
     1.0
     """
-    if nonlinearity in {"linear", "conv1d", "conv2d", "conv3d", "sigmoid"}:
+    if nonlinearity in LINEAR or nonlinearity == "sigmoid":
         return 1.0
     if nonlinearity == "tanh":
         return 5.0 / 3
@@ -98,7 +101,7 @@ def _erfinv(y: rl.Tensor) -> rl.Tensor:
     y = y.clamp(-largest, largest)
     tail = rl.log((1.0 - y) * (1.0 + y))
     half = tail * 0.5 + 2.0 / (math.pi * a)
-    x = rl.sqrt(rl.sqrt(half * half - tail / a) - half)
+    x: rl.Tensor = rl.sqrt(rl.sqrt(half * half - tail / a) - half)
     x = rl.where(y < 0.0, -x, x)
     for _ in range(2):
         change = (rl.erf(x) - y) / (ERF_SLOPE * rl.exp(-(x * x)))
@@ -129,6 +132,47 @@ def eye_(tensor: rl.Tensor) -> rl.Tensor:
     n, m = tensor.shape
     with rl.no_grad():
         return tensor.copy_(rl.eye(n, m, dtype=tensor.dtype, device=tensor.device))
+
+
+def dirac_(tensor: rl.Tensor, groups: int = 1) -> rl.Tensor:
+    """1 in the middle of windows from a channel to itself, 0 elsewhere.  [o, c, *k], 1 to 3 k.
+
+    A convolution by it, with padding, returns its channels.
+    groups: of the convolution; each maps its own channels to themselves.
+    Raises: ContractError for other dims, or groups that do not divide o.
+    """
+    if tensor.ndim not in (3, 4, 5) or groups < 1 or tensor.shape[0] % groups:
+        raise rl.ContractError(
+            f"dirac_: {_spec(tensor)} in {groups} groups; give 3 to 5 axes, the first divisible by "
+            "groups"
+        )
+    o, c, *window = tensor.shape
+    values = np.zeros(tensor.shape)
+    for channel in range(min(o // groups, c)):
+        at: Any = (slice(channel, None, o // groups), channel, *(k // 2 for k in window))
+        values[at] = 1.0
+    with rl.no_grad():
+        return tensor.copy_(rl.tensor(values, dtype=tensor.dtype, device=tensor.device))
+
+
+def sparse_(
+    tensor: rl.Tensor, sparsity: float, std: float = 0.01, generator: rl.Generator | None = None
+) -> rl.Tensor:
+    """Normal values of mean 0, but 0 in a share of each column, drawn evenly.  [n, m].
+
+    sparsity: the share, rounded up to ceil(sparsity * n) zeros.
+    Raises: ContractError unless there are 2 axes.
+    Source: Martens 2010, Deep learning via Hessian-free optimization, section 5.
+    """
+    if tensor.ndim != 2:
+        raise rl.ContractError(f"sparse_: {_spec(tensor)}; give a tensor of 2 axes")
+    zeros = math.ceil(sparsity * tensor.shape[0])
+    with rl.no_grad():
+        tensor.normal_(0.0, std, generator=generator)
+        drawn = rl.empty_like(tensor).uniform_(generator=generator)
+        place = rl.argsort(rl.argsort(drawn, dim=0), dim=0)  # of each in its column's order
+        tensor.masked_fill_(rl.lt(place, zeros), 0.0)
+        return tensor
 
 
 def xavier_uniform_(

@@ -220,4 +220,5 @@ def _added(mask: rl.Tensor, dtype: Any) -> rl.Tensor:
     """A mask as what is added to scores: -inf where bools are True."""
     if mask.dtype != rl.dtype("bool"):
         return mask
-    return rl.where(mask, -math.inf, 0.0).to(dtype)
+    added: rl.Tensor = rl.where(mask, -math.inf, 0.0).to(dtype)
+    return added
