@@ -381,10 +381,20 @@ def neg(x: Spec) -> Spec:
 neg.gradients(x=lambda g: -g)
 
 
-@composite(constant=True)
+@composite
 def sign(x: Any) -> Any:
     """-1, 0 or 1, and 0 for nan.  [*s] -> [*s]."""
+    if x.dtype is dtypes.bool_:
+        return bitwise_or(x, x)
     return where(less(x, 0), -1, cast(greater(x, 0), dtype=x.dtype))
+
+
+def level(g: Any) -> Any:
+    """The gradient of steps: 0 everywhere.  [*s] -> [*s]."""
+    return full(0, shape=g.shape, dtype=g.dtype, device=g.device)
+
+
+sign.gradients(x=level)
 
 
 @primitive
@@ -396,10 +406,13 @@ def abs(x: Spec) -> Spec:
 abs.gradients(x=lambda g, x: g * sign(x))
 
 
-@primitive(constant=True)
+@primitive
 def floor(x: Spec) -> Spec:
     """The largest integer not above x.  [*s] -> [*s]."""
     return x
+
+
+floor.gradients(x=level)
 
 
 @primitive(promotes=floated, floating=True)
@@ -560,19 +573,25 @@ def silu(x: Any) -> Any:
 # -- rounding and its remainders ------------------------------------------------------------------
 
 
-@composite(constant=True)
+@composite
 def ceil(x: Any) -> Any:
     """The smallest integer not below x.  [*s] -> [*s]."""
     return -floor(-x)
 
 
-@composite(constant=True)
+ceil.gradients(x=level)
+
+
+@composite
 def trunc(x: Any) -> Any:
     """x without its fraction.  [*s] -> [*s]."""
     return where(less(x, 0), ceil(x), floor(x))
 
 
-@composite(constant=True)
+trunc.gradients(x=level)
+
+
+@composite
 def round(x: Any) -> Any:
     """The nearest integer, of two the even one.  [*s] -> [*s]."""
     if x.dtype not in dtypes.FLOATING:
@@ -582,6 +601,9 @@ def round(x: Any) -> Any:
     up = greater(size - low, 0.5) | (equal(size - low, 0.5) & equal(remainder(low, 2), 1))
     near = low + cast(up, dtype=x.dtype)
     return where(equal(low, size), x, where(less(x, 0), -near, near))
+
+
+round.gradients(x=level)
 
 
 @composite(promotes=promoted_tensors)
