@@ -133,9 +133,9 @@ def test_who_knows_no_mark_gets_a_copy(max_version):
 @pytest.mark.parametrize("index", [slice(None, None, -1), slice(3, None, -2)], ids=str)
 def test_negative_strides_are_copied(index):
     x = rl.from_numpy(np.arange(6.0)[index])
+    assert np.from_dlpack(x).strides[0] > 0
     theirs = torch.from_dlpack(x)  # PyTorch 2.13 ends the process at a negative stride
     assert theirs.tolist() == x.tolist() == np.from_dlpack(x).tolist()
-    assert theirs.stride()[0] > 0
     with pytest.raises(ExchangeRefused, match="cannot be shared without a copy"):
         np.from_dlpack(x, copy=False)
 

@@ -99,6 +99,15 @@ class TestInference:
         seen = [(inside, state(lib)) for inside in steps()]
         assert seen == [((False, True), (True, False))] * 2
 
+    def test_generators_in_which_it_is_off(self, lib):
+        @lib.inference_mode(mode=False)
+        def steps():
+            yield state(lib)
+
+        with lib.inference_mode():
+            assert list(steps()) == [(True, False)]
+            assert state(lib) == (False, True)
+
     def test_other_threads_do_not_see_it(self, lib):
         seen = []
         with lib.inference_mode():
