@@ -499,7 +499,7 @@ TABLE: dict[str, list[Call]] = {
     ],
     "broadcast_to": [call(x(3, 1), (3, 4)), call(x(), (2,)), bad(x(3), (4,))],
     "expand_as": [call(x(3, 1), x(3, 4)), bad(x(3), x(4))],
-    "view_as": [call(x(2, 6), x(3, 4)), bad(x(2), x(3))],
+    "view_as reshape_as": [call(x(2, 6), x(3, 4)), bad(x(2), x(3))],
     "type_as": [call(x(3), Values((1,), dtype="float64")), call(x(3), index(1, below=2))],
     "flip": [call(x(3, 5), (0,)), call(x(3, 5), (0, -1)), call(x(0, 3), (0, 1)), bad(x(3), (1,))],
     "roll": [
@@ -624,7 +624,7 @@ TABLE: dict[str, list[Call]] = {
         bad(x(2, 3, 5), (5, 0), "reflect"),
         bad(x(3, 5), (1, 1), "mirror"),
     ],
-    "clone detach contiguous": [call(x(3, 5)), call(x()), call(x(0, 3))],
+    "clone detach detach_ contiguous": [call(x(3, 5)), call(x()), call(x(0, 3))],
     # -- products
     "matmul": [
         call(x(3, 4), x(4, 5)),
@@ -998,11 +998,9 @@ TABLE: dict[str, list[Call]] = {
         bad(x(2, 3, 4), 1),
     ],
     # -- what is known of a tensor
-    "numel ndim shape itemsize nbytes dtype element_size is_floating_point dim": [
-        call(x(3, 5)),
-        call(x()),
-        call(x(0, 3)),
-    ],
+    """
+    numel nelement ndim ndimension dim shape itemsize nbytes element_size dtype is_floating_point
+    """: [call(x(3, 5)), call(x()), call(x(0, 3))],
     "copy_": [call(x(3, 5), x(5)), call(x(3), index(3, below=4)), bad(x(3), x(4)), bad(x(3), "a")],
     "fill_": [call(x(3, 5), 2.0), call(x(3), x()), bad(x(3), x(2))],
     "zero_": [call(x(3, 5)), call(x())],
@@ -1036,6 +1034,7 @@ TABLE: dict[str, list[Call]] = {
         call(given(0.0, -1.5, 2.5)),
         call(x(0)),
     ],
+    "byte char short": [call(given(0.0, 1.5, 2.5)), call(x(0))],
     # -- indexing by brackets
     "__getitem__": [
         call(x(3, 5), 1),

@@ -114,3 +114,19 @@ def test_hooks_and_scales(k):
     model(x)
     total = t.sqrt(sum(p.grad.norm() ** 2 for p in model.parameters()))
     return seen["relu"], h.grad, [p.grad for p in model.parameters()], total
+
+
+@beside_pytorch
+def test_truncated_backpropagation(k):
+    t, nn, F = k.t, k.nn, k.F
+    step, head = k.known(nn.Linear(5, 3)), k.known(nn.Linear(3, 2))
+    h, losses = t.zeros(4, 3, dtype=t.float64), []
+    for i, x in enumerate(k.normal(6, 4, 2)):
+        h = t.tanh(step(t.cat([x, h], dim=-1)))
+        losses.append(F.mse_loss(head(h), x))
+        if i % 3 == 2:
+            t.stack(losses).mean().backward()
+            losses = []
+            h.detach_()
+            assert h.is_leaf
+    return h, step.weight.grad, head.bias.grad

@@ -91,6 +91,8 @@ class Tensor:
         """The number of dims."""
         return self.ndim
 
+    ndimension = dim
+
     def element_size(self) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize
@@ -244,6 +246,11 @@ class Tensor:
         z._base = link(self)
         return z
 
+    def detach_(self) -> Self:
+        """Forget how this was made: a leaf of which no gradient is asked."""
+        self._node = None
+        return self
+
     @property
     def data(self) -> Tensor:
         """The values, apart from the tape; `x.data.copy_(v)` assigns to x."""
@@ -386,6 +393,7 @@ class Tensor:
     tril, triu, roll, unbind = function.tril, function.triu, function.roll, function.unbind
     select, diagonal, diag = function.select, function.diagonal, function.diag
     expand_as, view_as, type_as = function.expand_as, function.view_as, function.type_as
+    reshape_as = function.view_as
     movedim, moveaxis, swapdims = function.movedim, function.moveaxis, function.swapdims
     ravel, unfold = function.ravel, function.unfold
     dot, mv, outer = function.dot, function.mv, function.outer
@@ -397,7 +405,7 @@ class Tensor:
     scatter, index_add = function.scatter, function.index_add
     index_copy, index_fill = function.index_copy, function.index_fill
     matmul, mm, bmm, equal = function.matmul, function.mm, function.bmm, function.equal
-    numel, clone = function.numel, function.clone
+    numel, nelement, clone = function.numel, function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
     multinomial, bernoulli = function.multinomial, function.bernoulli
     inverse, det, logdet = function.inverse, function.det, function.logdet
@@ -511,6 +519,18 @@ class Tensor:
     def long(self) -> Tensor:
         """self as int64."""
         return self.to(dtypes.int64)
+
+    def short(self) -> Tensor:
+        """self as int16."""
+        return self.to(dtypes.int16)
+
+    def char(self) -> Tensor:
+        """self as int8."""
+        return self.to(dtypes.int8)
+
+    def byte(self) -> Tensor:
+        """self as uint8."""
+        return self.to(dtypes.uint8)
 
     def bool(self) -> Tensor:
         """Whether each element is nonzero."""
