@@ -388,7 +388,7 @@ if TYPE_CHECKING:  # imported when first asked for
 bool = dtypes.bool_
 float, double, half, int, long = float32, float64, float16, int32, int64
 
-LATE = {  # functions by the module that is imported for them
+_LATE = {  # functions by the module that is imported for them
     "autocast": "amp",
     "compile": "compiler",
     "from_dlpack": "interchange.dlpack",
@@ -779,9 +779,9 @@ def __getattr__(name: str) -> Any:
     """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
-    if name in ("amp", "compiler", "extend", "linalg", "scalar", "testing") or name in LATE:
+    if name in ("amp", "compiler", "extend", "linalg", "scalar", "testing") or name in _LATE:
         from importlib import import_module
 
-        module = import_module(f"rushlight.{LATE.get(name, name)}")
-        return getattr(module, name) if name in LATE else module
+        module = import_module(f"rushlight.{_LATE.get(name, name)}")
+        return getattr(module, name) if name in _LATE else module
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
