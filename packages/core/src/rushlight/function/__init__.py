@@ -332,6 +332,13 @@ from .reduction import (
     var,
     var_mean,
 )
+from .sampling import (
+    affine_grid,
+    col2im,
+    grid_sample,
+    im2col,
+    interpolate,
+)
 
 __all__ = [
     "abs",
@@ -346,6 +353,7 @@ __all__ = [
     "add",
     "addcdiv",
     "addcmul",
+    "affine_grid",
     "all",
     "allclose",
     "amax",
@@ -395,6 +403,7 @@ __all__ = [
     "clamp_min",
     "clip",
     "clone",
+    "col2im",
     "column_stack",
     "concat",
     "concatenate",
@@ -452,6 +461,7 @@ __all__ = [
     "glu",
     "greater",
     "greater_equal",
+    "grid_sample",
     "group_norm",
     "gt",
     "hardshrink",
@@ -462,11 +472,13 @@ __all__ = [
     "hstack",
     "huber_loss",
     "hypot",
+    "im2col",
     "index_add",
     "index_copy",
     "index_fill",
     "index_select",
     "instance_norm",
+    "interpolate",
     "inverse",
     "isclose",
     "isfinite",

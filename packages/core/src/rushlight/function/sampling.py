@@ -1,0 +1,284 @@
+"""Images read at other places: resized, warped, and cut into patches."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from .. import dtypes, ops
+from ..errors import ContractError
+from ..spec import Shape, size
+from .elementwise import bounded
+from .given import floating, lengths, rank, together
+from .indexing import matmul
+from .layer import repeated
+from .movement import select, stack
+from .pooling import adaptive
+from .precision import autocasts
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+# for each mode of interpolate, of how many spatial dims it is
+DIMS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
+LINEAR = ("linear", "bilinear", "trilinear")
+FLAT = ("nearest", "nearest-exact", "area")  # modes that know no corners
+SHARPNESS = -0.75  # of bicubic: a of Keys 1981, as PyTorch has it
+
+
+def interpolate(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:  # fmt: skip
+    """input, resized to size or by scale_factor.  [b, c, *s] -> [b, c, *size], up to three dims.
+
+    mode: "nearest" (which rounds down), "nearest-exact", "area", "linear", "bilinear", "trilinear"
+    or "bicubic", the last four by their number of spatial dims.
+    align_corners: the outermost values stay the outermost; else each stands for an area.
+    recompute_scale_factor: distances are those of the rounded size, not scale_factor itself.
+    Raises: ContractError for arguments that do not fit together, and for antialias.
+    Source: Keys 1981, "Cubic convolution interpolation for digital image processing", eq. 4.
+    """
+    op, n = "interpolate", rank("interpolate", input) - 2
+    if mode not in DIMS and mode not in FLAT:
+        raise ContractError(f"{op}: mode {mode!r}; give one of {', '.join([*FLAT, *DIMS])}")
+    if n not in DIMS.get(mode, (1, 2, 3)) or 0 in input.shape[1:]:
+        raise ContractError(f"{op}: {input.spec} in mode {mode!r}; give [b, c, *s], no length 0")
+    if antialias:
+        raise ContractError(f"{op}: antialias is not supported; use mode 'area' to shrink")
+    if mode in FLAT and align_corners is not None:
+        raise ContractError(f"{op}: align_corners in mode {mode!r}; leave it out")
+    if (size is None) == (scale_factor is None) or (recompute_scale_factor and size is not None):
+        raise ContractError(f"{op}: size {size}, scale_factor {scale_factor}; give one of the two")
+    if mode not in FLAT or input.dtype is not dtypes.uint8:
+        floating(op, input)
+    image = input.shape[2:]
+    scales: list[Any] = [None] * n
+    if size is None:
+        scales = [float(s) for s in each(op, "scale_factor", scale_factor, n)]
+        size = [math.floor(m * s) for m, s in zip(image, scales, strict=True)]
+        scales = [None] * n if recompute_scale_factor else scales
+    out = repeated(op, "size", each(op, "size", size, n), n=n)
+    if mode == "area":
+        return adaptive(n, input, out)
+    wide = input.dtype if input.dtype is dtypes.float64 else dtypes.float32
+    z = input if mode in FLAT else ops.cast(input, dtype=wide)
+    for axis, (m, o, s) in enumerate(zip(image, out, scales, strict=True), 2):
+        ends = (m - 1) / (o - 1) if o > 1 else 0.0
+        # PyTorch's exceptions from what scale_factor means
+        plain = (mode in LINEAR and o == m) or ((mode, n) == ("nearest", 2) and o in (m, 2 * m))
+        step = ends if align_corners else m / o if plain or not s else 1 / s
+        if (m, step) != (o, 1.0):
+            z = resampled(z, axis, o, step, mode, bool(align_corners), wide)
+    return ops.cast(z, dtype=input.dtype)
+
+
+def each(op: str, name: str, given: Any, n: int) -> tuple[Any, ...]:
+    """One value for each spatial dim.  Raises: ContractError for another number of them."""
+    values = lengths((given,)) if hasattr(given, "__iter__") else (given,) * n
+    if len(values) != n:
+        raise ContractError(f"{op}: {name} {given} for {n} spatial dims; give one, or {n}")
+    return values
+
+
+def resampled(
+    x: Tensor, axis: int, n: int, step: float, mode: str, align: bool, wide: Any
+) -> Tensor:
+    """x read at n places along an axis, so many of its elements apart.  [.., m, ..] -> [.., n, ..].
+
+    wide: the type of the places.
+    """
+    m = x.shape[axis]
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    if mode in FLAT and n % m == 0 and step == m / n:
+        apart = ops.reshape(x, (*before, m, 1, *after))
+        return ops.reshape(ops.expand(apart, (*before, m, n // m, *after)), (*before, n, *after))
+    places = ops.iota(length=n, dtype=wide, device=x.device)
+    if mode in FLAT:
+        places = (places + 0.5 if mode == "nearest-exact" else places) * step
+        return ops.take(x, spot(ops.floor(places), m), axis=axis)
+    places = places * step if align else (places + 0.5) * step - 0.5
+    places = places if mode == "bicubic" else ops.maximum(places, 0.0)
+    z: Any = None
+    for place, weight in taps(places, mode):
+        part = ops.take(x, spot(place, m), axis=axis)
+        part = part * ops.reshape(weight, (n, *(1 for _ in after)))
+        z = part if z is None else z + part
+    made: Tensor = z
+    return made
+
+
+def spot(place: Tensor, n: int) -> Tensor:
+    """The nearest index inside.  [*s] -> int64[*s]."""
+    return ops.cast(ops.minimum(ops.maximum(place, 0), n - 1), dtype=dtypes.int64)
+
+
+def taps(places: Tensor, mode: str) -> list[tuple[Tensor, Any]]:
+    """Whole numbers around places, and what share each has in the value there."""
+    if mode == "nearest":
+        return [(ops.round(places), 1.0)]
+    low = ops.floor(places)
+    t = places - low
+    if mode != "bicubic":
+        return [(low, 1 - t), (low + 1, t)]
+    return [(low + i, cubic(ops.abs(t - i), i in (0, 1))) for i in (-1, 0, 1, 2)]
+
+
+def cubic(t: Tensor, near: bool) -> Tensor:
+    """The share of a neighbour at distance t, below 1 if near, else below 2."""
+    a = SHARPNESS
+    if near:
+        return ((a + 2) * t - (a + 3)) * t * t + 1
+    return ((t - 5) * t * a + 8 * a) * t - 4 * a
+
+
+@autocasts("wide")
+def grid_sample(
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """input read at the places of a grid.  [b, c, *s], [b, *o, n] -> [b, c, *o], n spatial dims.
+
+    grid: its last dim is x first, from -1 to 1 over the width, then y, then z.
+    mode: "bilinear", "nearest", or in two dims "bicubic".
+    padding_mode: what is outside: "zeros", "border" (the outermost) or "reflection".
+    align_corners: -1 and 1 are the middles of the outermost elements, not their outer edges.
+    Raises: ContractError for shapes, types and modes that do not fit.
+    Source: Jaderberg et al. 2015, arXiv:1506.02025, section 3.3.
+    """
+    op, n, align = "grid_sample", rank("grid_sample", input) - 2, bool(align_corners)
+    together(op, input, grid)
+    b, c = (*input.shape, 0, 0)[:2]
+    if n not in (2, 3) or 0 in input.shape[2:] or (grid.ndim, grid.shape[0]) != (n + 2, b):
+        raise ContractError(f"{op}: {input.spec} at {grid.spec}; give [b, c, *s] and [b, *o, n]")
+    if grid.shape[-1] != n or grid.dtype is not input.dtype:
+        raise ContractError(f"{op}: a grid {grid.spec} for {input.spec}; end in {n}, of one dtype")
+    if mode not in ("bilinear", "nearest", "bicubic") or (mode, n) == ("bicubic", 3):
+        raise ContractError(f"{op}: mode {mode!r} in {n} dims; give 'bilinear' or 'nearest'")
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ContractError(
+            f"{op}: padding_mode {padding_mode!r}; give 'zeros', 'border' or 'reflection'"
+        )
+    floating(op, input)
+    image, out = input.shape[2:], grid.shape[1:-1]
+
+    def inside(u: Tensor, m: int) -> Tensor:
+        """Places as the padding has them."""
+        if padding_mode == "reflection":
+            u = reflected(u, m, align)
+        return u if padding_mode == "zeros" else bounded(op, u, 0.0, m - 1.0)
+
+    around = []
+    for i, m in enumerate(image):
+        u = select(grid, -1, n - 1 - i)
+        u = (u + 1) / 2 * (m - 1) if align else ((u + 1) * m - 1) / 2
+        if mode == "bicubic":
+            around.append([(inside(p.detach(), m), w, m) for p, w in taps(u, mode)])
+        else:
+            around.append([(p, w, m) for p, w in taps(inside(u, m), mode)])
+    flat = ops.reshape(input, (b, c, size(image)))
+    z: Any = None
+    for corner in product(*around):
+        index: Any = 0
+        weight: Any = 1.0
+        seen: Any = True
+        for p, w, m in corner:
+            seen = ops.greater_equal(p, 0) & ops.less(p, m) & seen
+            index, weight = index * m + spot(ops.where(ops.equal(p, p), p, 0.0), m), weight * w
+        index = ops.expand(ops.reshape(index, (b, 1, size(out))), (b, c, size(out)))
+        part = ops.reshape(ops.gather(flat, index, axis=2), (b, c, *out))
+        if mode != "nearest":
+            part = part * ops.reshape(weight, (b, 1, *out))
+        part = ops.where(ops.reshape(seen, (b, 1, *out)), part, 0.0)
+        z = part if z is None else z + part
+    made: Tensor = z
+    return made
+
+
+def reflected(u: Tensor, n: int, align: bool) -> Tensor:
+    """Places folded back at the middles, or the outer edges, of the outermost of n elements."""
+    low, span = (0.0, n - 1) if align else (-0.5, n)
+    if span == 0:
+        return u * 0.0
+    away = ops.remainder(ops.abs(u - low), 2 * span)
+    return span - ops.abs(away - span) + low
+
+
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+    """theta times (x, y, 1) or (x, y, z, 1) of each place of an image, see grid_sample.
+
+    [b, n, n + 1] -> [b, *s, n] where size is (b, c, *s).
+    Raises: ContractError unless they fit.
+    """
+    b, _, *image = lengths((size,)) if hasattr(size, "__iter__") else (0, 0)
+    n = len(image)
+    floating("affine_grid", theta) if rank("affine_grid", theta) else None
+    if n not in (2, 3) or theta.shape != (b, n, n + 1):
+        raise ContractError(f"affine_grid: {theta.spec} for size {size}; give [b, n, n + 1]")
+    columns = [ops.full(1.0, shape=tuple(image), dtype=theta.dtype, device=theta.device)]
+    for i, m in enumerate(image):
+        u = ops.iota(length=m, dtype=theta.dtype, device=theta.device) * 2 - (m - 1)
+        u = u / (max(m - 1, 1) if align_corners else m)
+        u = ops.reshape(u, (m, *(1 for _ in image[i + 1 :])))
+        columns.insert(0, ops.expand(u, tuple(image)))
+    places = ops.reshape(stack(columns, -1), (1, math.prod(image), n + 1))
+    return ops.reshape(matmul(places, theta.mT), (b, *image, n))
+
+
+# -- patches --------------------------------------------------------------------------------------
+
+
+def im2col(
+    input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """Patches of an image as columns: nn.functional.unfold.  [b, c, h, w] -> [b, c kh kw, patches].
+
+    Without b, [c, h, w] -> [c kh kw, patches].  Raises: ContractError if no patch fits.
+    """
+    if rank("unfold", input) not in (3, 4):
+        raise ContractError(f"unfold: {input.spec}; give [b, c, h, w] or [c, h, w]")
+    sizes, dilations, widths, strides = patches("unfold", kernel_size, dilation, padding, stride)
+    x = ops.reshape(input, (1,) * (4 - input.ndim) + input.shape)
+    x = ops.pad(x, ((0, 0), (0, 0), *((p, p) for p in widths)), 0)
+    z = ops.windows(x, axes=(2, 3), sizes=sizes, strides=strides, dilations=dilations)
+    b, c, h, w, kh, kw = z.shape
+    lead = (b, c * kh * kw, h * w)[4 - input.ndim :]
+    return ops.reshape(ops.permute(z, (0, 1, 4, 5, 2, 3)), lead)
+
+
+def patches(op: str, kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[Shape]:
+    """What describes patches, two numbers of each kind."""
+    names = ("kernel_size", "dilation", "padding", "stride")
+    given = zip(names, (kernel, dilation, padding, stride), (1, 1, 0, 1), strict=True)
+    return [repeated(op, name, value, least) for name, value, least in given]
+
+
+def col2im(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
+    stride: Any = 1,
+) -> Tensor:  # fmt: skip
+    """Patches summed to where unfold took them: nn.functional.fold.
+
+    [b, c kh kw, patches] -> [b, c, h, w], or both without b; h and w are output_size.
+    Raises: ContractError for another number of channels or patches.
+    """
+    image = repeated("fold", "output_size", output_size)
+    sizes, dilations, widths, strides = patches("fold", kernel_size, dilation, padding, stride)
+    whole = [m + 2 * p for m, p in zip(image, widths, strict=True)]
+    spans = [d * (k - 1) + 1 for d, k in zip(dilations, sizes, strict=True)]
+    counts = [(m - k) // s + 1 for m, k, s in zip(whole, spans, strides, strict=True)]
+    n, area = rank("fold", input), size(sizes)
+    if n not in (2, 3) or input.shape[-2] % area or input.shape[-1] != math.prod(counts):
+        raise ContractError(
+            f"fold: {input.spec}; give [b, c {area}, {math.prod(counts)}] for {list(image)} and "
+            f"patches of {list(sizes)}"
+        )
+    b, c = input.shape[0] if n == 3 else 1, input.shape[-2] // area
+    x = ops.permute(ops.reshape(input, (b, c, *sizes, *counts)), (0, 1, 4, 5, 2, 3))
+    how = {"axes": (2, 3), "sizes": sizes, "strides": strides, "dilations": dilations}
+    z = ops.fold(x, shape=(b, c, *whole), **how)
+    inner = [(p, m, 1) for p, m in zip(widths, image, strict=True)]
+    z = ops.slice(z, ((0, b, 1), (0, c, 1), *inner))
+    return ops.reshape(z, z.shape[4 - n - 1 :])
