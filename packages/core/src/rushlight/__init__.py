@@ -79,6 +79,7 @@ from .errors import (
     StaleValue,
     TracingError,
     WorkerFailed,
+    WrongDtype,
     WrongGradient,
     WrongType,
 )
@@ -424,6 +425,7 @@ __all__ = [
     "Tensor",
     "TracingError",
     "WorkerFailed",
+    "WrongDtype",
     "WrongGradient",
     "WrongType",
     "abs",

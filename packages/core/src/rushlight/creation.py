@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes, ops
 from .device import Device, resolve
 from .errors import ContractError
-from .function.given import operands, rank, roomy, sized, whole
+from .function.given import operands, rank, representable, roomy, sized, whole
 from .tensor import Tensor
 
 Place = str | Device | None
@@ -45,14 +45,8 @@ def double(data: Any) -> bool:
 def fitting(op: str, values: np.ndarray[Any, Any], wanted: dtypes.DType) -> None:
     """Raises: ContractError unless an integer type can hold these numbers."""
     if wanted in dtypes.INTEGER and values.size and values.dtype.kind in "iuf":
-        limits = np.iinfo(wanted)
-        least, most = values.min(), values.max()
-        if not (limits.min <= least and most <= limits.max):
-            said = most if limits.min <= least else least  # nan is both
-            raise ContractError(
-                f"{op}: {said} is beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
-                f"give a wider dtype"
-            )
+        for x in (values.min(), values.max()):
+            representable(op, x.item(), wanted)
 
 
 def asking(op: str, x: Tensor, requires_grad: bool) -> Tensor:
@@ -170,13 +164,7 @@ def filled(
     shape = sized(op, size)
     place, wanted = resolve(device), dtypes.as_dtype(dtype or dtypes.default_float)
     place.accept(op, wanted)
-    if wanted in dtypes.INTEGER and type(value) in (int, float):
-        limits = np.iinfo(wanted)
-        if not limits.min <= value <= limits.max:
-            raise ContractError(
-                f"{op}: {value} is beyond {wanted.name}, which holds {limits.min} to {limits.max}; "
-                f"give a wider dtype"
-            )
+    value = representable(op, value, wanted)
 
     def make() -> Tensor:
         return ops.full(value, shape=shape, dtype=wanted, device=place)
@@ -260,9 +248,14 @@ def arange(
         raise ContractError(f"arange: from {start} to {end} by {step}; give finite numbers")
     counted = all(isinstance(x, int) for x in (start, end, step))
     wanted = dtypes.as_dtype(dtype or (dtypes.int64 if counted else dtypes.default_float))
+    if wanted is dtypes.int64 and not counted:
+        start, end, step = int(start), int(end), int(step)
+        return arange(start, end, step, device=device, requires_grad=requires_grad)
+    if (end < start) if step > 0 else (end > start):
+        raise ContractError(f"arange: from {start} to {end} by {step}; give the other sign")
     place = resolve(device)
     place.accept("arange", wanted)
-    length = max(0, int(np.ceil((end - start) / step)))
+    length = int(np.ceil((end - start) / step))
 
     def make() -> Tensor:
         values = start + step * np.arange(length, dtype=np.int64 if counted else np.float64)

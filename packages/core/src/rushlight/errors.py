@@ -2,9 +2,10 @@
 
 RushlightError
 ├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
-│   └── WrongType      an argument of a type that is not taken        (TypeError)
+│   ├── WrongType      an argument of a type that is not taken        (TypeError)
+│   ├── WrongDtype     elements of a type that is not computed in     (NotImplementedError)
+│   └── IndexOutOfRange  an index beyond its axis                     (IndexError)
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
-├── IndexOutOfRange    an index beyond its axis                       (IndexError, RuntimeError)
 ├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
 ├── WrongGradient      a gradient unlike finite differences           (AssertionError, RuntimeError)
 ├── StaleValue         a value needed by backward was assigned since  (RuntimeError)
@@ -30,15 +31,19 @@ class ContractError(RushlightError, ValueError, RuntimeError):
 
 
 class WrongType(ContractError, TypeError):
-    """An argument of a Python type that an operation does not take: a list where a tensor is due."""
+    """An argument of a Python type that an operation does not take: a list for a tensor."""
+
+
+class WrongDtype(ContractError, NotImplementedError):
+    """Elements of a type in which an operation does not compute: the mean of integers."""
+
+
+class IndexOutOfRange(ContractError, IndexError):
+    """An index beyond the length of its axis, or a choice among nothing."""
 
 
 class DeviceError(RushlightError, ValueError, RuntimeError):
     """Inputs in different places, or a place that does not exist."""
-
-
-class IndexOutOfRange(RushlightError, IndexError, RuntimeError):
-    """An index beyond the length of its axis."""
 
 
 class NoGradient(RushlightError, TypeError, RuntimeError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from operator import index as as_index
 from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
-from ..errors import ContractError, DeviceError, OutOfMemory, WrongType
+from ..errors import ContractError, DeviceError, OutOfMemory, WrongDtype, WrongType
 from ..ops.elementwise import number_type
 from ..spec import MAX_NDIM, Shape, broadcast, size
 
@@ -60,9 +61,9 @@ def any_floating(xs: Sequence[Any]) -> bool:
 
 
 def floating(op: str, x: Any) -> None:
-    """Raises: ContractError unless x is of a floating type."""
+    """Raises: WrongDtype unless x is of a floating type."""
     if x.dtype not in dtypes.FLOATING:
-        raise ContractError(f"{op}: {x.spec} is not floating point; convert it with .float()")
+        raise WrongDtype(f"{op}: {x.spec} is not floating point; convert it with .float()")
 
 
 def whole(op: str, name: str, value: Any, least: int = 0) -> int:
@@ -74,6 +75,27 @@ def whole(op: str, name: str, value: Any, least: int = 0) -> int:
     if n < least:
         raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}")
     return n
+
+
+def representable(op: str, value: Any, dtype: DType) -> Any:
+    """A number as this type holds it; a negative one wraps where there is no minus, as in PyTorch.
+
+    Raises: ContractError for one beyond the type.
+    """
+    floats = dtype in dtypes.FLOATING
+    if type(value) not in dtypes.NUMBERS or (floats and not math.isfinite(value)):
+        return value
+    if dtype is dtypes.bool_:
+        return bool(value)
+    limits = dtypes.finfo(dtype) if floats else dtypes.iinfo(dtype)
+    wraps = limits.min == 0 and type(value) is int
+    least, most = -limits.max if wraps else limits.min, limits.max
+    if not least <= value <= most:
+        raise ContractError(
+            f"{op}: {value} is beyond {dtype.name}, which holds {limits.min} to {most}; give a "
+            f"wider dtype"
+        )
+    return value if floats else int(value) % (most + 1) if wraps else int(value)
 
 
 def sized(op: str, given: Any) -> Shape:
