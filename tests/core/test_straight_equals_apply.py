@@ -472,6 +472,8 @@ def shows_in(what, op):
     match what:
         case "left to its body":
             return op.has_body and not op.has_rule and not op.constant and "." not in op.name
+        case "constant":  # of bits no gradient is asked, and apply asks for none of signbit's body
+            return op.constant and op.name not in {"bitwise_not", "signbit"}
         case "reads inputs":
             return reads
         case "reads inputs alone":
