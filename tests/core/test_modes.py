@@ -135,6 +135,16 @@ def test_results_of_inference_are_tensors_like_others():
     assert y.requires_grad_().tolist() == [3.0, 3.0]
 
 
+@BOTH
+def test_inference_keeps_autocast(lib):
+    x, place = lib.ones(2, 2), {rl: "numpy", torch: "cpu"}[lib]
+    with lib.autocast(place, dtype=lib.bfloat16), lib.inference_mode():
+        assert (x @ x).dtype == lib.bfloat16
+    with lib.inference_mode(), lib.autocast(place, dtype=lib.bfloat16):
+        assert (x @ x).dtype == lib.bfloat16
+        assert not (x.requires_grad_() @ x).requires_grad
+
+
 def test_inference_in_and_around_a_compiled_function():
     x = rl.ones(2, requires_grad=True)
 

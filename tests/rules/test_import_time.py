@@ -8,6 +8,7 @@ NOT_AT_IMPORT = {
     "pluggy": "needed once a plug-in is looked for",
     "inspect": "slow to import",
     "importlib.metadata": "no package metadata is read",
+    "rushlight.interchange": "needed once memory, copies or files are asked for",
     "rushlight.reference": "loaded with its device",
     "rushlight.testing": "for tests",
     "rushlight.cli": "for the command",
