@@ -477,6 +477,70 @@ def test_mask_of_what_follows():
     assert double.dtype is rl.float64
 
 
+CELLS = ["RNNCell(3, 4)", "RNNCell(3, 4, False, 'relu')", "LSTMCell(3, 4)", "GRUCell(3, 4)"]
+RECURRENT = [
+    "RNN(3, 4)",
+    "RNN(3, 4, 2, 'relu', bidirectional=True)",
+    "LSTM(3, 4)",
+    "LSTM(3, 4, 3, bias=False)",
+    "LSTM(3, 4, 2, bidirectional=True, proj_size=2)",
+    "GRU(3, 4)",
+    "GRU(3, 4, 2, batch_first=True, bidirectional=True)",
+]
+
+
+@pytest.mark.parametrize("call", CELLS)
+def test_cells(call):
+    x, h, c = numbers(2, 3), numbers(2, 4), numbers(2, 4, seed=1)
+    compare(call, x)
+    compare(call, x[0])
+    compare(call, x, (h, c) if "LSTM" in call else h)
+    compare(call, x[0], (h[0], c[0]) if "LSTM" in call else h[0])
+
+
+@pytest.mark.parametrize("call", RECURRENT)
+def test_recurrent_layers(call):
+    layer = eval(f"n.{call}", {"n": torch.nn})
+    rows = layer.num_layers * (1 + layer.bidirectional)
+    x, c = numbers(5, 2, 3), numbers(rows, 2, 4)
+    h = numbers(rows, 2, layer.proj_size or 4, seed=1)
+    x = x.swapaxes(0, 1) if layer.batch_first else x
+    compare(call, x)
+    compare(call, x, (h, c) if "LSTM" in call else h)
+    one = (h[:, 0], c[:, 0]) if "LSTM" in call else h[:, 0]
+    compare(call, x[0] if layer.batch_first else x[:, 0], one)
+    compare(call, x[:, :1])
+
+
+def test_parts_of_recurrent_layers():
+    layer = nn.LSTM(3, 4, 2, dropout=0.5, batch_first=True)
+    theirs = torch.nn.LSTM(3, 4, 2, dropout=0.5, batch_first=True)
+    assert repr(layer) == repr(theirs)
+    assert [[p.shape for p in row] for row in layer.all_weights] == [
+        [tuple(p.shape) for p in row] for row in theirs.all_weights
+    ]
+    layer.flatten_parameters()
+    x = rl.ones(2, 5, 3)
+    rl.manual_seed(0)
+    first, _ = layer(x)
+    assert (first.detach().numpy() != layer(x)[0].detach().numpy()).any()
+    rl.manual_seed(0)
+    assert (first.detach().numpy() == layer(x)[0].detach().numpy()).all()
+    layer.eval()
+    assert (layer(x)[0].detach().numpy() == layer(x)[0].detach().numpy()).all()
+    bound = max(float(p.detach().abs().amax()) for p in layer.parameters())
+    assert 0.45 < bound <= 0.5
+    with pytest.warns(UserWarning, match="dropout 0.5 drops nothing"):
+        nn.GRU(3, 4, dropout=0.5)
+
+
+def test_recurrent_layers_when_traced():
+    for layer in (nn.LSTM(3, 4, 2, bidirectional=True), nn.GRU(3, 4), nn.RNN(3, 4)):
+        traced = rl.compile(lambda x, layer=layer: layer(x)[0])
+        x = rl.tensor(numbers(5, 2, 3).astype("f"))
+        assert (traced(x).detach().numpy() == layer(x)[0].detach().numpy()).all()
+
+
 LAYER_REFUSALS = [
     (
         lambda n, m: n.Conv2d(2, 2, 3, padding_mode="mirror"),
@@ -493,6 +557,25 @@ LAYER_REFUSALS = [
     (
         lambda n, m: n.TransformerDecoderLayer(8, 2, 16, activation="tanh"),
         "TransformerDecoderLayer: activation 'tanh'; give 'relu', 'gelu' or a function",
+    ),
+    (
+        lambda n, m: n.GRU(3, 4)(m.zeros(5, 2, 4)),
+        "GRU: float32[5, 2, 4]; give 2 or 3 axes, the last of length 3",
+    ),
+    (
+        lambda n, m: n.LSTM(3, 4)(m.zeros(5, 2, 3), (m.zeros(1, 2, 4), m.zeros(1, 2, 5))),
+        "LSTM: state [1, 2, 4], [1, 2, 5]; give [1, 2, 4] and [1, 2, 4]",
+    ),
+    (lambda n, m: n.GRU(3, 4)(m.zeros(0, 2, 3)), "GRU: [0, 2, 3]; give some steps"),
+    (lambda n, m: n.RNN(3, 0), "RNN: hidden_size is 0; give an integer from 1"),
+    (lambda n, m: n.LSTM(3, 4, proj_size=4), "LSTM: proj_size 4; give less than hidden_size"),
+    (
+        lambda n, m: n.RNN(3, 4, nonlinearity="elu"),
+        "RNN: nonlinearity 'elu'; give 'tanh' or 'relu'",
+    ),
+    (
+        lambda n, m: n.GRUCell(3, 4)(m.zeros(2, 3), m.zeros(3, 4)),
+        "GRUCell: state [3, 4]; give [2, 4]",
     ),
     (
         lambda n, m: n.ConvTranspose1d(2, 2, 3, 2)(m.ones(2, 4), output_size=(11,)),
