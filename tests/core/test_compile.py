@@ -19,7 +19,7 @@ def programs(compiled):
 
 
 def ones(*shape, **options):
-    return rl.ones(*shape, **options)
+    return rl.ones(shape, **options)
 
 
 def here(offset):

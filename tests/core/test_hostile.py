@@ -199,7 +199,7 @@ def test_a_program_runs_forward_and_backward_as_on_the_reference(place):
         rl.manual_seed(3)
         with rl.device(name):
             x, labels = rl.randn(5, 4), rl.randint(0, 3, (5,))
-            w, b = (rl.randn(*s).requires_grad_() for s in ((3, 4), (3,)))
+            w, b = (rl.randn(s).requires_grad_() for s in ((3, 4), (3,)))
             loss = rl.cross_entropy(rl.linear(x, w, b).tanh(), labels)
             loss.backward()
         assert w.grad.device == name

@@ -33,7 +33,7 @@ WRONG = {
 
 UNARY = (
     "mean sum prod var std max min amax amin argmax argmin any all square reciprocal isnan isinf "
-    "isfinite logical_not norm permute t squeeze flatten flip numel clone detach gelu "
+    "isfinite logical_not norm t squeeze flatten numel clone detach gelu "
     "leaky_relu elu softplus relu sigmoid tanh silu abs exp log sqrt rsqrt neg sign floor sin cos "
     "erf zeros_like ones_like empty_like rand_like randn_like bernoulli dropout one_hot"
 ).split()
@@ -53,6 +53,7 @@ CALLS = {name: getattr(rl, name) for name in UNARY} | {
     "embedding": lambda x: rl.embedding(x, X),
     "equal": lambda x: rl.equal(X, x),
     "expand": lambda x: rl.expand(x, 4, 2, 3),
+    "flip": lambda x: rl.flip(x, 0),
     "full_like": lambda x: rl.full_like(x, 1),
     "gather": lambda x: rl.gather(X, 0, x),
     "index_select": lambda x: rl.index_select(X, 0, x),
@@ -68,6 +69,7 @@ CALLS = {name: getattr(rl, name) for name in UNARY} | {
     "mse_loss": lambda x: rl.mse_loss(X, x),
     "narrow": lambda x: rl.narrow(x, 0, 0, 1),
     "nll_loss": lambda x: rl.nll_loss(X, x),
+    "permute": lambda x: rl.permute(x, 1, 0),
     "softmax": lambda x: rl.softmax(x, 0),
     "split": lambda x: rl.split(x, 1),
     "stack": lambda x: rl.stack([X, x]),

@@ -19,7 +19,7 @@ BOOL = "bool"
 
 
 def ours(name, shape=(2,)):
-    return rl.ones(*shape, dtype=name)
+    return rl.ones(shape, dtype=name)
 
 
 def theirs(name, shape=(2,)):

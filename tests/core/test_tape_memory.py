@@ -144,7 +144,7 @@ def test_seeds_are_few():
     for _ in range(3):
         for device in ("numpy", "hostile"):
             for shape in [(), (1,), (1, 1)]:
-                x = rl.ones(*shape, device=device, requires_grad=True)
+                x = rl.ones(shape, device=device, requires_grad=True)
                 for _ in range(10):
                     (x * 2).backward()
                 assert x.grad.device is x.device

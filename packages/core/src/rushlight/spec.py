@@ -72,7 +72,8 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
     if dim is None:
         return EVERY[ndim]
     if isinstance(dim, SupportsIndex):
-        return (normal_axis(op, dim, ndim),) if ndim else ()
+        axis = normal_axis(op, dim, ndim)
+        return (axis,) if ndim else ()
     try:
         axes = sorted([normal_axis(op, d, ndim) for d in dim])
     except TypeError:

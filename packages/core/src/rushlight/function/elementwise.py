@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError
 from ..ops.elementwise import number_type
-from .given import any_floating, floating, operands, rank, together
+from .given import any_floating, floating, operands, rank, representable, together
 from .named import public
 from .precision import autocasts
 
@@ -45,17 +45,29 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     operands("clamp", input, *[x for x in (min, max) if x is not None])
     z = input
     if min is not None:
-        z = ops.where(ops.less(z, min), min, z)
+        z = ops.where(beyond(ops.less, z, min), min, z)
     if max is not None:
-        z = ops.where(ops.greater(z, max), max, z)
+        z = ops.where(beyond(ops.greater, z, max), max, z)
     return z
+
+
+def beyond(compare: Any, x: Tensor, bound: Any) -> Tensor:
+    """Where a bound takes the place of x: beyond it, and everywhere if it is nan."""
+    outside = compare(x, bound)
+    if number_type(bound) is None:
+        return ops.bitwise_or(outside, ops.not_equal(bound, bound))
+    odd = isinstance(bound, float) and math.isnan(bound)
+    return ops.bitwise_or(outside, True) if odd else outside
 
 
 clip = clamp
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """value where mask holds, input elsewhere.  [*s], bool[*s] -> [*s]."""
+    """value, as input's type, where mask holds, input elsewhere.  [*s], bool[*s], [] -> [*s].
+
+    Raises: ContractError for a value with dims, or beyond the type.
+    """
     rank("masked_fill", input)
     rank("masked_fill", mask)
     operands("masked_fill", mask, input, value)
@@ -63,7 +75,11 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise ContractError(
             f"masked_fill: the mask is {mask.spec}; compare it with something to get bool"
         )
-    return ops.where(mask, value, input)
+    if number_type(value) is not None:
+        return ops.where(mask, representable("masked_fill", value, input.dtype), input)
+    if value.shape != ():
+        raise ContractError(f"masked_fill: a value {value.spec}; give a number or a tensor []")
+    return ops.where(mask, ops.elementwise.convert(value, input.dtype), input)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -86,33 +102,41 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode == "floor":
         return ops.floordiv(input, other)
     if rounding_mode == "trunc":
-        z = ops.div(input, other)
-        z = ops.where(ops.less(z, 0), -ops.floor(-z), ops.floor(z))
-        dtype = ops.elementwise.common((input, other))
-        return z if dtype in dtypes.FLOATING else ops.cast(z, dtype=dtype)
+        if ops.elementwise.common((input, other)) in dtypes.FLOATING:
+            return ops.trunc(ops.div(input, other))
+        z = ops.floordiv(input, other)
+        inexact = ops.less(z, 0) & ops.not_equal(z * other, input)
+        return z + ops.cast(inexact, dtype=z.dtype)
     raise ContractError(f"div: rounding_mode {rounding_mode!r}; choose None, 'floor' or 'trunc'")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha other.  [*s], [*s] -> [*s]."""
     if alpha != 1:
-        operands("sub", input, other, alpha)
-        other = other * alpha
+        other = scaled("sub", input, other, alpha)
     return ops.sub(input, other)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha other.  [*s], [*s] -> [*s]."""
     if alpha != 1:
-        operands("add", input, other, alpha)
-        other = other * alpha
+        other = scaled("add", input, other, alpha)
     return ops.add(input, other)
 
 
+def scaled(op: str, x: Any, y: Any, alpha: Any) -> Any:
+    """alpha y.  Raises: ContractError for a float alpha beside integers."""
+    operands(op, x, y, alpha)
+    if isinstance(alpha, float) and not (any_floating((x, y)) or isinstance(y, float)):
+        raise ContractError(f"{op}: alpha={alpha} of integers; give an integer")
+    return y * alpha
+
+
 def square(input: Tensor) -> Tensor:
-    """input * input.  [*s] -> [*s]."""
+    """input * input; of bools as int64.  [*s] -> [*s]."""
     rank("square", input)
-    return ops.mul(input, input)
+    x = ops.cast(input, dtype=dtypes.int64) if input.dtype is dtypes.bool_ else input
+    return ops.mul(x, x)
 
 
 def reciprocal(input: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..cell import Number
 from ..dtypes import DType
-from ..errors import ContractError
+from ..errors import ContractError, WrongDtype
 from ..op import composite, primitive
 from ..spec import Spec, broadcast
 from .creation import full
@@ -47,8 +47,14 @@ def common(inputs: tuple[Any, ...]) -> DType:
 
 
 def convert(x: Any, dtype: DType) -> Any:
-    """x as that type; a number as it is."""
-    return x if number_type(x) is not None or x.dtype is dtype else cast(x, dtype=dtype)
+    """x as that type; a number as it is, an integer beyond the type as its bits are there."""
+    if number_type(x) is None:
+        return x if x.dtype is dtype else cast(x, dtype=dtype)
+    if type(x) is not int or dtype not in dtypes.INTEGER:
+        return x
+    most = 2 ** (8 * dtype.itemsize)
+    least = -most // 2 if dtype.kind == "i" else 0
+    return (x - least) % most + least if -(2**64) < x < 2**64 else x
 
 
 def converted(inputs: tuple[Any, ...], dtype: DType) -> tuple[Any, ...]:
@@ -117,18 +123,18 @@ def meet(op: str, x: Any, y: Any) -> None:
 
 
 def quotient(op: str, x: Any, y: Any) -> Spec:
-    """The Spec of an operation that bools do not have, as in PyTorch.  Raises: ContractError."""
+    """The Spec of an operation that bools do not have, as in PyTorch.  Raises: WrongDtype."""
     made = elementwise(op, x, y)
     if made.dtype is dtypes.bool_:
-        raise ContractError(f"{op}: of bools there is none; convert one with .to()")
+        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
     return made
 
 
 def integral(op: str, *inputs: Any) -> Spec:
-    """The Spec of an operation on bits.  Raises: ContractError for floating inputs."""
+    """The Spec of an operation on bits.  Raises: WrongDtype for floating inputs."""
     for x in inputs:
         if isinstance(x, float) or (isinstance(x, Spec) and x.dtype in dtypes.FLOATING):
-            raise ContractError(
+            raise WrongDtype(
                 f"{op}: {x} has no bits to work on; convert it to int or bool with .to()"
             )
     return elementwise(op, *inputs)
@@ -173,15 +179,20 @@ def mul(x: Any, y: Any) -> Spec:
 mul.gradients(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 
-@composite(promotes=promoted)
-def sub(x: Any, y: Any) -> Any:
-    """x - y; of bools: ContractError, as in PyTorch.  [*s], [*s] -> [*s]."""
-    meet("sub", x, y)
+def signed(x: Any, y: Any) -> tuple[Any, ...]:
+    """promoted, but for bools, which have no minus."""
     for v in (x, y):
         if number_type(v) is None and v.dtype is dtypes.bool_:
-            raise ContractError(
+            raise WrongDtype(
                 "sub: bool has no minus; use ^ for a difference, or convert with .to()"
             )
+    return promoted(x, y)
+
+
+@composite(promotes=signed)
+def sub(x: Any, y: Any) -> Any:
+    """x - y; of bools: WrongDtype, as in PyTorch.  [*s], [*s] -> [*s]."""
+    meet("sub", x, y)
     if number_type(y) is not None and x.dtype.kind == "u":
         return -(-x + y)  # -y is no number of x's type
     return x + -y
@@ -372,9 +383,9 @@ where.gradients(
 
 @primitive
 def neg(x: Spec) -> Spec:
-    """-x.  [*s] -> [*s].  Raises: ContractError for bools."""
+    """-x.  [*s] -> [*s].  Raises: WrongDtype for bools."""
     if x.dtype is dtypes.bool_:
-        raise ContractError(f"neg: {x} has no minus; use ~ for not, or convert it with .to()")
+        raise WrongDtype(f"neg: {x} has no minus; use ~ for not, or convert it with .to()")
     return x
 
 
@@ -386,7 +397,8 @@ def sign(x: Any) -> Any:
     """-1, 0 or 1, and 0 for nan.  [*s] -> [*s]."""
     if x.dtype is dtypes.bool_:
         return bitwise_or(x, x)
-    return where(less(x, 0), -1, cast(greater(x, 0), dtype=x.dtype))
+    positive = cast(greater(x, 0), dtype=x.dtype)
+    return positive if x.dtype.kind == "u" else where(less(x, 0), -1, positive)
 
 
 def level(g: Any) -> Any:

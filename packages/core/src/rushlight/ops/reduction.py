@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import dtypes
-from ..errors import ContractError
+from ..errors import ContractError, IndexOutOfRange
 from ..op import composite, primitive
 from ..spec import EVERY, Shape, Spec, reduced
 from .elementwise import (
@@ -33,10 +33,10 @@ def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
 
 
 def nonempty(op: str, x: Any, axes: Shape) -> None:
-    """Raises: ContractError if there is nothing among which to choose."""
+    """Raises: IndexOutOfRange if there is nothing among which to choose."""
     if any(n == 0 for i, n in enumerate(x.shape) if i in axes):
         given = Spec(tuple(x.shape), x.dtype)
-        raise ContractError(
+        raise IndexOutOfRange(
             f"{op}: {given} has no elements along axes {axes}; there is no {op} of nothing"
         )
 
