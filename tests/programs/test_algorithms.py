@@ -1,9 +1,9 @@
 """Algorithms on tensors, beside PyTorch: see kit."""
 
-from programs.kit import beside_pytorch
+from programs.kit import beside_pytorch, reading_values
 
 
-@beside_pytorch
+@reading_values
 def test_k_means(k):
     t = k.t
     points, centres = k.normal(40, 2), k.normal(4, 2)
@@ -40,7 +40,7 @@ def test_beam_search(k):
     return beams, scores
 
 
-@beside_pytorch
+@reading_values
 def test_non_maximum_suppression(k):
     t = k.t
     corner, extent = k.uniform(12, 2), k.uniform(12, 2) * 0.5
@@ -80,7 +80,7 @@ def test_top_p_filter(k):
     return logits, F.softmax(logits, dim=-1), drop
 
 
-@beside_pytorch
+@reading_values
 def test_viterbi(k):
     F = k.F
     emissions = F.log_softmax(k.normal(6, 4), -1)
@@ -100,7 +100,7 @@ def test_viterbi(k):
     return path[::-1], score, partition
 
 
-@beside_pytorch
+@reading_values
 def test_edit_distance(k):
     t = k.t
     a, b = k.integers(4, 6), k.integers(4, 7)
@@ -156,7 +156,7 @@ def test_game_of_life(k):
     return board, rolled - board
 
 
-@beside_pytorch
+@reading_values
 def test_prime_numbers(k):
     t = k.t
     sieve = t.ones(50, dtype=t.bool)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from programs.kit import beside_pytorch
+from programs.kit import beside_pytorch, reading_values
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,20 @@ from programs.kit import beside_pytorch
 def test_a_difference_is_seen(differs):
     with pytest.raises(AssertionError):
         beside_pytorch(differs)()
+
+
+def test_a_compiled_run_that_differs_is_seen():
+    runs = []
+
+    def third_differs(k):
+        runs.append(k)
+        return k.t.ones(2) * (1.0 if len(runs) < 3 else 2.0)
+
+    with pytest.raises(AssertionError):
+        beside_pytorch(third_differs)()
+    assert len(runs) == 3
+
+
+def test_a_program_that_could_be_compiled_is_seen():
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        reading_values(lambda k: k.normal(3))()

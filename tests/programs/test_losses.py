@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from programs.kit import beside_pytorch
+from programs.kit import beside_pytorch, reading_values
 
 
 @beside_pytorch
@@ -31,7 +31,7 @@ def test_focal_loss(k):
     return loss, logits.grad
 
 
-@beside_pytorch
+@reading_values
 def test_contrastive_loss(k):
     t, F = k.t, k.F
     a, b = k.normal(4, 6).requires_grad_(), k.normal(4, 6).requires_grad_()
@@ -47,7 +47,7 @@ def test_contrastive_loss(k):
     return loss, by_hand.mean(), others, a.grad, b.grad
 
 
-@beside_pytorch
+@reading_values
 def test_triplet_loss(k):
     t, F = k.t, k.F
     x, y = k.normal(8, 3).requires_grad_(), k.integers(3, 8)
@@ -205,7 +205,7 @@ def test_sinkhorn(k):
     return plan, cost.grad
 
 
-@beside_pytorch
+@reading_values
 def test_accuracy_and_confusion(k):
     t = k.t
     logits, y = k.normal(20, 5), k.integers(5, 20)

@@ -2,7 +2,7 @@
 
 import math
 
-from programs.kit import beside_pytorch
+from programs.kit import beside_pytorch, reading_values
 
 
 @beside_pytorch
@@ -45,7 +45,7 @@ def test_masked_attention_by_hand(k):
     return out, q.grad, keys.grad, v.grad
 
 
-@beside_pytorch
+@reading_values
 def test_positions_of_sines(k):
     t, nn = k.t, k.nn
 
@@ -214,7 +214,7 @@ def test_recurrent_cell_by_hand(k):
     return zs, h, c, cell.gates.weight.grad, cell.gates.bias
 
 
-@beside_pytorch
+@reading_values
 def test_sequence_packing_by_masks(k):
     t = k.t
     lengths = t.tensor([3, 1, 4])
@@ -229,7 +229,7 @@ def test_sequence_packing_by_masks(k):
     return mean, last, flat, back, top, mask.sum(), mask.long().cumsum(1)
 
 
-@beside_pytorch
+@reading_values
 def test_mixture_of_experts(k):
     t, nn, F = k.t, k.nn, k.F
     gate, experts = (
@@ -297,7 +297,7 @@ def test_diffusion_step(k):
     return noisy, (embedded * 1e4).round() / 1e4, log_variance, variance[1:].min()
 
 
-@beside_pytorch
+@reading_values
 def test_running_statistics(k):
     t, nn = k.t, k.nn
 
@@ -383,7 +383,7 @@ def test_low_rank_adapters(k):
     return trained, model.state_dict()
 
 
-@beside_pytorch
+@reading_values
 def test_folded_batch_norm(k):
     t, nn = k.t, k.nn
     conv = k.known(nn.Conv2d(2, 3, 3, bias=False))
@@ -413,3 +413,29 @@ def test_spectral_norm(k):
     sigma = t.dot(u, t.mv(w, v))
     (w / sigma).pow(3).sum().backward()
     return sigma, w.grad
+
+
+@beside_pytorch
+def test_up_and_down(k):
+    t, nn, F = k.t, k.nn, k.F
+    down, up = k.known(nn.Conv2d(2, 4, 3, 2, 1)), k.known(nn.ConvTranspose2d(4, 2, 2, stride=2))
+    x = k.normal(1, 2, 8, 8)
+    y = F.max_pool2d(F.relu(down(x)), 2)
+    y = F.interpolate(y, scale_factor=2, mode="nearest")
+    y = up(y)
+    skip = t.cat([y, F.pad(x[:, :, 1:-1, 1:-1], (1, 1, 1, 1))], dim=1)
+    z = F.interpolate(skip, size=(5, 5), mode="bilinear", align_corners=False)
+    z.square().mean().backward()
+    return z, down.weight.grad, up.weight.grad
+
+
+@reading_values
+def test_convolution_as_matmul(k):
+    t, F = k.t, k.F
+    x, w = k.normal(2, 3, 7, 7).requires_grad_(), k.normal(4, 3, 3, 3).requires_grad_()
+    columns = F.unfold(x, kernel_size=3, padding=1, stride=2)
+    z = (w.view(4, -1) @ columns).view(2, 4, 4, 4)
+    assert t.allclose(z, F.conv2d(x, w, stride=2, padding=1))
+    back = F.fold(columns, output_size=(7, 7), kernel_size=3, padding=1, stride=2)
+    (z.square().sum() + back.pow(3).sum()).backward()
+    return z, back, x.grad, w.grad

@@ -2,10 +2,10 @@
 
 import math
 
-from programs.kit import beside_pytorch
+from programs.kit import beside_pytorch, reading_values
 
 
-@beside_pytorch
+@reading_values
 def test_adversarial_step(k):
     t, nn, F, optim = k.t, k.nn, k.F, k.optim
     generator = k.known(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3)))
