@@ -610,7 +610,12 @@ TABLE: dict[str, list[Call]] = {
         call(x(0, 3)),
         bad(x(3)),
     ],
-    "Tensor.unfold": [call(x(7), 0, 3, 2), call(x(2, 5), 1, 2, 1), bad(x(3), 0, 4, 1), bad(x(3), 0, 1, 0)],
+    "Tensor.unfold": [
+        call(x(7), 0, 3, 2),
+        call(x(2, 5), 1, 2, 1),
+        bad(x(3), 0, 4, 1),
+        bad(x(3), 0, 1, 0),
+    ],
     "pad": [
         call(x(3, 5), (1, 2)),
         call(x(3, 5), (1, 0, 2, 1), value=2.0),

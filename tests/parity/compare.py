@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from parity.call import Call, Maker
+from parity.exceptions import EXCEPTIONS
 
 import rushlight as rl
 from rushlight.dtypes import FLOATING, as_dtype, finfo
 from rushlight.testing.close import tolerance
 
-BUILT_IN = (IndexError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
+BUILT_IN = (
+    IndexError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    AttributeError,
+    AssertionError,
+)
 
 
 class Outcome(NamedTuple):
@@ -100,9 +110,18 @@ def direction(maker: Maker, z: Any, *seed: int) -> Any:
 
 
 def outcome(
-    library: Any, function: Callable[..., Any], call: Call, dtype: str, layout: str, label: str
+    library: Any,
+    function: Callable[..., Any],
+    call: Call,
+    dtype: str,
+    layout: str,
+    label: str,
+    parameters: Sequence[Any] = (),
 ) -> Outcome:
-    """What the function of a library gives on the arguments of a call."""
+    """What the function of a library gives on the arguments of a call.
+
+    parameters: what it is differentiated by, besides them.
+    """
     ours = library is rl
     asked = layout == "plain" and call.order > 0
 
@@ -118,6 +137,8 @@ def outcome(
             made = call.program(library) if call.program else function(*args, **options)
         except BUILT_IN as error:
             return Outcome(error)
+        maker.leaves += parameters
+        maker.elements = max([maker.elements, *[math.prod(p.shape) for p in parameters]])
         zs = [z for z in flat(made) if z.is_floating_point()]
         first = second = None
         if maker.leaves and asked:
@@ -147,8 +168,8 @@ def compare(call: Call, ours: Outcome, theirs: Outcome) -> None:
         if ours.error is None and "not implemented for '" in str(theirs.error):
             return  # PyTorch lacks a kernel, and refuses nothing
         wanted = next(kind for kind in BUILT_IN if isinstance(theirs.error, kind))
-        if wanted is AttributeError:  # of what was no tensor
-            wanted = TypeError
+        # PyTorch's own slips: an attribute of what is no tensor, an assertion
+        wanted = {AttributeError: TypeError, AssertionError: ValueError}.get(wanted, wanted)
         if not isinstance(ours.error, wanted):
             said = str(theirs.error).partition("\n")[0][:120]
             got = "a result" if ours.error is None else repr(ours.error)
@@ -238,3 +259,24 @@ def near(
 def told(x: np.ndarray[Any, Any]) -> str:
     """An array in a message."""
     return f"{x.dtype.name}{list(x.shape)}"
+
+
+def check(
+    name: str, label: str, dtype: str, call: Call, ours: Outcome, theirs: Outcome, **more: bool
+) -> None:
+    """Raises: Deviation where ours is not PyTorch's, unless that is a known exception.
+
+    AssertionError if a known one no longer is one, or if `bad` says what is not so.
+    strict: whether exceptions must be such here, and `bad` must be true.
+    """
+    strict = more.get("strict", True)
+    if strict and dtype == call.usual:
+        assert call.bad == (theirs.error is not None), f"PyTorch: {theirs.error}"
+    known = [one for one in EXCEPTIONS if one.covers(name, label, dtype)]
+    try:
+        compare(call, ours, theirs)
+    except Deviation as deviation:
+        if deviation.what not in {one.what for one in known}:
+            raise
+        return
+    assert not (known and strict), f"it no longer differs, take out: {known[0].reason}"
