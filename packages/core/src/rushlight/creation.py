@@ -9,7 +9,7 @@ import numpy as np
 
 from . import dtypes, ops
 from .device import Device, resolve
-from .errors import ContractError
+from .errors import ContractError, WrongType
 from .function.given import operands, rank, representable, roomy, sized, whole
 from .tensor import Tensor
 
@@ -77,7 +77,7 @@ def host(data: Any, floating: bool = False) -> np.ndarray[Any, Any]:
     if values.dtype.kind == "O" or (values.dtype == np.uint64 and not hasattr(data, "dtype")):
         values = large(values, floating)
     if values.dtype.kind in "OUSmM":
-        raise ContractError(f"tensor: {type(data).__name__} holds what is no number; give numbers")
+        raise WrongType(f"tensor: {type(data).__name__} holds what is no number; give numbers")
     return values
 
 

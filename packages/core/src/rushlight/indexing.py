@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from . import dtypes, ops
 from .alias import refresh
-from .errors import ContractError, IndexOutOfRange
+from .errors import ContractError, IndexOutOfRange, WrongType
 from .spec import Shape, broadcast, size
 from .tensor import Tensor
 
@@ -78,25 +78,24 @@ def as_part(x: Tensor, part: Any) -> Any:
     """One part of an index: int, slice, None, Ellipsis or a tensor of integers or bools."""
     if part is None or part is Ellipsis or isinstance(part, slice):
         return part
-    if isinstance(part, (list, range)) or hasattr(part, "__array_interface__"):
+    if isinstance(part, (list, range, bool)) or hasattr(part, "__array_interface__"):
         from .creation import tensor
 
         part = tensor(list(part) if isinstance(part, range) else part, device=x.device)
-    if isinstance(part, bool):
-        raise ContractError(
-            "index: a bool is no index; use None for a new dim, or a bool tensor for a mask"
-        )
+        part = part if part.numel() else part.long()  # an empty list is of floats
     if not isinstance(part, Tensor):
         try:
             return part.__index__()
         except AttributeError:
             given = type(part).__name__
-            raise ContractError(
+            raise (WrongType if isinstance(part, str) else IndexOutOfRange)(
                 f"index: {given} is no index; use ints, slices, None, '...' or tensors"
             ) from None
+    if part.dtype is dtypes.uint8:  # what masks were before there were bools
+        return part.bool()
     if part.dtype is dtypes.bool_ or part.dtype in dtypes.INTEGER:
         return part
-    raise ContractError(f"index: a tensor {part.spec} is no index; convert it to int64 or bool")
+    raise IndexOutOfRange(f"index: a tensor {part.spec} is no index; convert it to int64 or bool")
 
 
 def is_mask(part: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .backend import HostBackend
-from .errors import ContractError, IndexOutOfRange
+from .errors import ContractError, IndexOutOfRange, WrongDtype
 from .spec import Shape
 
 Array = np.ndarray[Any, Any]
@@ -68,7 +68,8 @@ def floordiv(x: Any, y: Any) -> Any:
 
 
 def remainder(x: Any, y: Any) -> Any:
-    """x - y floor(x / y).  Raises: ContractError for an integer divided by 0."""
+    """x - y floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
+    refuse_bools("remainder", x, y)
     if whole(x) and whole(y) and not np.all(y):
         raise ContractError(
             "remainder: an integer divided by zero; make the divisor nonzero or floating point"
@@ -77,9 +78,9 @@ def remainder(x: Any, y: Any) -> Any:
 
 
 def refuse_bools(op: str, x: Any, y: Any) -> None:
-    """Raises: ContractError if both are of bools."""
+    """Raises: WrongDtype if both are of bools."""
     if getattr(x, "dtype", BOOL) is BOOL and getattr(y, "dtype", BOOL) is BOOL:
-        raise ContractError(f"{op}: bools; convert one with .to()")
+        raise WrongDtype(f"{op}: bools; convert one with .to()")
 
 
 def power(x: Any, y: Any) -> Any:

@@ -12,6 +12,7 @@ from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
 from .errors import ContractError, DeviceError, TracingError
+from .function.given import representable
 from .function.named import named
 from .node import END, HOOKED, Leaf, Node, Removable
 from .spec import Shape, Spec, size
@@ -307,6 +308,8 @@ class Tensor:
         return ops.not_equal(self, other) if comparable(other) else NotImplemented
 
     def __pos__(self) -> Tensor:
+        if self.dtype is dtypes.bool_:
+            raise ContractError("+: a tensor of bools has no sign; convert it with .to()")
         return self
 
     def __rsub__(self, other: Any) -> Tensor:
@@ -689,8 +692,10 @@ class Tensor:
         return self.assign_(z if z.shape == self.shape else ops.expand(z, self.shape))
 
     def fill_(self, value: Any) -> Self:
-        """Become value everywhere."""
-        return self.copy_(value)
+        """Become value, a number or a tensor without dims, everywhere."""
+        if getattr(value, "shape", ()) != ():
+            raise ContractError(f"fill_: a value of shape {list(value.shape)}; give one number")
+        return self.copy_(representable("fill_", value, self.dtype))
 
     def zero_(self) -> Self:
         """Become 0 everywhere."""

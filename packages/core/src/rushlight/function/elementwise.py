@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError
+from ..errors import ContractError, WrongDtype
 from ..ops.elementwise import number_type
 from .given import any_floating, floating, operands, rank, representable, together
 from .named import public
@@ -91,6 +91,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         from .indexing import nonzero
 
         return nonzero(condition, as_tuple=True)
+    if getattr(condition, "dtype", None) is dtypes.uint8:  # what masks were before there were bools
+        condition = ops.cast(condition, dtype=dtypes.bool_)
     return ops.where(condition, input, other)
 
 
@@ -197,7 +199,8 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
     Raises: ContractError for decimals of integers.
     """
-    rank("round", input)
+    if rank("round", input) >= 0 and input.dtype is dtypes.bool_:
+        raise WrongDtype(f"round: {input.spec} has no fraction; convert it with .to()")
     if decimals == 0:
         return ops.round(input)
     floating("round", input)

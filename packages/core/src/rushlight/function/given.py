@@ -15,6 +15,7 @@ from ..ops.elementwise import number_type
 from ..spec import MAX_NDIM, Shape, broadcast, size
 
 Dim = int | Sequence[int] | None
+EMPTY: tuple[Any, ...] = ((), [])  # as a dim: no dims, which some functions take for all
 
 
 def rank(op: str, x: Any) -> int:

@@ -121,7 +121,15 @@ def detach(input: Tensor) -> Tensor:
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input[.., index[.., j, ..], ..] along dim.  [.., n, ..], int64[.., m, ..] -> [.., m, ..]."""
-    return ops.gather(input, index, axis=normal_axis("gather", dim, rank("gather", input)))
+    axis = normal_axis("gather", dim, rank("gather", input))
+    if rank("gather", index) and input.ndim:
+        return ops.gather(input, index, axis=axis)
+    return ops.reshape(ops.gather(vector(input), vector(index), axis=axis), index.shape)
+
+
+def vector(x: Any) -> Any:
+    """A 0-d tensor as a vector of one element; others as they are."""
+    return x if getattr(x, "shape", None) != () else ops.reshape(x, (1,))
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -130,13 +138,20 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     [.., n, ..], int64[.., m, ..], [.., m, ..] -> [.., n, ..].
     """
     axis = normal_axis("scatter_add", dim, rank("scatter_add", input))
-    return ops.scatter_add(input, index, src, axis=axis)
+    z = ops.scatter_add(vector(input), vector(index), vector(src), axis=axis)
+    return z if input.ndim else ops.reshape(z, ())
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Rows of input along dim.  [.., n, ..], int[m] -> [.., m, ..]."""
-    axis = along("index_select", input, dim)
-    return taken("index_select", input, index, axis)
+    """Rows of input along dim.  [.., n, ..], int[m] -> [.., m, ..].
+
+    Raises: IndexOutOfRange, also for an index of more dims.
+    """
+    axis = normal_axis("index_select", dim, rank("index_select", input))
+    if rank("index_select", index) > 1:
+        raise IndexOutOfRange(f"index_select: the index is {index.spec}; give a vector")
+    z = taken("index_select", vector(input), vector(index), axis)
+    return z if input.ndim else ops.reshape(z, ())
 
 
 def embedding(input: Tensor, weight: Tensor) -> Tensor:
@@ -268,19 +283,48 @@ def unique(
     With return_inverse also where each is in the result, int64[*s]; with return_counts also how
     often it was, int64[k].  Raises: TracingError while tracing, since k depends on values.
     """
-    n = rank("unique", input)
-    axis = 0 if dim is None else normal_axis("unique", dim, n)
-    x = ops.reshape(input, (size(input.shape),)) if dim is None or n == 0 else input
-    count = x.shape[axis]
-    rows = ops.reshape(movedim(x, axis, 0), (count, size(x.shape) // (count or 1)))
+    x, axis, rows = in_rows("unique", input, dim)
+    count = rows.shape[0]
     places = ops.iota(length=count, dtype=dtypes.int64, device=x.device)
     for column in reversed(range(rows.shape[1])):
         keys = ops.reshape(part(rows, 1, column, 1), (count,))
         turn = ops.argsort(ops.take(keys, places, axis=0), axis=0, descending=False)
         places = ops.take(places, turn, axis=0)
-    ordered = ops.take(rows, places, axis=0)
-    starts = places
+    shape = input.shape if dim is None else (count,)
+    return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
+
+
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:  # fmt: skip
+    """unique, but only of equal neighbours, in the order that they have.  [*s] -> [k]."""
+    x, axis, rows = in_rows("unique_consecutive", input, dim)
+    count = rows.shape[0]
+    places = ops.iota(length=count, dtype=dtypes.int64, device=x.device)
+    shape = input.shape if dim is None else (count,)
+    return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
+
+
+def in_rows(op: str, input: Tensor, dim: int | None) -> tuple[Tensor, int, Tensor]:
+    """input, flat without dim; dim as an axis of it; and what is to be compared.  [n, k]."""
+    n = rank(op, input)
+    axis = 0 if dim is None else normal_axis(op, dim, n)
+    x = ops.reshape(input, (size(input.shape),)) if dim is None or n == 0 else input
+    count = x.shape[axis]
+    return x, axis, ops.reshape(movedim(x, axis, 0), (count, size(x.shape) // (count or 1)))
+
+
+def once(
+    x: Tensor, axis: int, rows: Tensor, places: Tensor, shape: Any, return_counts: bool
+) -> Any:
+    """Of x, at these places in turn, the first of equal neighbours.
+
+    shape: of where each is in the result, if that is asked.
+    """
+    count, starts = rows.shape[0], places
     if count:
+        ordered = ops.take(rows, places, axis=0)
         pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
         fresh = any(ops.not_equal(*pairs), 1)
         first = ops.full(True, shape=(1,), dtype=dtypes.bool_, device=x.device)
@@ -289,10 +333,10 @@ def unique(
     after = ops.full(count, shape=(1,), dtype=dtypes.int64, device=x.device)
     ends = ops.concat(part(starts, 0, 1, starts.shape[0] - 1), after, axis=0) if count else starts
     counts = ends - starts
-    if return_inverse:
+    if shape is not None:
         ranks = ops.iota(length=starts.shape[0], dtype=dtypes.int64, device=x.device)
         inverse = ops.scatter(places, places, repeat_interleave(ranks, counts, 0), axis=0)
-        made.append(ops.reshape(inverse, input.shape) if dim is None else inverse)
+        made.append(ops.reshape(inverse, shape))
     if return_counts:
         made.append(counts)
     return made[0] if len(made) == 1 else tuple(made)
@@ -319,17 +363,23 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     together("take_along_dim", input, indices)
     if dim is None:
         flat = ops.reshape(input, (numel(input),))
-        return ops.gather(flat, ops.reshape(indices, (numel(indices),)), axis=0)
+        return take_along_dim(flat, ops.reshape(indices, (numel(indices),)), 0)
     axis = normal_axis("take_along_dim", dim, input.ndim)
     if indices.ndim != input.ndim:
         raise ContractError(
             f"take_along_dim: indices {indices.spec} for {input.spec}; give as many dims"
         )
+    indices = counted(indices, input.shape[axis])
     ours, theirs = list(input.shape), list(indices.shape)
     ours[axis] = theirs[axis] = 1
     met = broadcast("take_along_dim", tuple(ours), tuple(theirs))
     wide = [(*met[:axis], x.shape[axis], *met[axis + 1 :]) for x in (input, indices)]
     return ops.gather(ops.expand(input, wide[0]), ops.expand(indices, wide[1]), axis=axis)
+
+
+def counted(index: Tensor, n: int) -> Tensor:
+    """Indices below 0 counted from the end."""
+    return ops.where(ops.less(index, 0), index + n, index)
 
 
 def scatter(
@@ -349,9 +399,9 @@ def scatter(
         raise ContractError(f"scatter: src {src.spec} into {input.spec}; give it the same dtype")
     if index.dtype not in dtypes.INTEGER:
         raise ContractError(f"scatter: the index is {index.spec}; convert it to int64 with .long()")
-    if n == 0:
-        made = scatter(ops.reshape(input, (1,)), 0, flat(index), flat(src), reduce=reduce)
-        return ops.reshape(made, ())
+    if n == 0 or index.ndim == 0:
+        made = scatter(vector(input), axis, flat(index), flat(src), reduce=reduce)
+        return ops.reshape(made, input.shape)
     source = filling(src, input, index.shape)
     if source.ndim == n and all_fit(index.shape, source.shape):
         source = ops.slice(source, tuple([(0, m, 1) for m in index.shape]))
@@ -411,7 +461,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise ContractError(f"index_fill: value {value.spec}; give a number or a tensor [].")
     count = numel(index)
     source = filling(value, input, (*input.shape[:axis], count, *input.shape[axis + 1 :]))
-    axis, wide = rows("index_fill", input, dim, index, source)
+    axis, wide = rows("index_fill", input, dim, counted(index, input.shape[axis]), source)
     return placed("index_fill", ops.scatter, input, wide, source, axis)
 
 
@@ -492,7 +542,9 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
     """searchsorted, called by this name: by the places of x in the order of both together."""
     n = rank(op, sequence)
     if not hasattr(x, "_data"):
-        x = ops.full(x, shape=(), dtype=sequence.dtype, device=sequence.device)
+        floats = isinstance(x, float) and sequence.dtype not in dtypes.FLOATING
+        dtype = dtypes.default_float if floats else sequence.dtype
+        x = ops.full(x, shape=(), dtype=dtype, device=sequence.device)
     together(op, sequence, x)
     if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
         raise ContractError(f"{op}: {sequence.spec} for {x.spec}; give all but the last dim alike")

@@ -25,9 +25,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises: ContractError if the lengths differ.
     """
-    if rank("linear", input) == 1:
-        if rank("linear", weight) != 2:
-            raise ContractError(f"linear: weight {weight.spec}; give [m, n]")
+    dims = rank("linear", input)
+    if rank("linear", weight) == 1 and dims:
+        z = ops.linear(input if dims > 1 else unsqueeze(input, 0), unsqueeze(weight, 0), bias)
+        return ops.reshape(z, input.shape[:-1])
+    if dims == 1:
         z = ops.linear(unsqueeze(input, 0), weight, bias)
         return ops.reshape(z, (z.shape[1],))
     return ops.linear(input, weight, bias)
@@ -458,6 +460,8 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     if n == 0:
         normal_axis("softmax", dim, n)
         return alone(ops.softmax, input)
+    if 0 in input._data.shape:
+        return ops.exp(input)
     return ops.softmax(input, normal_axis("softmax", dim, n))
 
 
@@ -469,6 +473,8 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     if n == 0:
         normal_axis("log_softmax", dim, n)
         return alone(ops.log_softmax, input)
+    if 0 in input._data.shape:
+        return ops.exp(input)
     return ops.log_softmax(input, normal_axis("log_softmax", dim, n))
 
 

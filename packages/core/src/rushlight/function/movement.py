@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import broadcast, normal_axes, normal_axis, resolve_shape, size
-from .given import Dim, lengths, rank, sized, together, whole
+from .given import EMPTY, Dim, lengths, rank, sized, together, whole
 from .named import named
 from .precision import autocasts
 
@@ -76,7 +76,7 @@ def t(input: Tensor) -> Tensor:
 
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     """Without the dims of length one, or those of them that are named.  [.., 1, ..] -> [.., ..]."""
-    axes = normal_axes("squeeze", dim, rank("squeeze", input))
+    axes = normal_axes("squeeze", dim, rank("squeeze", input)) if dim not in EMPTY else ()
     shape = tuple([n for i, n in enumerate(input.shape) if n != 1 or i not in axes])
     return ops.reshape(input, shape)
 
@@ -134,7 +134,7 @@ def stretched(op: str, x: Tensor, shape: tuple[Any, ...]) -> Tensor:
         raise ContractError(f"{op}: {x.spec} to {list(shape)}; give at least {x.ndim} lengths")
     old = (-1,) * lead + x.shape
     new = tuple([m if n == -1 else n for n, m in zip(shape, old, strict=True)])
-    if new[lead:] != x.shape or not builtins.all(type(n) is int for n in new):
+    if new[lead:] != x.shape or -1 in new or not builtins.all(type(n) is int for n in new):
         new = sized(op, new)
         if broadcast(op, x.shape, new) != new:
             raise ContractError(
@@ -245,8 +245,8 @@ def split(
                 f"split: lengths {sections} of a dim of {n}; they must add up to it"
             )
     else:
-        step = whole("split", "length", split_size_or_sections, 1)
-        sections = [builtins.min(step, n - i) for i in range(0, n, step)] or [0]
+        step = whole("split", "length", split_size_or_sections, 1 if n else 0)
+        sections = [builtins.min(step, n - i) for i in range(0, n, step or 1)] or [0]
     parts, start = [], 0
     for length in sections:
         parts.append(part(tensor, axis, start, length))
@@ -255,14 +255,14 @@ def split(
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of equal length, the last one perhaps shorter.
+    """At most `chunks` parts of equal length, the last one perhaps shorter; all of no length.
 
     [.., n, ..] -> [.., n_i, ..], ..
     """
     chunks = whole("chunk", "number", chunks, 1)
     axis = along("chunk", input, dim)
     n = input.shape[axis]
-    return split(input, builtins.max(-(-n // chunks), 1), dim)
+    return split(input, builtins.max(-(-n // chunks), 1) if n else (0,) * chunks, dim)
 
 
 def along(op: str, x: Tensor, dim: int) -> int:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from .. import dtypes, ops
 from ..dtypes import DType
-from ..errors import ContractError
+from ..errors import ContractError, WrongDtype
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
-from .given import Dim, floating, operands, rank, together
+from .given import EMPTY, Dim, floating, operands, rank, together
 from .precision import autocasts
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def first(op: str, given: Tensor, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     """argmax of x, which an operation made of what it was given."""
     n = rank(op, given)
+    if given.dtype is dtypes.bool_:
+        raise WrongDtype(f"{op}: {given.spec} has no order; convert it with .to()")
     axis = 0 if dim is None else normal_axis(op, dim, n)
     chosen(op, given, dim)
     if dim is None or n == 0:
@@ -184,23 +186,36 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether an element is nonzero, over dim or all.  [.., n, ..] -> bool[.., ..]."""
-    axes = normal_axes("any", dim, rank("any", input))
-    return ops.greater(sum(ops.not_equal(input, 0), axes, keepdim), 0)
+    """Whether an element is nonzero, over dim or all.  [.., n, ..] -> bool[.., ..].
+
+    Of uint8 it is uint8; over dim=() each element by itself.
+    """
+    axes, x = normal_axes("any", dim, rank("any", input)), ops.not_equal(input, 0)
+    return truth(input, x if dim in EMPTY else ops.greater(sum(x, axes, keepdim), 0))
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Whether every element is nonzero, over dim or all.  [.., n, ..] -> bool[.., ..].
 
-    True of nothing.
+    True of nothing.  Of uint8 it is uint8; over dim=() each element by itself.
     """
-    axes = normal_axes("all", dim, rank("all", input))
-    return ops.equal(sum(ops.equal(input, 0), axes, keepdim), 0)
+    axes, x = normal_axes("all", dim, rank("all", input)), ops.equal(input, 0)
+    return truth(input, ~x if dim in EMPTY else ops.equal(sum(x, axes, keepdim), 0))
+
+
+def truth(x: Tensor, z: Tensor) -> Tensor:
+    """z, which is of bools, in the type that any and all of x have."""
+    return ops.cast(z, dtype=dtypes.uint8) if x.dtype is dtypes.uint8 else z
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log(sum(exp(input))) over dim, without overflow.  [.., n, ..] -> [.., ..]."""
-    axes = chosen("logsumexp", input, dim)
+    """log(sum(exp(input))) over dim, without overflow.  [.., n, ..] -> [.., ..].
+
+    -inf of nothing.
+    """
+    axes = normal_axes("logsumexp", dim, rank("logsumexp", input))
+    if 0 in input.shape:
+        return ops.log(ops.sum(ops.exp(input), axes=axes, keepdim=keepdim))
     top = ops.max(input.detach(), axes=axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
     z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
@@ -395,6 +410,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     [.., n, ..] -> [], or (values, indices) [.., ..].
     Raises: ContractError if there is nothing to choose from.
     """
+    if dim is None and input.dtype in dtypes.FLOATING and 0 in input.shape:
+        return ops.full(math.nan, shape=(), dtype=input.dtype, device=input.device)
     chosen("median", input, dim)
     whole = dim is None or input.ndim == 0
     axis = 0 if dim is None else normal_axis("median", dim, input.ndim)

@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..cell import Number
 from ..dtypes import DType
-from ..errors import ContractError, WrongDtype
+from ..errors import ContractError, WrongDtype, WrongType
 from ..op import composite, primitive
 from ..spec import Spec, broadcast
 from .creation import full
@@ -97,7 +97,7 @@ def floated_tensors(*inputs: Any) -> tuple[Any, ...]:
 def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
     """The same for all inputs but the condition."""
     if number_type(cond) is not None:
-        raise ContractError(f"where: the condition is {cond}; make it a tensor with rl.tensor()")
+        raise WrongType(f"where: the condition is {cond}; make it a tensor with rl.tensor()")
     if all(number_type(x) is not None for x in inputs):
         kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]
         dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
