@@ -216,6 +216,19 @@ REFUSALS = [
         "weight float32[1, 4, 4]; give [*s, n], [*s, m] and [o, n, m], and for bias [o]",
     ),
     (
+        lambda f, x: f.embedding_bag(x.long(), x, mode="min"),
+        "embedding_bag: mode 'min'; give 'sum', 'mean' or 'max'",
+    ),
+    (
+        lambda f, x: f.embedding_bag(x[0].long(), x),
+        "int64[4] with offsets NoneType; give [b, l], or [l] and offsets [b]",
+    ),
+    (
+        lambda f, x: f.local_response_norm(x, 2),
+        "local_response_norm: float32[4, 4]; give [b, c, *s]",
+    ),
+    (lambda f, x: f.alpha_dropout(x, 1.5), "alpha_dropout: p=1.5; a probability is from 0 to 1"),
+    (
         lambda f, x: f.soft_margin_loss(x, x, reduction="max"),
         "soft_margin_loss: reduction='max'; choose 'none', 'mean' or 'sum'",
     ),
@@ -475,6 +488,86 @@ def test_mask_of_what_follows():
     near(ours, torch.nn.Transformer.generate_square_subsequent_mask(5))
     double = nn.Transformer.generate_square_subsequent_mask(2, dtype=rl.float64)
     assert double.dtype is rl.float64
+
+
+FLAT, OFFSETS = np.array([1, 2, 3, 4, 1, 0]), np.array([0, 2, 2, 5, 6])
+BAGS = np.array([[1, 2, 3], [1, 1, 1], [4, 0, 1]])
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("options", ["", ", padding_idx=1", ", padding_idx=-3"])
+def test_bags(mode, options):
+    call = f"EmbeddingBag(5, 3, mode={mode!r}{options})"
+    compare(call, BAGS)
+    compare(call, FLAT, OFFSETS)
+    compare(call[:-1] + ", include_last_offset=True)", FLAT, OFFSETS)
+    if mode == "sum":
+        compare(call, BAGS, per_sample_weights=numbers(3, 3))
+        compare(call, FLAT, OFFSETS, per_sample_weights=numbers(6))
+
+
+def test_bags_of_tables():
+    table = rl.arange(6.0).reshape(3, 2)
+    bag = nn.EmbeddingBag.from_pretrained(table, mode="sum")
+    assert not bag.weight.requires_grad
+    assert bag(rl.tensor([[0, 2]])).tolist() == [[4.0, 6.0]]
+    assert nn.functional.embedding_bag(rl.zeros(2, 0).long(), table).tolist() == [[0.0, 0.0]] * 2
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("shape", [(2, 4, 3), (2, 4, 3, 2), (1, 4, 2, 1, 3)])
+def test_local_response_norm(size, shape):
+    compare(f"LocalResponseNorm({size}, 0.3, 0.6, 1.5)", numbers(*shape))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(nn.AlphaDropout, (40000,)), (nn.FeatureAlphaDropout, (200, 200, 2))]
+)
+def test_alpha_dropout_keeps_moments(layer, shape):
+    rl.manual_seed(0)
+    x = rl.randn(shape, requires_grad=True)
+    for p in (0.1, 0.5):
+        z = layer(p)(x)
+        assert abs(z.detach().numpy().mean()) < 0.03
+        assert abs(z.detach().numpy().std() - 1) < 0.03
+        (g,) = rl.autograd.grad(z.sum(), x)
+        assert abs(float((g == 0).float().mean()) - p) < 0.02
+    if layer is nn.FeatureAlphaDropout:
+        dropped = (g == 0).numpy()
+        assert (dropped[..., 0] == dropped[..., 1]).all()
+        assert len(set(z.detach().numpy()[dropped])) == 1
+    assert layer(1.0)(x).abs().sum().item() == 0
+    assert layer(0.5).eval()(x) is x
+
+
+def test_gumbel_softmax():
+    rl.manual_seed(0)
+    logits = rl.tensor([0.0, 1.0, 2.0]).expand(30000, 3)
+    z = nn.functional.gumbel_softmax(logits, tau=0.1, hard=True)
+    assert (z.sum(-1) == 1).all().item()
+    expected = np.exp([0.0, 1.0, 2.0]) / np.exp([0.0, 1.0, 2.0]).sum()
+    np.testing.assert_allclose(z.numpy().mean(0), expected, atol=0.01)
+    x = rl.tensor([[0.0, 1.0], [3.0, -1.0]], requires_grad=True)
+    rl.manual_seed(1)
+    soft = nn.functional.gumbel_softmax(x, dim=0)
+    rl.manual_seed(1)
+    hard = nn.functional.gumbel_softmax(x, hard=True, dim=0)
+    (g,), (h,) = (rl.autograd.grad((z * rl.arange(2.0)).sum(), x) for z in (soft, hard))
+    assert g.tolist() == h.tolist()
+    near(
+        hard.detach().double(),
+        torch.nn.functional.one_hot(torch.tensor(soft.detach().numpy()).argmax(0), 2).T.double(),
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["relu_", "elu_", "selu_", "celu_", "leaky_relu_", "hardtanh_", "rrelu_"]
+)
+def test_in_place_names(name):
+    x = rl.tensor([-2.0, 0.5])
+    z = getattr(nn.functional, name)(x)
+    assert z is x
+    near(x, getattr(torch.nn.functional, name)(torch.tensor([-2.0, 0.5])), 1e-6)
 
 
 CELLS = ["RNNCell(3, 4)", "RNNCell(3, 4, False, 'relu')", "LSTMCell(3, 4)", "GRUCell(3, 4)"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from rushlight import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
-    affine_grid,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -37,13 +37,11 @@ from rushlight import (
     gaussian_nll_loss,
     gelu,
     glu,
-    grid_sample,
     group_norm,
     hardshrink,
     hinge_embedding_loss,
     huber_loss,
     instance_norm,
-    interpolate,
     kl_div,
     l1_loss,
     layer_norm,
@@ -90,6 +88,8 @@ from rushlight.function import (
     max_unpool3d,
 )
 
+from .sampling import affine_grid, fold, grid_sample, interpolate, unfold
+
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
@@ -98,6 +98,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -106,6 +107,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -121,17 +123,22 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "elu_",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
@@ -140,7 +147,9 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -169,10 +178,13 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "relu_",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -185,12 +197,11 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
 ]
-
-fold, unfold = rl.col2im, rl.im2col
 
 
 def relu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
@@ -280,6 +291,12 @@ def rrelu(
     return _in_place(bent, input, slopes) if inplace else bent(input, slopes)
 
 
+relu_, elu_, selu_, celu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = (
+    partial(function, inplace=True)
+    for function in (relu, elu, selu, celu, leaky_relu, hardtanh, threshold, rrelu)
+)
+
+
 def softmin(input: rl.Tensor, dim: int, *, dtype: np.dtype[Any] | None = None) -> rl.Tensor:
     """softmax of -input along dim.  [.., n, ..] -> [.., n, ..]."""
     return rl.softmax(-input, dim, dtype=dtype)
@@ -306,6 +323,74 @@ def embedding(input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = Non
     padding = rl.eq(input, padding_idx % weight.shape[0]).unsqueeze(-1)
     passing: rl.Tensor = rl.where(padding, rows.detach(), rows)
     return passing
+
+
+def embedding_bag(
+    input: rl.Tensor, weight: rl.Tensor, offsets: rl.Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,  # noqa: ARG001  of max_norm
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean", sparse: bool = False, per_sample_weights: rl.Tensor | None = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> rl.Tensor:  # fmt: skip
+    """The sum, mean or max of rows of weight, by bag; 0 of none.
+
+    int[b, l], [n, d] -> [b, d], or int[l], [n, d], int[b] -> [b, d].
+
+    offsets: where in a flat input each bag begins; with include_last_offset, then where the last
+        one ends.
+    mode: "sum", "mean" or "max"; the max of a flat input takes memory for [b, l, d].
+    per_sample_weights: a factor for each row, in the shape of input; of sums only.
+    padding_idx: a row that counts nothing.
+    Raises: ContractError if arguments do not fit, and for max_norm, scale_grad_by_freq and sparse,
+    which are not supported.
+    """
+    op, factors = "embedding_bag", per_sample_weights
+    if max_norm or scale_grad_by_freq or sparse:
+        raise rl.ContractError(
+            f"{op}: max_norm, scale_grad_by_freq and sparse are not supported; leave them out"
+        )
+    if mode not in ("sum", "mean", "max"):
+        raise rl.ContractError(f"{op}: mode {mode!r}; give 'sum', 'mean' or 'max'")
+    if input.ndim not in (1, 2) or (offsets is None or offsets.ndim != 1) != (input.ndim == 2):
+        raise rl.ContractError(
+            f"{op}: {_told(input)} with offsets {_told(offsets)}; give [b, l], or [l] and offsets "
+            "[b]"
+        )
+    if factors is not None and (mode != "sum" or factors.shape != input.shape):
+        raise rl.ContractError(
+            f"{op}: per_sample_weights {_told(factors)} for {_told(input)}, mode {mode!r}; give "
+            "them input's shape, and mode 'sum'"
+        )
+    rows = embedding(input, weight, padding_idx)
+    rows = rows if factors is None else rows * factors.unsqueeze(-1)
+    seen = rl.ones_like(input) > 0
+    if padding_idx is not None:
+        seen = rl.ne(input, padding_idx % weight.shape[0])
+    if offsets is None:
+        return _bagged(rows, seen, mode)
+    b = offsets.shape[0] - include_last_offset
+    bag = rl.searchsorted(offsets, rl.arange(input.shape[0], device=input.device), right=True) - 1
+    seen = seen & (bag >= 0) & (bag < b)
+    if mode == "max":
+        seen = seen & (bag == rl.arange(b, device=input.device).unsqueeze(1))
+        return _bagged(rows.unsqueeze(0).expand(b, *rows.shape), seen, mode)
+    zeros, bag = rl.zeros(b, 1, dtype=rows.dtype, device=rows.device), bag.clamp(0, max(b - 1, 0))
+    rows = rl.where(seen.unsqueeze(-1), rows, 0.0)
+    total = zeros.expand(b, rows.shape[1]).index_add(0, bag, rows)
+    if mode == "sum":
+        return total
+    return total / zeros.index_add(0, bag, seen.to(rows.dtype).unsqueeze(-1)).clamp(min=1)
+
+
+def _bagged(rows: rl.Tensor, seen: rl.Tensor, mode: str) -> rl.Tensor:
+    """The sum, mean or max over those that are seen.  [b, l, d], bool[b, l] -> [b, d]."""
+    if mode == "max" and rows.shape[1]:
+        most = rl.where(seen.unsqueeze(-1), rows, -math.inf).max(1).values
+        largest: rl.Tensor = rl.where(seen.any(1, keepdim=True), most, 0.0)
+        return largest
+    total: rl.Tensor = rl.where(seen.unsqueeze(-1), rows, 0.0).sum(1)
+    return total / seen.sum(1, keepdim=True).clamp(min=1) if mode == "mean" else total
 
 
 def scaled_dot_product_attention(
@@ -453,6 +538,80 @@ def dropout3d(
 ) -> rl.Tensor:
     """Dropout of whole channels.  [b, c, d, h, w] -> [b, c, d, h, w], or without b."""
     return _drop_channels("dropout3d", input, (4, 5), p, training, inplace)
+
+
+def alpha_dropout(
+    input: rl.Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> rl.Tensor:
+    """Dropout that keeps mean 0 and variance 1: to SELU's lower bound, not to 0.  [*s] -> [*s].
+
+    Raises: ContractError unless 0 <= p <= 1.
+    Source: Klambauer et al. 2017, arXiv:1706.02515, section 2, "new dropout technique".
+    """
+    return _alpha_drop("alpha_dropout", input, tuple(input.shape), p, training, inplace)
+
+
+def feature_alpha_dropout(
+    input: rl.Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> rl.Tensor:
+    """alpha_dropout of whole channels.  [b, c, *s] -> [b, c, *s]."""
+    shape = (*input.shape[:2], *(1 for _ in input.shape[2:]))
+    return _alpha_drop("feature_alpha_dropout", input, shape, p, training, inplace)
+
+
+def _alpha_drop(
+    op: str, input: rl.Tensor, shape: tuple[int, ...], p: float, training: bool, inplace: bool
+) -> rl.Tensor:
+    """alpha_dropout of one number per element of this shape."""
+    if not 0 <= p <= 1:
+        raise rl.ContractError(f"{op}: p={p}; a probability is from 0 to 1")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return input.mul_(0.0) if inplace else input * 0.0
+    low = -1.7580993408473766  # of selu: -scale alpha
+    scale = ((1 - p) * (1 + p * low * low)) ** -0.5
+    kept = rl.rand(shape, dtype=input.dtype, device=input.device) >= p
+    z: rl.Tensor = (rl.where(kept, input, low) - p * low) * scale
+    return input.assign_(z) if inplace else z
+
+
+def gumbel_softmax(
+    logits: rl.Tensor, tau: float = 1, hard: bool = False,
+    eps: float = 1e-10,  # noqa: ARG001  PyTorch has it, and does not use it either
+    dim: int = -1,
+) -> rl.Tensor:  # fmt: skip
+    """softmax((logits + g) / tau) along dim, g = -log(e), e exponential.  [*s] -> [*s].
+
+    hard: 1 at the largest and 0 elsewhere, with the gradient of the softmax.
+    Source: Jang, Gu, Poole 2016, arXiv:1611.01144, eq. 2; Maddison, Mnih, Teh 2016,
+    arXiv:1611.00712.
+    """
+    noise = rl.empty_like(logits).exponential_()
+    soft = rl.softmax((logits - noise.log()) / tau, dim)
+    if not hard:
+        return soft
+    one = rl.zeros_like(soft).scatter(dim, soft.argmax(dim, keepdim=True), 1.0)
+    return one - soft.detach() + soft
+
+
+def local_response_norm(
+    input: rl.Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> rl.Tensor:
+    """input / (k + alpha m)^beta, m the mean square over size channels around each.
+
+    [b, c, *s] -> [b, c, *s].
+    Raises: ContractError for fewer than 3 axes.
+    Source: Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional
+    neural networks, section 3.3.
+    """
+    if input.ndim < 3:
+        raise rl.ContractError(f"local_response_norm: {_told(input)}; give [b, c, *s]")
+    b, c, *image = input.shape
+    squares = (input * input).reshape(b, 1, c, math.prod(image))
+    around = rl.pad(squares, (0, 0, size // 2, (size - 1) // 2))
+    means = rl.avg_pool2d(around, (size, 1), 1).reshape(input.shape) if input.numel() else input
+    return input / (means * alpha + k) ** beta
 
 
 def _drop_channels(

@@ -192,10 +192,10 @@ class ModuleList(ModuleRow):
 class ParameterList(Row[Parameter]):
     """A Python list of parameters that a module owns; it makes parameters of tensors."""
 
-    def __init__(self, parameters: Iterable[rl.Tensor] | None = None) -> None:
+    def __init__(self, values: Iterable[rl.Tensor] | None = None) -> None:
         super().__init__()
-        if parameters is not None:
-            self.extend(parameters)  # type: ignore[arg-type]  # _checked makes parameters of tensors
+        if values is not None:
+            self.extend(values)  # type: ignore[arg-type]  # _checked makes parameters of tensors
 
     def _checked(self, what: str, item: object) -> Parameter:
         return as_parameter(f"ParameterList.{what}", item)

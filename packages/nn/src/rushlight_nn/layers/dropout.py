@@ -74,3 +74,29 @@ class Dropout3d(Dropout):
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input with channels dropped, in training mode."""
         return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean 0 and variance 1, for networks of SELU.  [*s] -> [*s].
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515, section 2, "new dropout technique".
+
+    >>> AlphaDropout(0.2).eval()(rl.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with elements dropped, in training mode."""
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(Dropout):
+    """AlphaDropout of whole channels.  [b, c, *s] -> [b, c, *s].
+
+    >>> FeatureAlphaDropout(0.2).eval()(rl.ones(1, 2, 3)).shape
+    (1, 2, 3)
+    """
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input with channels dropped, in training mode."""
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

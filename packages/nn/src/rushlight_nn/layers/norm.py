@@ -8,10 +8,11 @@ import numpy as np
 
 import rushlight as rl
 
+from .. import functional as F
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
-from .argument import tensor, whole
+from .argument import shown, tensor, whole
 
 
 class BatchNorm(Module):
@@ -411,3 +412,30 @@ class LayerNorm(Module):
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         )
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha * m)**beta, m the mean square over size channels around each.
+
+    [b, c, *s] -> [b, c, *s].
+
+    Source: Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional
+    neural networks, section 3.3.
+
+    >>> LocalResponseNorm(2)(rl.zeros(1, 4, 3)).shape
+    (1, 4, 3)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: rl.Tensor) -> rl.Tensor:
+        """The input, damped by the channels around."""
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, {shown(self, 'alpha', 'beta', 'k')}"
