@@ -332,13 +332,6 @@ from .reduction import (
     var,
     var_mean,
 )
-from .sampling import (
-    affine_grid,
-    col2im,
-    grid_sample,
-    im2col,
-    interpolate,
-)
 
 __all__ = [
     "abs",
@@ -353,7 +346,6 @@ __all__ = [
     "add",
     "addcdiv",
     "addcmul",
-    "affine_grid",
     "all",
     "allclose",
     "amax",
@@ -403,7 +395,6 @@ __all__ = [
     "clamp_min",
     "clip",
     "clone",
-    "col2im",
     "column_stack",
     "concat",
     "concatenate",
@@ -461,7 +452,6 @@ __all__ = [
     "glu",
     "greater",
     "greater_equal",
-    "grid_sample",
     "group_norm",
     "gt",
     "hardshrink",
@@ -472,13 +462,11 @@ __all__ = [
     "hstack",
     "huber_loss",
     "hypot",
-    "im2col",
     "index_add",
     "index_copy",
     "index_fill",
     "index_select",
     "instance_norm",
-    "interpolate",
     "inverse",
     "isclose",
     "isfinite",

@@ -1,24 +1,19 @@
-"""Images read at other places: resized, warped, and cut into patches."""
+"""Functions that read images at other places: resized, warped, cut into patches."""
 
 from __future__ import annotations
 
 import math
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import dtypes, ops
-from ..errors import ContractError
-from ..spec import Shape, size
-from .elementwise import bounded
-from .given import floating, lengths, rank, together
-from .indexing import matmul
-from .layer import repeated
-from .movement import select, stack
-from .pooling import adaptive
-from .precision import autocasts
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
+from rushlight import ContractError, Tensor, dtypes, ops
+from rushlight.function import matmul, select, stack
+from rushlight.function.elementwise import bounded
+from rushlight.function.given import floating, lengths, rank, together
+from rushlight.function.layer import repeated
+from rushlight.function.pooling import adaptive
+from rushlight.function.precision import autocasts
+from rushlight.spec import Shape, size
 
 # for each mode of interpolate, of how many spatial dims it is
 DIMS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
@@ -230,10 +225,10 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 # -- patches --------------------------------------------------------------------------------------
 
 
-def im2col(
+def unfold(
     input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
-    """Patches of an image as columns: nn.functional.unfold.  [b, c, h, w] -> [b, c kh kw, patches].
+    """Patches of an image as columns.  [b, c, h, w] -> [b, c kh kw, patches].
 
     Without b, [c, h, w] -> [c kh kw, patches].  Raises: ContractError if no patch fits.
     """
@@ -255,11 +250,11 @@ def patches(op: str, kernel: Any, dilation: Any, padding: Any, stride: Any) -> l
     return [repeated(op, name, value, least) for name, value, least in given]
 
 
-def col2im(
+def fold(
     input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     stride: Any = 1,
 ) -> Tensor:  # fmt: skip
-    """Patches summed to where unfold took them: nn.functional.fold.
+    """Patches summed to where unfold took them.
 
     [b, c kh kw, patches] -> [b, c, h, w], or both without b; h and w are output_size.
     Raises: ContractError for another number of channels or patches.
