@@ -729,3 +729,12 @@ def test_refusals_of_initialisation(name, shape, arguments):
         getattr(nn.init, name)(rl.ones(shape), *arguments)
     with pytest.raises(ValueError):  # noqa: PT011  PyTorch's class is what is asked
         getattr(torch.nn.init, name)(torch.ones(shape), *arguments)
+
+
+def test_classes_derive_from_each_other_as_theirs():
+    both = [name for name in nn.layers.__all__ if isinstance(vars(nn)[name], type)]
+    for name in both:
+        for other in both:
+            mine = issubclass(vars(nn)[name], vars(nn)[other])
+            theirs = issubclass(vars(torch.nn)[name], vars(torch.nn)[other])
+            assert mine == theirs, (name, other)

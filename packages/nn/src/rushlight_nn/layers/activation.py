@@ -96,18 +96,6 @@ class SiLU(_InPlace):
         return F.silu(input, self.inplace)
 
 
-class ReLU6(_InPlace):
-    """min(max(x, 0), 6).  [*s] -> [*s].
-
-    >>> ReLU6()(rl.tensor([-1.0, 7.0])).abs().tolist()
-    [0.0, 6.0]
-    """
-
-    def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
-        return F.relu6(input, self.inplace)
-
-
 class Hardswish(_InPlace):
     """x * min(max(x + 3, 0), 6) / 6.  [*s] -> [*s].
 
@@ -187,7 +175,7 @@ class Hardtanh(_InPlace):
     [-1.0, 0.5]
     """
 
-    options = ("min_val", "max_val")
+    options: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -197,6 +185,19 @@ class Hardtanh(_InPlace):
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input, bounded."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6).  [*s] -> [*s].
+
+    >>> ReLU6()(rl.tensor([-1.0, 7.0])).abs().tolist()
+    [0.0, 6.0]
+    """
+
+    options = ()
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
 
 
 class CELU(_InPlace):

@@ -6,9 +6,32 @@ import rushlight as rl
 
 from .. import functional as F
 from ..module import Module
+from .argument import shown
 
 
-class Dropout(Module):
+class Drop(Module):
+    """What the layers that drop share.
+
+    p: the probability with which each element or channel is dropped, independently.
+    inplace: the input itself becomes the result.
+
+    Raises: ContractError for p outside of [0, 1].
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise rl.ContractError(
+                f"{type(self).__name__}: p is {p}; give a probability between 0 and 1"
+            )
+        self.p = p
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return shown(self, "p", "inplace")
+
+
+class Dropout(Drop):
     """x * mask / (1 - p) in training mode, x in evaluation mode.  [*s] -> [*s].
 
     p: the probability with which each element becomes 0, independently.
@@ -21,24 +44,12 @@ class Dropout(Module):
     tensor([1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise rl.ContractError(
-                f"{type(self).__name__}: p is {p}; give a probability between 0 and 1"
-            )
-        self.p = p
-        self.inplace = inplace
-
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input with elements dropped, in training mode."""
         return rl.dropout(input, self.p, self.training, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
 
-
-class Dropout1d(Dropout):
+class Dropout1d(Drop):
     """Dropout of whole channels.  [b, c, t] -> [b, c, t], [c, t] -> [c, t].
 
     >>> Dropout1d(0.2).eval()(rl.ones(1, 2, 3)).shape
@@ -50,7 +61,7 @@ class Dropout1d(Dropout):
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(Drop):
     """Dropout of whole channels.  [b, c, h, w] -> [b, c, h, w].
 
     Source: Tompson et al. 2014, arXiv:1411.4280, section 3.2.
@@ -64,7 +75,7 @@ class Dropout2d(Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(Drop):
     """Dropout of whole channels.  [b, c, d, h, w] -> [b, c, d, h, w].
 
     >>> Dropout3d(0.2).eval()(rl.ones(1, 2, 3, 3, 3)).shape
@@ -76,7 +87,7 @@ class Dropout3d(Dropout):
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(Drop):
     """Dropout that keeps mean 0 and variance 1, for networks of SELU.  [*s] -> [*s].
 
     Source: Klambauer et al. 2017, arXiv:1706.02515, section 2, "new dropout technique".
@@ -90,7 +101,7 @@ class AlphaDropout(Dropout):
         return F.alpha_dropout(input, self.p, self.training, self.inplace)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(Drop):
     """AlphaDropout of whole channels.  [b, c, *s] -> [b, c, *s].
 
     >>> FeatureAlphaDropout(0.2).eval()(rl.ones(1, 2, 3)).shape

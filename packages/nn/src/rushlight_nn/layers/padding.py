@@ -50,40 +50,6 @@ class ConstantPad(Pad):
         return shown(self, "padding", "value")
 
 
-class ZeroPad1d(Pad):
-    """Pad of sequences, of zeros.  [*b, t] -> [*b, t'].
-
-    Options: `Pad`.
-
-    >>> ZeroPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))[0].tolist()
-    [0.0, 1.0, 2.0, 3.0, 0.0]
-    """
-
-
-class ZeroPad2d(Pad):
-    """Pad of images, of zeros.  [*b, h, w] -> [*b, h', w'].
-
-    Options: `Pad`.
-
-    >>> ZeroPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
-    (1, 1, 6, 6)
-    """
-
-    spatial = 2
-
-
-class ZeroPad3d(Pad):
-    """Pad of volumes, of zeros.  [*b, d, h, w] -> [*b, d', h', w'].
-
-    Options: `Pad`.
-
-    >>> ZeroPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
-    (1, 1, 6, 6, 6)
-    """
-
-    spatial = 3
-
-
 class ConstantPad1d(ConstantPad):
     """Pad of sequences, of value.  [*b, t] -> [*b, t'].
 
@@ -116,6 +82,54 @@ class ConstantPad3d(ConstantPad):
     """
 
     spatial = 3
+
+
+class ZeroPad1d(ConstantPad1d):
+    """Pad of sequences, of zeros.  [*b, t] -> [*b, t'].
+
+    Options: `Pad`.
+
+    >>> ZeroPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))[0].tolist()
+    [0.0, 1.0, 2.0, 3.0, 0.0]
+    """
+
+    def __init__(self, padding: Widths) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ZeroPad2d(ConstantPad2d):
+    """Pad of images, of zeros.  [*b, h, w] -> [*b, h', w'].
+
+    Options: `Pad`.
+
+    >>> ZeroPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
+    (1, 1, 6, 6)
+    """
+
+    def __init__(self, padding: Widths) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ZeroPad3d(ConstantPad3d):
+    """Pad of volumes, of zeros.  [*b, d, h, w] -> [*b, d', h', w'].
+
+    Options: `Pad`.
+
+    >>> ZeroPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
+    (1, 1, 6, 6, 6)
+    """
+
+    def __init__(self, padding: Widths) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
 
 
 class ReflectionPad1d(Pad):

@@ -228,20 +228,19 @@ class LPPool3d(LPPool):
     spatial = 3
 
 
-class AvgPool2d(Module):
-    """The mean of each window.  [*b, c, h, w] -> [*b, c, h', w'].
+class AvgPool(Module):
+    """The mean of each window.  [*b, c, *s] -> [*b, c, *t].
 
-    h' = floor((h + 2 * padding - kernel_size) / stride + 1), w' alike.
+    t = floor((s + 2 * padding - kernel_size) / stride + 1).
 
-    kernel_size, stride, padding: of height and width, or one number for both.
+    kernel_size, stride, padding: of each axis, or one number for all.
     stride: the window's own size if None.
-    ceil_mode: round h' and w' up, so that a last window may reach over the edge.
+    ceil_mode: round t up, so that a last window may reach over the edge.
     count_include_pad: whether the zeros of the padding count in the mean.
     divisor_override: divide each sum by this number instead.
-
-    >>> AvgPool2d(2)(rl.arange(16.0).reshape(1, 1, 4, 4)).tolist()
-    [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
+
+    spatial = 2
 
     def __init__(
         self,
@@ -262,7 +261,8 @@ class AvgPool2d(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The mean of each window of the input."""
-        return F.avg_pool2d(
+        function = F.avg_pool3d if self.spatial == 3 else F.avg_pool2d
+        return function(
             input,
             self.kernel_size,
             self.stride,
@@ -279,7 +279,7 @@ class AvgPool2d(Module):
 class AvgPool1d(Module):
     """The mean of each window.  [*b, c, t] -> [*b, c, t'].
 
-    Formula and options: `AvgPool2d`.
+    Formula and options: `AvgPool`.
 
     >>> AvgPool1d(2)(rl.arange(4.0).reshape(1, 1, 4)).tolist()
     [[[0.5, 2.5]]]
@@ -312,33 +312,38 @@ class AvgPool1d(Module):
         return shown(self, "kernel_size", "stride", "padding")
 
 
-class AvgPool3d(AvgPool2d):
+class AvgPool2d(AvgPool):
+    """AvgPool of images.  [*b, c, h, w] -> [*b, c, h', w'].
+
+    Formula and options: `AvgPool`.
+
+    >>> AvgPool2d(2)(rl.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+    [[[[2.5, 4.5], [10.5, 12.5]]]]
+    """
+
+
+class AvgPool3d(AvgPool):
     """AvgPool of volumes.  [*b, c, d, h, w] -> [*b, c, d', h', w'].
 
-    Formula and options: `AvgPool2d`.
+    Formula and options: `AvgPool`.
 
     >>> AvgPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
     (1, 2, 2, 2, 2)
     """
 
-    def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The windows of the input, each as one number."""
-        return F.avg_pool3d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
-            self.count_include_pad, self.divisor_override,
-        )  # fmt: skip
+    spatial = 3
 
 
-class AdaptiveAvgPool2d(Module):
-    """The mean of each of output_size windows.  [*b, c, h, w] -> [*b, c, *output_size].
+class AdaptiveAvgPool(Module):
+    """The mean of each of output_size windows.  [*b, c, *s] -> [*b, c, *output_size].
 
-    Window i of o over h is floor(i * h / o) to ceil((i + 1) * h / o); they may overlap.
+    Window i of o over an axis of length h is floor(i * h / o) to ceil((i + 1) * h / o); they may
+    overlap.
 
-    output_size: height and width, or one number for both; None keeps that length.
-
-    >>> AdaptiveAvgPool2d(1)(rl.arange(16.0).reshape(1, 1, 4, 4)).tolist()
-    [[[[7.5]]]]
+    output_size: of each axis, or one number for all; None keeps that length.
     """
+
+    spatial = 2
 
     def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
         super().__init__()
@@ -346,44 +351,51 @@ class AdaptiveAvgPool2d(Module):
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The means of the windows of the input."""
-        return F.adaptive_avg_pool2d(input, self.output_size)
+        functions = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
+        return functions[self.spatial - 1](input, self.output_size)
 
     def extra_repr(self) -> str:
         return shown(self, "output_size")
 
 
-class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+class AdaptiveAvgPool1d(AdaptiveAvgPool):
     """AdaptiveAvgPool of sequences.  [*b, c, t] -> [*b, c, t'].
 
-    Formula and options: `AdaptiveAvgPool2d`.
+    Windows and options: `AdaptiveAvgPool`.
 
     >>> AdaptiveAvgPool1d(2)(rl.zeros(1, 2, 5)).shape
     (1, 2, 2)
     """
 
-    def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The windows of the input, each as one number."""
-        return F.adaptive_avg_pool1d(input, self.output_size)
+    spatial = 1
 
 
-class AdaptiveAvgPool3d(AdaptiveAvgPool2d):
+class AdaptiveAvgPool2d(AdaptiveAvgPool):
+    """AdaptiveAvgPool of images.  [*b, c, h, w] -> [*b, c, *output_size].
+
+    Windows and options: `AdaptiveAvgPool`.
+
+    >>> AdaptiveAvgPool2d(1)(rl.arange(16.0).reshape(1, 1, 4, 4)).tolist()
+    [[[[7.5]]]]
+    """
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPool):
     """AdaptiveAvgPool of volumes.  [*b, c, d, h, w] -> [*b, c, *output_size].
 
-    Formula and options: `AdaptiveAvgPool2d`.
+    Windows and options: `AdaptiveAvgPool`.
 
     >>> AdaptiveAvgPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
     (1, 2, 2, 2, 2)
     """
 
-    def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The windows of the input, each as one number."""
-        return F.adaptive_avg_pool3d(input, self.output_size)
+    spatial = 3
 
 
 class AdaptiveMaxPool(Module):
     """The largest of each of output_size windows.  [*b, c, *s] -> [*b, c, *output_size].
 
-    Windows: as those of `AdaptiveAvgPool2d`.
+    Windows: as those of `AdaptiveAvgPool`.
 
     output_size: of each axis, or one number for all; None keeps that length.
     return_indices: return also where in its plane each value stands.
