@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
+SHORT = {"gpt": ["--steps", "3", "--sample", "20"]}  # for those that would run for minutes
 
 
 def test_there_are_examples():
@@ -17,7 +18,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_it_runs(program, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(program)],
+        [sys.executable, "-W", "error", str(program), *SHORT.get(program.stem, [])],
         cwd=tmp_path,
         capture_output=True,
         text=True,
