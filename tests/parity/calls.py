@@ -5,11 +5,12 @@ Knows neither library: a test compares both on these, on every element type.
 
 from __future__ import annotations
 
+from copy import copy
 from math import inf, nan
 
 import numpy as np
 from parity import programs
-from parity.call import TYPE, Attribute, Call, bad, call, drawn, program, still
+from parity.call import TYPE, Attribute, Call, Still, bad, call, drawn, program, still
 
 from rushlight.testing.case import Values, given, index, mask, x
 
@@ -230,7 +231,10 @@ def loss(low: float = -1.4142, high: float = 2.7183) -> list[Call]:
 
 
 classes = index(4, below=3)
-IMAGES = x(2, 3, 4, 5)
+signs = Still(given(1, -1, 1, -1))
+spd = given(4, 1, 0.5, 1, 3, 0.25, 0.5, 0.25, 2, shape=(3, 3))
+lower = given(2, 0, 0, 1, 1.5, 0, 0.5, 0.25, 1, shape=(3, 3))
+singles, flat = given(2, shape=(1, 1)), given(1, 2, 2, 4, shape=(2, 2))
 
 TABLE: dict[str, list[Call]] = {
     # -- elementwise, of one
@@ -908,6 +912,155 @@ TABLE: dict[str, list[Call]] = {
         bad(x(2, 3, 2, 2), 2),
         bad(x(4, 4), 2),
     ],
+    # -- more of nn.functional
+    "glu": [call(x(3, 4)), call(x(2, 4, 3), 1), bad(x(3, 5))],
+    "softmin": [call(x(3, 5), 1), call(x(), 0), bad(x(3), 1)],
+    "log_softmax": [
+        call(x(3, 5), 1),
+        call(x(2, 3, 4), dim=0),
+        call(x(0, 3), 1),
+        call(odd_rows, 1).on(*FLOATS).up_to(1),
+        call(x(3, 5), dim=1, dtype=F64).on("float32", "int64"),
+        bad(x(3), 1),
+    ],
+    "gumbel_softmax": [drawn(x(3, 5)).up_to(0), drawn(x(3, 5), hard=True).up_to(0)],
+    "rrelu": [call(x(3, 5), 0.2, 0.2, True), call(x(3, 5)), drawn(x(3, 5), training=True).up_to(0)],
+    "alpha_dropout feature_alpha_dropout": [
+        call(x(2, 3, 4), 0.0),
+        call(x(2, 3, 4), 0.5, False),
+        drawn(x(2, 3, 4), 0.5, True).up_to(0),
+        bad(x(3), 1.5),
+    ],
+    "local_response_norm": [
+        call(x(2, 5, 3), 3),
+        call(x(1, 4, 2, 2), 2, 0.1, 0.5, 2.0),
+        bad(x(3), 2),
+    ],
+    "pairwise_distance": [call(x(3, 5), x(3, 5)), call(x(3, 5), x(5), 1.0), bad(x(3), x(4))],
+    "bilinear": [
+        call(x(2, 3), x(2, 4), x(5, 3, 4), x(5)),
+        call(x(0, 3), x(0, 4), x(5, 3, 4)),
+        bad(x(2, 3), x(2, 3), x(5, 3, 4)),
+    ],
+    "embedding_bag": [
+        call(index(2, 3, below=5), x(5, 4)),
+        call(index(5, below=5), x(5, 4), given(0, 2, dtype="int64"), mode="sum"),
+        call(index(2, 3, below=5), x(5, 4), mode="max").up_to(1),
+        bad(index(3, below=5), x(5, 4)),
+    ],
+    "channel_shuffle": [call(x(2, 4, 3), 2), bad(x(2, 3, 3), 2)],
+    "pixel_unshuffle": [call(x(2, 2, 4, 6), 2), bad(x(2, 2, 3, 3), 2)],
+    **{f"adaptive_max_pool{n}d": adaptive(n) for n in (1, 2, 3)},
+    **{
+        f"lp_pool{n}d": [
+            call(Values((2, 3, *(7, 6, 5)[:n]), 0.2), 2.0, 2),
+            call(Values((2, 3, *(7, 6, 5)[:n]), 0.2), 3.0, 3, 2, True),
+        ]
+        for n in (1, 2, 3)
+    },
+    **{
+        f"max_unpool{n}d": [
+            call(x(1, 1, *ones), given(0, 2 * 2 ** (n - 1), dtype="int64", shape=(1, 1, *ones)), 2),
+            bad(x(1, 1, *ones), given(0, 99, dtype="int64", shape=(1, 1, *ones)), 2),
+        ]
+        for n, ones in [(1, (2,)), (2, (2, 1)), (3, (2, 1, 1))]
+    },
+    "interpolate": [
+        call(x(1, 2, 3), scale_factor=2),
+        call(x(1, 2, 3, 4), (5, 2)),
+        call(x(1, 2, 3), 5, mode="linear"),
+        call(x(1, 2, 3, 4), (5, 7), mode="bilinear", align_corners=True),
+        call(x(1, 2, 3, 4), scale_factor=(2, 1.5), mode="bicubic"),
+        call(x(1, 1, 2, 3, 2), 4, mode="trilinear"),
+        call(x(1, 2, 6, 5), (3, 2), mode="area"),
+        bad(x(1, 2, 3)),
+        bad(x(1, 2, 3), 5, mode="bilinear"),
+    ],
+    "grid_sample": [
+        call(x(1, 2, 3, 4), Values((1, 2, 3, 2), -1.2, 1.2), align_corners=False).up_to(1),
+        call(
+            x(1, 2, 3, 4), Values((1, 2, 3, 2), -1.2, 1.2), "nearest", "border", align_corners=True
+        ).up_to(1),
+        bad(x(1, 2, 3, 4), x(2, 2, 3, 2), align_corners=False),
+    ],
+    "affine_grid": [
+        call(x(1, 2, 3), (1, 1, 3, 4), align_corners=False),
+        call(x(1, 3, 4), (1, 1, 2, 3, 2), align_corners=True),
+        bad(x(1, 3, 3), (1, 1, 3, 4), align_corners=False),
+    ],
+    "fold": [call(x(2, 12, 12), (4, 5), 2), bad(x(2, 12, 7), (4, 5), 2)],
+    "col2im": [call(x(2, 12, 12), (4, 5), (2, 2), (1, 1), (0, 0), (1, 1))],
+    "unfold": [call(x(2, 3, 4, 5), 2), call(x(3, 4, 5), 2, 1, 1, 2), bad(x(2, 3, 1, 1), 2)],
+    "im2col": [call(x(2, 3, 4, 5), (2, 2), (1, 1), (0, 0), (1, 1))],
+    "soft_margin_loss": [call(x(4), signs), call(x(3, 4), Still(Values((3, 4))), reduction="sum")],
+    "poisson_nll_loss": [
+        call(x(3, 5), Values((3, 5), 0.1)),
+        call(Values((3, 5), 0.1), Values((3, 5), 1.1), False, full=True, reduction="sum"),
+    ],
+    "gaussian_nll_loss": [
+        call(x(3, 5), x(3, 5), Values((3, 5), 0.2)),
+        call(x(3, 5), x(3, 5), Values((3,), 0.2), full=True, reduction="none"),
+        bad(x(3, 5), x(3, 5), Values((3, 5), -2.0, -0.5)),
+    ],
+    "hinge_embedding_loss": [call(x(4), signs), call(x(4), signs, 0.5, reduction="sum")],
+    "margin_ranking_loss": [
+        call(x(4), x(4), signs),
+        call(x(4), x(4), signs, 0.5, reduction="none"),
+    ],
+    "cosine_embedding_loss": [
+        call(x(4, 3), x(4, 3), signs),
+        call(x(3), x(3), Still(given(1, shape=()))),
+    ],
+    "multi_margin_loss": [
+        call(x(4, 3), classes),
+        call(x(4, 3), classes, 2, 0.5, still(3, low=0.1), reduction="sum"),
+        bad(x(4, 3), index(3, below=3)),
+    ],
+    "multilabel_margin_loss": [
+        call(x(2, 4), given(1, 3, -1, 0, 2, -1, 0, 0, shape=(2, 4), dtype="int64")),
+    ],
+    "multilabel_soft_margin_loss": [
+        call(x(3, 5), still(3, 5, low=0.1, high=0.9)),
+        call(x(3, 5), still(3, 5, low=0.1, high=0.9), still(5, low=0.1), reduction="sum"),
+    ],
+    "triplet_margin_loss": [
+        call(x(4, 3), x(4, 3), x(4, 3)),
+        call(x(4, 3), x(4, 3), x(4, 3), 0.5, 1.0, swap=True, reduction="sum"),
+    ],
+    "triplet_margin_with_distance_loss": [call(x(4, 3), x(4, 3), x(4, 3), margin=0.5)],
+    # -- linear algebra
+    "det logdet linalg.det": [call(spd), call(Values((0, 0))), bad(x(2, 3))],
+    "slogdet linalg.slogdet": [call(spd), call(x(2, 3, 3)), bad(x(2, 3))],
+    "inverse linalg.inv": [call(spd), call(singles), bad(x(2, 3)), bad(flat)],
+    "matrix_power linalg.matrix_power": [
+        call(spd, 3),
+        call(spd, 0),
+        call(spd, -2),
+        bad(x(2, 3), 2),
+    ],
+    "pinverse linalg.pinv": [call(x(3, 2)).up_to(1), call(spd).up_to(1)],
+    "cholesky_solve": [call(x(3, 2), lower), call(x(3, 2), lower, True)],
+    "linalg.cholesky": [call(spd), call(spd, upper=True), bad(x(2, 3)), bad(flat)],
+    "linalg.solve": [call(spd, x(3)), call(spd, x(3, 2)), bad(spd, x(2)), bad(flat, x(2))],
+    "linalg.lstsq": [call(still(4, 2), still(4, 1)).up_to(0)],
+    "linalg.qr": [call(x(4, 3)), call(x(3, 3)), call(still(3, 4), "complete")],
+    "linalg.eigh": [program("rebuilt", programs.eigen)],
+    "linalg.eigvalsh": [call(spd), bad(x(2, 3))],
+    "linalg.svd": [program("rebuilt", programs.singular)],
+    "linalg.svdvals": [call(x(3, 2)), call(x(0, 2))],
+    "linalg.cross": [call(x(4, 3), x(4, 3)), bad(x(4), x(4))],
+    "linalg.matmul": [call(x(3, 4), x(4, 2)), bad(x(3, 4), x(3, 4))],
+    "linalg.multi_dot": [call([x(3, 4), x(4, 2), x(2, 5)]), call([x(4), x(4, 2)]), bad([x(3, 4)])],
+    "linalg.matrix_rank": [call(spd), call(flat), call(x(3, 2))],
+    "linalg.norm": [
+        call(x(3, 4)),
+        call(x(4), 3),
+        call(x(3, 4), "nuc"),
+        call(x(3, 4), 1),
+        bad(x(3), "no"),
+    ],
+    "linalg.vector_norm": [call(x(3, 4)), call(x(3, 4), 1, 1), call(x(3), inf), call(x(), 2)],
+    "linalg.matrix_norm": [call(x(3, 4)), call(x(3, 4), "nuc"), call(x(3, 4), inf), bad(x(3))],
     # -- creation
     "zeros ones": [
         call(2, 3, dtype=TYPE),
@@ -1009,6 +1162,15 @@ TABLE: dict[str, list[Call]] = {
     "copy_": [call(x(3, 5), x(5)), call(x(3), index(3, below=4)), bad(x(3), x(4)), bad(x(3), "a")],
     "fill_": [call(x(3, 5), 2.0), call(x(3), x()), bad(x(3), x(2))],
     "zero_": [call(x(3, 5)), call(x())],
+    "cauchy_ exponential_ geometric_ log_normal_": [drawn(x(3, 5), 0.5).up_to(0)],
+    "random_": [drawn(x(3, 5)).up_to(0), drawn(x(3), 2, 5).up_to(0), bad(x(3), 5, 2)],
+    "randint_like": [drawn(x(3, 5), 5), drawn(x(3), 2, 5), bad(x(3), 5, 5)],
+    "normal": [
+        drawn(0.0, 1.0, (2, 3)),
+        drawn(x(3, 5), Values((3, 5), 0.1)).up_to(0),
+        drawn(x(3), 2.0).up_to(0),
+        bad(x(3), -1.0),
+    ],
     "normal_ uniform_": [drawn(x(3, 5)).up_to(0), drawn(x(3), 0.0, 2.0).up_to(0)],
     "bernoulli_": [drawn(x(3, 5), 0.3).up_to(0), bad(x(3), 1.5)],
     "requires_grad is_leaf": [call(x(3)), call(x())],
@@ -1132,6 +1294,31 @@ TABLE: dict[str, list[Call]] = {
         ),
     ],
     "no_grad enable_grad set_grad_enabled is_grad_enabled": [program("nested", programs.modes)],
+    "inference_mode is_inference_mode_enabled": [program("nested", programs.inference)],
+    "autocast is_autocast_enabled get_autocast_dtype": [program("types", programs.autocast)],
+    "seed": [program("a number", lambda lib: type(lib.seed()).__name__)],
+    "iinfo": [
+        program("limits", programs.whole_limits),
+        program("of floats", lambda lib: lib.iinfo(lib.float32), bad=True),
+    ],
+    "get_float32_matmul_precision set_float32_matmul_precision": [
+        program("set and read", programs.precision),
+        program("unknown", lambda lib: lib.set_float32_matmul_precision("no"), bad=True),
+    ],
+    "get_num_threads set_num_threads": [
+        program("set and read", programs.threads),
+        program("none", lambda lib: lib.set_num_threads(0), bad=True),
+    ],
+    "default_generator": [
+        program("a seed", lambda lib: lib.default_generator.manual_seed(5).initial_seed())
+    ],
+    "from_dlpack": [program("shares", programs.shared), bad([1])],
+    "__dlpack__ __dlpack_device__": [
+        program("of the host", lambda lib: tuple(map(int, lib.ones(2).__dlpack_device__())))
+    ],
+    "__copy__": [program("same values", lambda lib: copy(lib.tensor([1.0, 2.0])))],
+    "__reversed__": [call(x(3, 2)), call(x())],
+    "save load": [program("there and back", programs.saved)],
     "finfo": [
         program("limits", programs.limits),
         program("of integers", lambda lib: lib.finfo(lib.int64), bad=True),

@@ -36,9 +36,11 @@ OWN: dict[str, str] = {
     for names, reason in {
         """
         BackendUnavailable ContractError DeviceError FileRefused IndexOutOfRange KernelFailed
-        MissingExtra NoGradient OutOfMemory RushlightError StaleValue TracingError WrongGradient
+        ExchangeRefused WorkerFailed WrongDtype WrongType MissingExtra NoGradient OutOfMemory RushlightError StaleValue TracingError WrongGradient
         errors
         """: "Errors of rushlight; each is an instance of what PyTorch raises.",
+        "amp linalg": "A module, whose functions are compared.",
+        "synchronize": "PyTorch has it for each kind of device.",
         "Cell devices DeviceInfo device": "A device is a plug-in here.",
         "autograd compiler dtypes extend function ops random scalar": "A module.",
         "compile": "Traces the whole program; its results equal the eager ones, which are compared.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from parity.call import Call, bad, call, drawn, still
+from parity.call import Call, Still, bad, call, drawn, still
 from parity.calls import FLOATS
 
 from rushlight.testing.case import Values, given, index, x
@@ -130,7 +130,7 @@ def of_classes(*more: str) -> list[Layer]:
     ]
 
 
-signs = given(1, -1, 1, -1, shape=(4,), dtype="float32")
+signs = Still(given(1, -1, 1, -1))
 TABLE: dict[str, list[Layer]] = {
     **{
         name: rows("")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 
 def gradient_of_a_square(lib: Any) -> Any:
@@ -87,3 +90,76 @@ def limits(lib: Any) -> Any:
     """Of each floating type."""
     kinds = [lib.finfo(kind) for kind in (lib.float64, lib.float32, lib.float16, lib.bfloat16)]
     return [(float(k.eps), float(k.max), float(k.min), float(k.tiny), k.bits) for k in kinds]
+
+
+def inference(lib: Any) -> Any:
+    """What inference_mode is while it lasts."""
+    x, found = lib.ones(2, requires_grad=True), [lib.is_inference_mode_enabled()]
+    with lib.inference_mode():
+        found += [lib.is_inference_mode_enabled(), lib.is_grad_enabled(), (x * 2).requires_grad]
+    return [*found, lib.is_inference_mode_enabled()]
+
+
+def autocast(lib: Any) -> Any:
+    """Products are narrow, sums wide, and nothing after the end."""
+    x, found = lib.ones(2, 2), []
+    with lib.autocast("cpu", dtype=lib.bfloat16):
+        found = [x @ x, (x @ x).sum(), x + x, (x @ x) + x, x.exp(), lib.is_autocast_enabled("cpu")]
+        found += [lib.get_autocast_dtype("cpu")]
+    return [*found, x @ x, lib.is_autocast_enabled("cpu")]
+
+
+def whole_limits(lib: Any) -> Any:
+    """Of integer types."""
+    kinds = [lib.iinfo(kind) for kind in (lib.int64, lib.int32, lib.int8, lib.uint8)]
+    return [(k.min, k.max, k.bits) for k in kinds]
+
+
+def precision(lib: Any) -> Any:
+    """What is set is read."""
+    before = lib.get_float32_matmul_precision()
+    lib.set_float32_matmul_precision("high")
+    found = [before, lib.get_float32_matmul_precision()]
+    lib.set_float32_matmul_precision(before)
+    return found
+
+
+def threads(lib: Any) -> Any:
+    """What is set is read."""
+    before = lib.get_num_threads()
+    lib.set_num_threads(1)
+    found = lib.get_num_threads()
+    lib.set_num_threads(before)
+    return [found, lib.get_num_threads() == before]
+
+
+def shared(lib: Any) -> Any:
+    """An array of numpy's, without a copy."""
+    return lib.from_dlpack(np.arange(3.0)) * 2
+
+
+def saved(lib: Any) -> Any:
+    """A dict of tensors, written and read."""
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/state"
+        lib.save({"x": lib.tensor([1.0, 2.0]), "n": lib.tensor([3])}, path)
+        found = lib.load(path)
+    return [found["x"], found["n"]]
+
+
+def eigen(lib: Any) -> Any:
+    """Values, and the matrix of values and vectors, whose signs are free; gradients of both."""
+    x = lib.tensor([[4.0, 1.0, 0.5], [1.0, 3.0, 0.25], [0.5, 0.25, 2.0]], requires_grad=True)
+    values, vectors = lib.linalg.eigh(x)
+    rebuilt = (vectors * values.exp()) @ vectors.mT
+    rebuilt[0, 1].backward()
+    return [values, rebuilt, x.grad]
+
+
+def singular(lib: Any) -> Any:
+    """Values, and the matrix of values and vectors, whose signs are free; gradients of both."""
+    x = lib.tensor([[4.0, 1.0], [1.0, 3.0], [0.5, 0.25]], requires_grad=True)
+    left, values, right = lib.linalg.svd(x, full_matrices=False)
+    rebuilt = (left * values.exp()) @ right
+    rebuilt[0, 1].backward()
+    return [values, rebuilt, x.grad]

@@ -28,7 +28,7 @@ def filled(layer: Any, like: Any = None) -> Any:
         draw = np.random.default_rng(0)
         with torch.no_grad():
             for p in layer.parameters():
-                p.copy_(torch.tensor(draw.uniform(-1, 1, tuple(p.shape))))
+                p.copy_(torch.tensor(draw.uniform(-0.5, 0.5, tuple(p.shape))))
         return layer
     state = like.state_dict()
     mine, other = (
