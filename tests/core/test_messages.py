@@ -135,7 +135,6 @@ MISTAKES = {
     "max of nothing": lambda: rl.max(rl.zeros(0, 3), 0),
     "amin of nothing": lambda: rl.amin(rl.zeros(0, 3), 0),
     "argmin of nothing": lambda: rl.argmin(rl.zeros(0, 3), 0),
-    "softmax of nothing": lambda: rl.softmax(rl.zeros(0, 3), 0),
     "narrow": lambda: rl.narrow(X, 0, 1, 2),
     "narrow by floats": lambda: rl.narrow(X, 0, 0.5, 1),
     "split": lambda: rl.split(X, [3, -1]),

@@ -73,6 +73,8 @@ def test_what_is_made(name, device):
 
 @given(st.integers(-20, 20), st.integers(-20, 20), st.integers(-5, 5).filter(bool))
 def test_arange_of_ints(start, end, step):
+    if (end - start) * step < 0:  # numpy's is empty
+        start, end = end, start
     np.testing.assert_array_equal(rl.arange(start, end, step).numpy(), np.arange(start, end, step))
 
 

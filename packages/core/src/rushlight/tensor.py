@@ -360,7 +360,7 @@ class Tensor:
     atan, atan2, hypot, xlogy = function.atan, function.atan2, function.hypot, function.xlogy
     signbit, logaddexp, logit = function.signbit, function.logaddexp, function.logit
     clamp_min, clamp_max, fmax = function.clamp_min, function.clamp_max, function.fmax
-    prelu = function.prelu
+    prelu, hardshrink = function.prelu, function.hardshrink
     fmin, lerp, addcmul, addcdiv = (
         function.fmin, function.lerp, function.addcmul, function.addcdiv,
     )  # fmt: skip
