@@ -14,8 +14,41 @@ from ..module import Module
 from ..parameter import Parameter
 from .argument import shown, tensor, whole
 
+Place = str | rl.device | None
 
-class BatchNorm(Module):
+
+class Affine(Module):
+    """What normalisations share: a weight and a bias, which begin as ones and zeros."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _own_scale(
+        self, shape: tuple[int, ...], device: Place, dtype: np.dtype[Any] | None, **asked: bool
+    ) -> None:
+        """Parameters of this shape, or None for those that are not asked."""
+        for name, there in asked.items():
+            value = rl.empty(shape, device=device, dtype=dtype) if there else None
+            self.register_parameter(name, None if value is None else Parameter(value))
+        Affine.reset_parameters(self)
+
+    def reset_parameters(self) -> None:
+        """Begin anew: weights 1, biases 0."""
+        for name, fill in (("weight", init.ones_), ("bias", init.zeros_)):
+            p = getattr(self, name, None)
+            if p is not None:
+                fill(p)
+
+
+def lengths(who: str, given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+    """A shape, of what may be one length.  Raises: ContractError."""
+    shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    for length in shape:
+        whole(who, normalized_shape=length)
+    return shape
+
+
+class BatchNorm(Affine):
     """(x - mean) / sqrt(var + eps) * weight + bias by channel.  [b, c, *s] -> [b, c, *s].
 
     In training mode mean and var are the batch's (var without Bessel's correction), and the running
@@ -31,8 +64,6 @@ class BatchNorm(Module):
 
     axes: tuple[int, ...] = ()  # numbers of axes that an input may have
 
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: rl.Tensor | None
     running_var: rl.Tensor | None
     num_batches_tracked: rl.Tensor | None
@@ -60,8 +91,7 @@ class BatchNorm(Module):
         def make(fill: float) -> rl.Tensor:
             return rl.full((num_features,), fill, device=device, dtype=dtype)
 
-        self.register_parameter("weight", Parameter(make(1.0)) if affine else None)
-        self.register_parameter("bias", Parameter(make(0.0)) if affine and bias else None)
+        self._own_scale((num_features,), device, dtype, weight=affine, bias=affine and bias)
         self.register_buffer("running_mean", make(0.0) if track_running_stats else None)
         self.register_buffer("running_var", make(1.0) if track_running_stats else None)
         self.register_buffer(
@@ -81,10 +111,7 @@ class BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Begin anew: `reset_running_stats`, weights 1, biases 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The normalised input; in training mode the running statistics move."""
@@ -246,7 +273,7 @@ class InstanceNorm3d(InstanceNorm):
     axes = (5,)
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """(x - mean) / sqrt(var + eps) * weight + bias by sample and group.  [b, c, *s] -> [b, c, *s].
 
     num_groups: into how many groups the channels are parted; it divides them.
@@ -257,9 +284,6 @@ class GroupNorm(Module):
     >>> GroupNorm(2, 4)(rl.zeros(3, 4, 5)).shape
     (3, 4, 5)
     """
-
-    weight: Parameter | None
-    bias: Parameter | None
 
     def __init__(
         self,
@@ -284,17 +308,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        weight = rl.ones(num_channels, device=device, dtype=dtype) if affine else None
-        shift = rl.zeros(num_channels, device=device, dtype=dtype) if affine and bias else None
-        self.register_parameter("weight", None if weight is None else Parameter(weight))
-        self.register_parameter("bias", None if shift is None else Parameter(shift))
-
-    def reset_parameters(self) -> None:
-        """Begin anew: weights 1, biases 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._own_scale((num_channels,), device, dtype, weight=affine, bias=affine and bias)
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The normalised input."""
@@ -307,7 +321,7 @@ class GroupNorm(Module):
         )
 
 
-class RMSNorm(Module):
+class RMSNorm(Affine):
     """x / sqrt(mean(x**2) + eps) * weight over the last axes.  [*b, *s] -> [*b, *s].
 
     normalized_shape: s, or its one length.
@@ -320,8 +334,6 @@ class RMSNorm(Module):
     (2, 4)
     """
 
-    weight: Parameter | None
-
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...] | list[int],
@@ -331,20 +343,10 @@ class RMSNorm(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
-        given = normalized_shape
-        shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-        for length in shape:
-            whole("RMSNorm", normalized_shape=length)
-        self.normalized_shape = shape
+        self.normalized_shape = lengths("RMSNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        weight = rl.ones(shape, device=device, dtype=dtype) if elementwise_affine else None
-        self.register_parameter("weight", None if weight is None else Parameter(weight))
-
-    def reset_parameters(self) -> None:
-        """Begin anew: weights 1."""
-        if self.weight is not None:
-            init.ones_(self.weight)
+        self._own_scale(self.normalized_shape, device, dtype, weight=elementwise_affine)
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The input, scaled to a mean square of 1."""
@@ -356,7 +358,7 @@ class RMSNorm(Module):
         )
 
 
-class LayerNorm(Module):
+class LayerNorm(Affine):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.  [*b, *s] -> [*b, *s].
 
     normalized_shape: s, or its one length.
@@ -371,9 +373,6 @@ class LayerNorm(Module):
     (2, 4)
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...] | list[int],
@@ -384,24 +383,11 @@ class LayerNorm(Module):
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         super().__init__()
-        given = normalized_shape
-        shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-        for length in shape:
-            whole("LayerNorm", normalized_shape=length)
-        self.normalized_shape = shape
+        self.normalized_shape = lengths("LayerNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        weight = rl.ones(shape, device=device, dtype=dtype) if elementwise_affine else None
-        shift = rl.zeros(shape, device=device, dtype=dtype) if elementwise_affine and bias else None
-        self.register_parameter("weight", None if weight is None else Parameter(weight))
-        self.register_parameter("bias", None if shift is None else Parameter(shift))
-
-    def reset_parameters(self) -> None:
-        """Begin anew: weights 1, biases 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        asked = {"weight": elementwise_affine, "bias": elementwise_affine and bias}
+        self._own_scale(self.normalized_shape, device, dtype, **asked)
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The normalised input."""
