@@ -51,6 +51,13 @@ def test_every_spelling_is_one_object():
     assert Device("two:1") is not Device("two")
 
 
+def test_cpu_is_the_reference_device():
+    assert rl.device("cpu") is rl.device("cpu:0") is rl.device("numpy")
+    assert rl.ones(1, device="hostile").to("cpu").device is rl.ones(1).cpu().device
+    with pytest.raises(rl.DeviceError, match="numpy has 1 device"):
+        rl.device("cpu:1")
+
+
 def test_copies_and_pickles_are_the_same_object():
     place = Device("two:1")
     assert copy.copy(place) is copy.deepcopy(place) is pickle.loads(pickle.dumps(place)) is place

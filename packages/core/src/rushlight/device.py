@@ -41,6 +41,8 @@ class Device:
 
     >>> Device("numpy:0") is Device("numpy", 0) is Device("numpy")
     True
+
+    "cpu" is another name of the reference device, numpy, where `Tensor.cpu()` leads.
     """
 
     __slots__ = ("array", "backend", "fallbacks", "host", "index", "kernels", "lift", "name")
@@ -122,6 +124,7 @@ def _find(name: str) -> Device:
     if parts is None:
         raise DeviceError(f"device: {name!r} names no device; write it as 'numpy' or 'numpy:0'")
     kind, index = parts[1], int(parts[2] or 0)
+    kind = plugins.REFERENCE if kind == "cpu" else kind
     loaded = plugins.load(kind)
     if index >= loaded.devices:
         last = loaded.devices - 1
