@@ -2,12 +2,14 @@
 
 A message is pickled, its arrays apart (protocol 5), and laid into one block of memory.  A small
 block goes through the connection.  A large one is an anonymous file in memory, of which only the
-handle goes through: the receiver maps it, copies nothing, and the memory is freed with the last
-array in it.  It has no name, so whatever is killed, nothing is left behind.
+handle goes through: so the sender does not wait until it is read, and goes on.  The file has no
+name, so whatever is killed, nothing is left behind.
 
-Measured between two processes, 1 MiB: 0.38 ms, and 0.64 ms through the connection; 128 MiB: 81 ms
-and 190 ms; 64 KiB: 0.10 ms and 0.07 ms.  A large message through the connection would also keep the
-sender waiting until it is read.
+A receiver reads the file, or maps it if it is huge: then it copies nothing, and the memory is freed
+with the last array in it.  What is mapped keeps a descriptor, and a process has about a thousand.
+
+Measured between two processes, the receiver's time for 1 MiB: 0.26 ms, through the connection 0.62;
+for 16 MiB: 3.3 ms mapped, 9.9 read, 11.2 through the connection.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SMALL = 64 * 1024  # bytes; what a connection holds unread is a few times as much
+HUGE = 16 * 1024**2  # bytes; a thousand of these are not kept by accident
 APART = 64  # bytes: each array begins on a multiple
 
 
@@ -44,34 +47,33 @@ def send(connection: Connection, message: Any) -> None:
         return
     from multiprocessing.reduction import send_handle
 
-    handle = os.memfd_create("batch")
-    try:
-        with open(handle, "wb", closefd=False) as file:
-            for start, part in zip(starts, parts, strict=True):
-                file.seek(start)
-                file.write(part)
+    with os.fdopen(os.memfd_create("batch"), "wb") as file:
+        for start, part in zip(starts, parts, strict=True):
+            file.seek(start)
+            file.write(part)
+        file.truncate(end)
         connection.send((sizes, True))
-        send_handle(connection, handle, os.getpid())
-    finally:
-        os.close(handle)
+        send_handle(connection, file.fileno(), os.getpid())
 
 
 def receive(connection: Connection) -> Any:
     """The next message, waited for.  Raises: EOFError or ConnectionResetError if none will come."""
     sizes, shared = connection.recv()
+    *starts, end = places(sizes)
     block: bytearray | mmap
-    if shared:
+    if not shared:
+        block = bytearray(connection.recv_bytes())
+    else:
         from multiprocessing.reduction import recv_handle
 
-        handle = recv_handle(connection)
-        try:
-            block = mmap(handle, 0)
-        finally:
-            os.close(handle)
-    else:
-        block = bytearray(connection.recv_bytes())
+        with os.fdopen(recv_handle(connection), "rb") as file:
+            if end < HUGE:
+                block = bytearray(end)
+                file.seek(0)
+                file.readinto(block)
+            else:
+                block = mmap(file.fileno(), end)
     whole = memoryview(block)
-    *starts, _ = places(sizes)
     text, *arrays = [whole[s : s + size] for s, size in zip(starts, sizes, strict=True)]
     return pickle.loads(text, buffers=arrays)  # noqa: S301  from a process of this program
 

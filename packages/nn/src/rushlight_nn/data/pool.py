@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle
 from multiprocessing import current_process, get_all_start_methods, get_context
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 import rushlight as rl
 
@@ -28,12 +28,12 @@ from .message import receive, send
 from .worker import Epoch, Failure, Reply, Task, serve
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 CHECK_S = 1.0  # how often the workers are looked at while a batch is waited for
 GRACE_S = 3.0  # how long a worker may take to end by itself
 NOTHING = object()
+HELD: WeakSet[Connection] = WeakSet()  # this process's ends of connections to workers
 
 
 class Worker(NamedTuple):
@@ -69,8 +69,9 @@ class Pool:
         self.close = finalize(self, end, os.getpid(), self.workers)
         for number in range(count):
             here, there = context.Pipe()
+            HELD.add(here)
             process: BaseProcess = context.Process(  # type: ignore[attr-defined]  # every context has one
-                target=serve,
+                target=enter,
                 args=(number, count, fetch, worker_init_fn, there),
                 name=f"DataLoader worker {number}",
                 daemon=True,
@@ -176,6 +177,13 @@ class Pool:
             f"DataLoader: worker {number} (process {pid}) {ended(code)}; see what it printed, or "
             f"give num_workers=0 to find the cause"
         )
+
+
+def enter(*given: Any) -> None:
+    """What a worker runs.  A forked one lets go of what it inherited, so that it sees its end."""
+    for connection in HELD:
+        connection.close()
+    serve(*given)
 
 
 def ended(code: int | None) -> str:
