@@ -33,13 +33,16 @@ class Array(Protocol):
     def dtype(self) -> DType: ...
 
 
-def becoming(*operations: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """For each of these the method that makes a tensor the operation's result on it."""
+def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Callable[..., Any]]:
+    """For each of these the method that makes a tensor the operation's result on it.
+
+    turn: the result is a view of another shape.
+    """
     for operation in operations:
 
         def method(self: Tensor, *given: Any, of: Any = operation, **options: Any) -> Tensor:
             """Become the result of the method of this name without the underscore."""
-            return in_place(self, of, *given, **options)
+            return (turned if turn else in_place)(self, of, *given, **options)
 
         yield method
 
@@ -418,7 +421,10 @@ class Tensor:
     @property
     def mT(self) -> Tensor:  # noqa: N802  PyTorch's name
         """The last two dims exchanged.  [*b, m, n] -> [*b, n, m]."""
-        return ops.permute(self, LAST_TWO_SWAPPED[len(self._data.shape)])
+        n = len(self._data.shape)
+        if n == 1:
+            raise ContractError(f"mT: {self.spec}; give matrices, [*b, m, n]")
+        return ops.permute(self, LAST_TWO_SWAPPED[n])
 
     @property
     def T(self) -> Tensor:  # noqa: N802  PyTorch's name
@@ -758,7 +764,7 @@ class Tensor:
     )
     eq_, ne_, lt_, le_, gt_, ge_ = becoming(eq, ne, lt, le, gt, ge)
     logical_not_, logical_and_, logical_or_ = becoming(logical_not, logical_and, logical_or)
-    squeeze_, unsqueeze_ = becoming(squeeze, unsqueeze)
+    squeeze_, unsqueeze_, t_, transpose_ = becoming(squeeze, unsqueeze, t, transpose, turn=True)
     ceil_, trunc_, round_, fmod_, frac_ = becoming(ceil, trunc, round, fmod, frac)
     log1p_, expm1_, log2_, log10_, exp2_ = becoming(log1p, expm1, log2, log10, exp2)
     tan_, sinh_, cosh_, asin_, acos_, atan_ = becoming(tan, sinh, cosh, asin, acos, atan)
@@ -871,6 +877,28 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
             if retains(hook, x):  # the gradient to be kept is now that of the new value
                 del node.hooks[key]
                 x.retain_grad()
+    return x
+
+
+def turned(x: Kind, operation: Callable[..., Tensor], *given: Any, **options: Any) -> Kind:
+    """x becomes another view of its elements, and stays a part of what it is a part of.
+
+    Raises: ContractError for a leaf that asks for a gradient, outside of no_grad().
+    """
+    mode: Any = straight.current()
+    if mode.recording and isinstance(x._node, Leaf):
+        raise ContractError(
+            "in place: a leaf that requires a gradient is turned; do it under rl.no_grad()"
+        )
+    refresh(x)
+    before = Tensor()
+    before._data, before.device, before._node = mode.read(x), x.device, x._node
+    before._base = x._base
+    value = operation(before, *given, **options)
+    mode.assign(x, value)
+    x._base = x._base and value._base
+    if isinstance(x._node, Leaf):
+        x._node.shape = x.shape
     return x
 
 
