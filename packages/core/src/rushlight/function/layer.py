@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
@@ -237,6 +237,17 @@ def conv_transpose3d(
     return transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+def mixed(input: Tensor, *params: Tensor | None) -> bool:
+    """Whether a half-precision input meets parameters of float32, as it does under autocast."""
+    wide = [p for p in params if p is not None and p.dtype is dtypes.float32]
+    return bool(wide) and input.dtype.itemsize == 2
+
+
+def widely(norm: Callable[..., Tensor], input: Tensor, *given: Any) -> Tensor:
+    """The norm computed in float32, in the input's type."""
+    return ops.cast(norm(ops.cast(input, dtype=dtypes.float32), *given), dtype=input.dtype)
+
+
 def layer_norm(
     input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,
     bias: Tensor | None = None, eps: float = 1e-5,
@@ -256,7 +267,10 @@ def layer_norm(
         raise ContractError(
             f"layer_norm: {input.spec} over {list(shape)}; give the shape of its last dims"
         )
-    floating("layer_norm", input)
+    if input._data.dtype is not dtypes.float32:
+        floating("layer_norm", input)
+        if mixed(input, weight, bias):
+            return widely(layer_norm, input, shape, weight, bias, eps)
     return ops.layer_norm(input, weight, bias, axes=tuple(range(n - len(shape), n)), eps=eps)
 
 
@@ -287,6 +301,9 @@ def batch_norm(
             raise ContractError(
                 f"batch_norm: {name} {p.spec} for {input.spec}; give one value per channel"
             )
+    params = (running_mean, running_var, weight, bias)
+    if mixed(input, *params):
+        return widely(batch_norm, input, *params, training, momentum, eps)
     if not training:
         if running_mean is None or running_var is None:
             raise ContractError(
@@ -337,7 +354,8 @@ def rms_norm(
     axes = tuple(range(n - len(shape), n))
     z = wide * ops.rsqrt(ops.mean(wide * wide, axes=axes, keepdim=True) + eps)
     z = z if z.dtype is input.dtype else ops.cast(z, dtype=input.dtype)
-    return z if weight is None else z * weight
+    z = z if weight is None else z * weight
+    return z if z.dtype is input.dtype else ops.cast(z, dtype=input.dtype)
 
 
 def group_norm(
@@ -351,6 +369,8 @@ def group_norm(
     Source: Wu, He 2018, arXiv:1803.08494, eq. 1 and 7.
     """
     scaling("group_norm", input, weight=weight, bias=bias)
+    if mixed(input, weight, bias):
+        return widely(group_norm, input, num_groups, weight, bias, eps)
     groups = whole("group_norm", "num_groups", num_groups, 1)
     if input.shape[1] % groups:
         raise ContractError(
@@ -401,6 +421,9 @@ def instance_norm(
     """
     op = "instance_norm"
     scaling(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    params = (running_mean, running_var, weight, bias)
+    if mixed(input, *params):
+        return widely(instance_norm, input, *params, use_input_stats, momentum, eps)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ContractError(f"{op}: no running statistics; give them, or use_input_stats=True")

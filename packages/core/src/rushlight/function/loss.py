@@ -571,7 +571,7 @@ def poisson_nll_loss(
         many = ops.greater(target, 1)
         y = ops.where(many, target, 1)
         rest = y * ops.log(y) - y + ops.log(y * (2 * math.pi)) * 0.5
-        losses = losses + ops.where(many, rest, 0)
+        losses = losses + ops.cast(ops.where(many, rest, 0), dtype=losses.dtype)
     return reduce(op, losses, reduction)
 
 
