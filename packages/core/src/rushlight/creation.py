@@ -129,9 +129,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     Raises: ContractError for an element type that tensors do not have.
     """
     if not isinstance(array, np.ndarray):
-        raise ContractError(
-            f"from_numpy: {type(array).__name__} is no numpy array; use rl.tensor()"
-        )
+        raise WrongType(f"from_numpy: {type(array).__name__} is no numpy array; use rl.tensor()")
     wanted = dtypes.as_dtype(array.dtype)
     # a view: numpy has equal dtype objects in more than one copy, tensors compare by identity
     values = array.view(wanted) if array.dtype.isnative else array.astype(wanted)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ContractError
+from .errors import ContractError, WrongType
 
 DType = np.dtype[Any]
 
@@ -102,7 +102,13 @@ def promote_number(dtype: DType, number: type) -> DType:
 
 
 def finfo(dtype: DType) -> Any:
-    """Machine limits of a floating type: eps, max, tiny, as numpy's finfo has them."""
+    """Machine limits of a floating type: eps, max, tiny, as numpy's finfo has them.
+
+    Raises: WrongType for another.
+    """
+    dtype = as_dtype(dtype)
+    if dtype not in FLOATING:
+        raise WrongType(f"finfo: {dtype} is no floating type; iinfo has the limits of integers")
     if dtype is BY_NAME.get("bfloat16"):
         import ml_dtypes
 
@@ -111,7 +117,13 @@ def finfo(dtype: DType) -> Any:
 
 
 def iinfo(dtype: DType) -> Any:
-    """Limits of an integer type: min, max, bits, as numpy's iinfo has them."""
+    """Limits of an integer type: min, max, bits, as numpy's iinfo has them.
+
+    Raises: WrongType for another.
+    """
+    dtype = as_dtype(dtype)
+    if dtype not in INTEGER:
+        raise WrongType(f"iinfo: {dtype} is no integer type; finfo has the limits of floats")
     return np.iinfo(dtype)
 
 

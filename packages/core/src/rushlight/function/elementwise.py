@@ -131,7 +131,9 @@ def scaled(op: str, x: Any, y: Any, alpha: Any) -> Any:
     operands(op, x, y, alpha)
     if isinstance(alpha, float) and not (any_floating((x, y)) or isinstance(y, float)):
         raise ContractError(f"{op}: alpha={alpha} of integers; give an integer")
-    return y * alpha
+    z = y * alpha
+    both = all(getattr(given, "dtype", None) is dtypes.bool_ for given in (x, y))
+    return ops.cast(z, dtype=dtypes.bool_) if both else z
 
 
 def square(input: Tensor) -> Tensor:
@@ -266,6 +268,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     """input + value tensor1 tensor2.  [*s], [*s], [*s] -> [*s]."""
     together("addcmul", input, tensor1, tensor2)
     operands("addcmul", input, tensor1, tensor2)
+    value = value if any_floating((input, tensor1, tensor2)) else int(value)
     return ops.add(input, tensor1 * tensor2 * value)
 
 
@@ -338,6 +341,61 @@ def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: boo
     return z | (isfinite(away) & ops.less_equal(away, ops.abs(y * rtol) + atol))
 
 
+asinh, acosh, atanh, erfinv = ops.asinh, ops.acosh, ops.atanh, ops.erfinv
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees as radians.  [*s] -> [*s]."""
+    rank("deg2rad", input)
+    return ops.mul(input, math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians as degrees.  [*s] -> [*s]."""
+    rank("rad2deg", input)
+    return ops.mul(input, 180 / math.pi)
+
+
+def sinc(input: Tensor) -> Tensor:
+    """sin(pi x) / (pi x) with x = input, and 1 at 0.  [*s] -> [*s]."""
+    rank("sinc", input)
+    none = ops.equal(input, 0)
+    x = ops.where(none, 1.0, input) * math.pi
+    return ops.where(none, 1.0, ops.sin(x) / x)
+
+
+def copysign(input: Tensor, other: Any) -> Tensor:
+    """|input| with the sign of other, that of -0.0 too.  [*s], [*s] -> [*s]."""
+    rank("copysign", input)
+    operands("copysign", input, other)
+    if number_type(other) is not None:
+        other = ops.full(other, shape=(), dtype=dtypes.default_float, device=input.device)
+    x = input if input.dtype in dtypes.FLOATING else ops.cast(input, dtype=dtypes.default_float)
+    size = ops.abs(x)
+    return ops.where(ops.signbit(other), -size, size)
+
+
+def whole_operands(op: str, x: Any, y: Any) -> None:
+    """Raises: ContractError unless these meet, and neither is floating."""
+    operands(op, x, y)
+    if any_floating((x, y)) or float in map(number_type, (x, y)):
+        raise ContractError(f"{op}: floats have no bits to shift; convert them to int with .to()")
+
+
+def bitwise_left_shift(input: Any, other: Any) -> Tensor:
+    """input 2^other, what leaves the type lost.  [*s], [*s] -> [*s]."""
+    whole_operands("bitwise_left_shift", input, other)
+    half = other // 2  # in two steps: 2^63 is no int64
+    return ops.mul(ops.mul(input, 2**half), 2 ** (other - half))
+
+
+def bitwise_right_shift(input: Any, other: Any) -> Tensor:
+    """floor(input / 2^other).  [*s], [*s] -> [*s]."""
+    whole_operands("bitwise_right_shift", input, other)
+    half = other // 2
+    return ops.floordiv(ops.floordiv(input, 2**half), 2 ** (other - half))
+
+
 # -- activations ----------------------------------------------------------------------------------
 
 
@@ -345,7 +403,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)) with x = input, clamped to [eps, 1 - eps] if given.  [*s] -> [*s]."""
     rank("logit", input)
     x = input if eps is None else clamp(input, eps, 1 - eps)
-    return ops.log(x / (1 - x))
+    x = x.float() if x.dtype is dtypes.bool_ else x
+    return ops.log(x) - ops.log1p(-x)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -364,6 +423,10 @@ def bounded(op: str, x: Tensor, low: float, high: float) -> Tensor:
     operands(op, x, low, high)
     if low > high:
         raise ContractError(f"{op}: from {low} to {high}; give the lower bound first")
+    if x.dtype is dtypes.bool_:
+        raise WrongDtype(f"{op}: {x.spec} has no bounds; convert it with .to()")
+    if x.dtype in dtypes.INTEGER:
+        low, high = int(low), int(high)
     return ops.where(ops.less_equal(x, low), low, ops.where(ops.less(x, high), x, over(x, high)))
 
 
@@ -462,7 +525,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         weight = ops.reshape(weight, shape=(weight.shape[0], *(1,) * (n - 2)))
     elif not n:
         weight = ops.reshape(weight, shape=())
-    return ops.where(ops.greater(input, 0), input, input * weight)
+    up = ops.greater(input, 0)
+    return ops.where(up, input, ops.where(up, 0.0, input) * weight)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

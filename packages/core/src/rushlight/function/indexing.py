@@ -473,9 +473,8 @@ def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[i
         raise ContractError(f"{op}: the index is {index.spec}; give a vector, int64[m]")
     wanted = (*x.shape[:axis], numel(index), *x.shape[axis + 1 :])
     if source.shape != wanted or source.dtype is not x.dtype:
-        raise ContractError(
-            f"{op}: {source.spec} for rows of {x.spec}; give {x.dtype.name}{list(wanted)}"
-        )
+        kind = IndexOutOfRange if op == "index_copy" else ContractError
+        raise kind(f"{op}: {source.spec} for rows of {x.spec}; give {x.dtype.name}{list(wanted)}")
     column = tuple([-1 if i == axis else 1 for i in range(x.ndim)])
     column = tuple([numel(index) if n == -1 else 1 for n in column])
     return axis, ops.expand(ops.reshape(index, column), wanted)

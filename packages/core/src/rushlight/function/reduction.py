@@ -216,6 +216,8 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     axes = normal_axes("logsumexp", dim, rank("logsumexp", input))
     if 0 in input.shape:
         return ops.log(ops.sum(ops.exp(input), axes=axes, keepdim=keepdim))
+    if input.dtype is dtypes.bool_:
+        input = input.float()
     top = ops.max(input.detach(), axes=axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
     z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
@@ -248,7 +250,7 @@ def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | N
     if p == 2.0:
         return ops.root(sum(x * x, axes, keepdim))
     if p == 0.0:
-        return sum(ops.cast(ops.not_equal(x, 0), dtype=x.dtype), axes, keepdim)
+        return sum(ops.where(ops.not_equal(x, 0), 1.0, ops.sign(x)), axes, keepdim)
     if p == 1.0:
         return sum(ops.abs(x), axes, keepdim)
     return power(sum(power(ops.abs(x), p), axes, keepdim), 1.0 / p)
