@@ -210,6 +210,11 @@ def div(x: Any, y: Any) -> Spec:
 div.gradients(x=lambda g, y: g / y, y=lambda g, z, y: -g * z / y)
 
 
+def level(g: Any) -> Any:
+    """The gradient of steps: 0 everywhere.  [*s] -> [*s]."""
+    return full(0, shape=g.shape, dtype=g.dtype, device=g.device)
+
+
 @primitive(promotes=promoted)
 def floordiv(x: Any, y: Any) -> Spec:
     """floor(x / y); ContractError for an integer by a known zero, and for bools.
@@ -219,7 +224,7 @@ def floordiv(x: Any, y: Any) -> Spec:
     return quotient("floordiv", x, y)
 
 
-floordiv.gradients(x=None, y=None)
+floordiv.gradients(x=level, y=level)
 
 
 @composite(promotes=promoted)
@@ -399,11 +404,6 @@ def sign(x: Any) -> Any:
         return bitwise_or(x, x)
     positive = cast(greater(x, 0), dtype=x.dtype)
     return positive if x.dtype.kind == "u" else where(less(x, 0), -1, positive)
-
-
-def level(g: Any) -> Any:
-    """The gradient of steps: 0 everywhere.  [*s] -> [*s]."""
-    return full(0, shape=g.shape, dtype=g.dtype, device=g.device)
 
 
 sign.gradients(x=level)
@@ -801,10 +801,13 @@ def atan2(x: Any, y: Any) -> Any:
     return where(signbit(x), -z, z)
 
 
-atan2.gradients(
-    x=lambda g, x, y: g * (y / (x * x + y * y)),
-    y=lambda g, x, y: -g * (x / (x * x + y * y)),
-)
+def slope(x: Any, y: Any) -> Any:
+    """y / (x^2 + y^2), and 0 at the origin."""
+    square = x * x + y * y
+    return y / where(equal(square, 0), 1.0, square)
+
+
+atan2.gradients(x=lambda g, x, y: g * slope(x, y), y=lambda g, x, y: -g * slope(y, x))
 
 
 @composite(promotes=floated, floating=True)
@@ -821,6 +824,59 @@ def acos(x: Any) -> Any:
 
 asin.gradients(x=lambda g, x: g * rsqrt((1.0 - x) * (x + 1.0)))
 acos.gradients(x=lambda g, x: -g * rsqrt((1.0 - x) * (x + 1.0)))
+
+
+@composite(promotes=floated, floating=True)
+def asinh(x: Any) -> Any:
+    """The number whose hyperbolic sine is x.  [*s] -> [*s]."""
+    size = abs(x)
+    near = minimum(size, 1e4)  # whose square every type holds
+    z = log1p(near + near * near / (sqrt(near * near + 1.0) + 1.0))
+    z = where(less(size, 1e4), z, log(size) + math.log(2.0))
+    return where(less(x, 0), -z, z)
+
+
+@composite(promotes=floated, floating=True)
+def acosh(x: Any) -> Any:
+    """The number from 0 whose hyperbolic cosine is x; nan below 1.  [*s] -> [*s]."""
+    t = minimum(x, 1e4) - 1.0
+    return where(less(x, 1e4), log1p(t + sqrt(t * (t + 2.0))), log(x) + math.log(2.0))
+
+
+@composite(promotes=floated, floating=True)
+def atanh(x: Any) -> Any:
+    """The number whose hyperbolic tangent is x; inf at 1, nan beyond.  [*s] -> [*s]."""
+    size = abs(x)
+    z = log1p(size * 2.0 / (1.0 - size)) * 0.5
+    return where(less(x, 0), -z, z)
+
+
+asinh.gradients(x=lambda g, x: g * rsqrt(x * x + 1.0))
+acosh.gradients(x=lambda g, x: g * rsqrt((x - 1.0) * (x + 1.0)))
+atanh.gradients(x=lambda g, x: g / (1.0 - x * x))
+
+
+@composite(promotes=floated, floating=True)
+def erfinv(x: Any) -> Any:
+    """The number whose erf is x; infinite at -1 and 1, nan beyond.  [*s] -> [*s].
+
+    Three of Newton's steps from the formula of Winitzki 2008, "A handy approximation for the error
+    function and its inverse", eq. 7, which is off by 0.2 %.
+    """
+    y = cast(x, dtype=dtypes.float32) if x.dtype.itemsize == 2 else x
+    inside = less(abs(y), 1.0)
+    y = where(inside, y, 0.0)
+    low = log1p(-y * y)
+    half = low * 0.5 + 4.330746750799873  # 2 / (pi a) with a = 0.147
+    z = sqrt(maximum(sqrt(half * half - low / 0.147) - half, 0.0))
+    z = where(less(y, 0), -z, z)
+    for _ in range(3):
+        z = z - (erf(z) - y) * exp(z * z) / TWO_BY_ROOT_PI
+    z = where(inside, cast(z, dtype=x.dtype), math.nan)
+    return where(equal(abs(x), 1.0), x * math.inf, z)
+
+
+erfinv.gradients(x=lambda g, z: g * exp(z * z) / TWO_BY_ROOT_PI)
 
 
 @composite(promotes=floated_tensors, floating=True)
