@@ -319,6 +319,7 @@ def adaptive_max(n: int, input: Tensor, output_size: Any, return_indices: bool) 
     return z, found
 
 
+@autocasts("wide")
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
     output_size: Sequence[int] | None = None,
