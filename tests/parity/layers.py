@@ -187,6 +187,16 @@ TABLE: dict[str, list[Layer]] = {
     "Dropout1d": dropouts(2, 3, 4),
     "Dropout2d": dropouts(2, 3, 4, 4),
     "Dropout3d": dropouts(2, 3, 2, 4, 4),
+    "AlphaDropout FeatureAlphaDropout": dropouts(2, 3, 4),
+    "LocalResponseNorm": [
+        *layers("2", call(image(1)), call(image(2)), bad(x(2, 3))),
+        *layers("3, 0.3, 0.6, 1.5", call(image(3))),
+    ],
+    "EmbeddingBag": [
+        *layers("5, 3", call(index(2, 4, below=5)), bad(given(5, dtype="int64")), bad(x(2))),
+        *layers("5, 3, mode='max', padding_idx=1", call(index(2, 7, below=5))),
+        *layers("5, 3, mode='sum'", call(index(4, below=5), given(0, 3, dtype="int64"))),
+    ],
     "Embedding": [
         *layers("5, 3", call(index(2, 4, below=5)), bad(given(5, dtype="int64")), bad(x(2))),
         *layers("5, 3, padding_idx=1", call(index(7, below=5))),
