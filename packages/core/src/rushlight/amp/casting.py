@@ -74,7 +74,13 @@ class Casting:
         """The operation on inputs as its policy wants them; a body is not looked into."""
         if policy := POLICIES.get(op.name):
             inputs = self.cast(policy, inputs)
-        return self.within.apply(op, inputs, params, aside)
+        if aside or not self.within.eager:
+            return self.within.apply(op, inputs, params, aside)
+        token = interpreter.set(self.within)  # for whom there is a straight path
+        try:
+            return op.call(*inputs, **op.named(params))
+        finally:
+            interpreter.reset(token)
 
     def perform(
         self, policy: Policy, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
