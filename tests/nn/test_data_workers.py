@@ -710,8 +710,9 @@ def test_a_worker_that_does_not_want_to_end(monkeypatch):
     assert all(gone(pid) for pid in pids)
 
 
-def test_a_process_forked_since_keeps_no_worker_alive():
+def test_a_process_forked_since_keeps_no_worker_alive(monkeypatch):
     """It holds copies of the parent's ends of all connections."""
+    monkeypatch.setattr(pool, "GRACE_S", HANG_S)
     batches = iter(data.DataLoader(Pids(100), 1, num_workers=1))
     pid = next(batches).item()
     end, other = os.pipe()
