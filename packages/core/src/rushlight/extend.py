@@ -10,7 +10,8 @@ For the author of a backend, who states an entry point in the group `rushlight.b
 - `get_float32_matmul_precision()`: how far products of float32 may be shortened, asked at each call
   and whenever a program is compiled.
 
-For the author of an operation: `primitive`, `composite`, and `ops` to state it with.
+For the author of an operation: `primitive`, `composite`, and `ops` to state it with; `autocasts`,
+a decorator of functions that says in which element type they compute under autocast.
 
 For both: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
@@ -55,6 +56,7 @@ from .errors import (
     OutOfMemory,
     RushlightError,
 )
+from .function.precision import autocasts
 from .op import Composite, Operation, Primitive, composite, operations, primitive
 from .plugins import GROUP, required_kernels
 from .spec import Shape, Spec, broadcast, size
@@ -88,6 +90,7 @@ __all__ = [
     "StridedArray",
     "StridedBackend",
     "as_dtype",
+    "autocasts",
     "bfloat16",
     "bool_",
     "broadcast",
