@@ -147,9 +147,9 @@ def full(
 
 
 def single(op: str, value: Any) -> Any:
-    """value as a number.  Raises: ContractError for anything else."""
+    """value as a number.  Raises: WrongType for anything else."""
     if getattr(value, "shape", ()) != ():
-        raise ContractError(f"{op}: a fill_value of shape {list(value.shape)}; give one number")
+        raise WrongType(f"{op}: a fill_value of shape {list(value.shape)}; give one number")
     value = value.item() if hasattr(value, "item") else value
     operands(op, value)
     return value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..errors import ContractError
+from ..errors import ContractError, WrongType
 from ..spec import size
 from .given import together
 from .indexing import matmul
@@ -17,21 +18,26 @@ if TYPE_CHECKING:
 
 Labels = tuple[str, ...]  # one for each dim of a tensor
 Path = list[tuple[int, ...]]
+LETTERS = ascii_uppercase + ascii_lowercase
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: Any, *operands: Any) -> Tensor:
     """Products summed over labels that the result has not: "ij,jk->ik".  [*s], [*t], .. -> [*u].
 
     "..." stands for dims that stretch to meet.  Without "->" the labels that occur once remain, in
     alphabetical order.  Three operands or more are multiplied in the order that opt_einsum finds,
     where that is installed, else from left to right.
+    Numbers from 0 to 51 may be labels too: einsum(x, [0, 1], y, [1, 2], [0, 2]).
     Raises: ContractError for an equation that does not fit the operands.
     """
+    if hasattr(equation, "_data"):
+        equation, operands = written((equation, *operands))
     given = operands
     if len(operands) == 1 and not hasattr(operands[0], "_data"):
         given = tuple(operands[0])
     if not given or not isinstance(equation, str):
-        raise ContractError(f"einsum: {equation!r} without tensors; give an equation and tensors")
+        said = equation if isinstance(equation, str) else type(equation).__name__
+        raise WrongType(f"einsum: {said!r} without tensors; give an equation and tensors")
     together("einsum", *given)
     terms, wanted = labelled(equation, given)
     sizes = lengths(equation, terms, given)
@@ -42,6 +48,17 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         held.append(product(xs, x, ys, y, {*wanted}.union(*[term for term, _ in held])))
     term, x = summed(*held[0], set(wanted))
     return ops.permute(x, tuple([term.index(label) for label in wanted]))
+
+
+def written(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """The equation of numbers behind each operand, and the operands."""
+    count = len(given) // 2
+    terms = [
+        "".join(["..." if i is Ellipsis else LETTERS[i] for i in numbers])
+        for numbers in (*given[1 : 2 * count : 2], *given[2 * count :])
+    ]
+    arrow = "->" + terms[-1] if len(terms) > count else ""
+    return ",".join(terms[:count]) + arrow, given[: 2 * count : 2]
 
 
 def labelled(equation: str, xs: Sequence[Tensor]) -> tuple[list[Labels], Labels]:
