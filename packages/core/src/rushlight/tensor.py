@@ -417,6 +417,22 @@ class Tensor:
     inverse, det, logdet = function.inverse, function.det, function.logdet
     slogdet, pinverse = function.slogdet, function.pinverse
     matrix_power, cholesky_solve = function.matrix_power, function.cholesky_solve
+    addmm, addmv, baddbmm = function.addmm, function.addmv, function.baddbmm
+    inner, kron, cross = function.inner, function.kron, function.cross
+    ger, vdot = function.ger, function.vdot
+    nanmean, quantile, nanquantile = function.nanmean, function.quantile, function.nanquantile
+    kthvalue, mode, histc, diff = function.kthvalue, function.mode, function.histc, function.diff
+    scatter_reduce, index_put = function.scatter_reduce, function.index_put
+    take, put, masked_scatter = function.take, function.put, function.masked_scatter
+    argwhere, unique_consecutive = function.argwhere, function.unique_consecutive
+    asinh, acosh, atanh, erfinv = ops.asinh, ops.acosh, ops.atanh, ops.erfinv
+    deg2rad, rad2deg, sinc = function.deg2rad, function.rad2deg, function.sinc
+    copysign, bitwise_left_shift = function.copysign, function.bitwise_left_shift
+    __lshift__, bitwise_right_shift = bitwise_left_shift, function.bitwise_right_shift
+    __rshift__ = bitwise_right_shift
+    diag_embed, diagflat, rot90 = function.diag_embed, function.diagflat, function.rot90
+    fliplr, flipud = function.fliplr, function.flipud
+    tensor_split, split_with_sizes = function.tensor_split, function.split_with_sizes
 
     @property
     def mT(self) -> Tensor:  # noqa: N802  PyTorch's name
@@ -775,6 +791,12 @@ class Tensor:
         bitwise_and, bitwise_or, bitwise_xor, bitwise_not, logical_xor, floor_divide
     )
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
+    addmm_, addmv_, baddbmm_ = becoming(addmm, addmv, baddbmm)
+    scatter_reduce_, index_put_, put_ = becoming(scatter_reduce, index_put, put)
+    masked_scatter_, fill_diagonal_ = becoming(masked_scatter, function.fill_diagonal)
+    asinh_, acosh_, atanh_, erfinv_ = becoming(asinh, acosh, atanh, erfinv)
+    deg2rad_, rad2deg_, sinc_, copysign_ = becoming(deg2rad, rad2deg, sinc, copysign)
+    bitwise_left_shift_, bitwise_right_shift_ = becoming(bitwise_left_shift, bitwise_right_shift)
     uniform_, normal_, log_normal_, cauchy_, exponential_, geometric_, random_, bernoulli_ = (
         function.uniform_, function.normal_, function.log_normal_, function.cauchy_,
         function.exponential_, function.geometric_, function.random_, function.bernoulli_,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
+from .. import dtypes, ops
 from ..errors import ContractError
-from .given import rank
+from .given import rank, whole
+from .indexing import filling
 from .movement import several
 
 if TYPE_CHECKING:
@@ -91,3 +92,45 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         column = tuple([shape[j] if order[j] == i else 1 for j in range(len(shape))])
         made.append(ops.expand(ops.reshape(x, column), shape))
     return tuple(made)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Rows and columns of the places on and below a diagonal.  -> int64[2, k]."""
+    return corner("tril_indices", row, col, lambda i, j: j - i <= offset, dtype, device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Rows and columns of the places on and above a diagonal.  -> int64[2, k]."""
+    return corner("triu_indices", row, col, lambda i, j: j - i >= offset, dtype, device)
+
+
+def corner(op: str, row: int, col: int, inside: Any, dtype: Any, device: Any) -> Tensor:
+    """The places that are inside, called by this name."""
+    from ..creation import tensor
+
+    m, n = whole(op, "row", row), whole(op, "col", col)
+    found = [(i, j) for i in range(m) for j in range(n) if inside(i, j)]
+    made = tensor(found, dtype=dtype or dtypes.int64, device=device)
+    return ops.permute(ops.reshape(made, (len(found), 2)), (1, 0))
+
+
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A number as a tensor, of the default floating type unless another is named.  -> []."""
+    from ..creation import full
+
+    dtype = dtype or dtypes.default_float
+    return full((), s, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """value in the shape, type and place of input; a tensor [] with its gradient.  [*s] -> [*s]."""
+    rank("fill", input)
+    if getattr(value, "ndim", 0):
+        raise ContractError(f"fill: value {value.spec}; give a number or a tensor []")
+    return ops.clone(filling(value, input, input.shape))

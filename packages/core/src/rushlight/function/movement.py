@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
-from ..spec import broadcast, normal_axes, normal_axis, resolve_shape, size
+from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import EMPTY, Dim, lengths, rank, sized, together, whole
 from .named import named
 from .precision import autocasts
@@ -263,6 +263,35 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     axis = along("chunk", input, dim)
     n = input.shape[axis]
     return split(input, builtins.max(-(-n // chunks), 1) if n else (0,) * chunks, dim)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """So many parts, the first ones longer by one; or parts that end before these indices.
+
+    [.., n, ..] -> [.., n_i, ..], ..
+    """
+    axis = along("tensor_split", input, dim)
+    n, given = input.shape[axis], indices_or_sections
+    given = given.tolist() if hasattr(given, "_data") else given
+    if isinstance(given, int):
+        k = whole("tensor_split", "number", given, 1)
+        ends = [i * (n // k) + builtins.min(i, n % k) for i in range(1, k + 1)]
+    else:
+        ends = [slice(i).indices(n)[1] for i in given] + [n]
+    starts = [0, *ends[:-1]]
+    pairs = zip(starts, ends, strict=True)
+    return tuple([part(input, axis, i, builtins.max(j - i, 0)) for i, j in pairs])
+
+
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of the given lengths.  [.., n, ..] -> [.., n_i, ..], .."""
+    return split(input, [*split_sizes], dim)
+
+
+def broadcast_shapes(*shapes: Any) -> Shape:
+    """The shape to which all the given ones stretch."""
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    return broadcast("broadcast_shapes", *given)
 
 
 def along(op: str, x: Tensor, dim: int) -> int:
@@ -564,10 +593,51 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return ops.clone(diagonal_of(input, diagonal))
     if input.ndim != 1:
         raise ContractError(f"diag: {input.spec}; give a vector or a matrix")
-    k, length = diagonal, input.shape[0]
-    n = length + abs(k)
-    bounds = ((k if k > 0 else -k * n, length, n + 1) if length else (0, 0, 1),)
-    return ops.reshape(ops.unslice(input, shape=(n * n,), bounds=bounds), (n, n))
+    return diag_embed(input, diagonal)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices in two new dims with the last dim on a diagonal, 0 elsewhere.
+
+    [*b, n] -> [.., n + |offset|, .., n + |offset|, ..].
+    """
+    length = input.shape[along("diag_embed", input, -1)]
+    i, j = (normal_axis("diag_embed", d, input.ndim + 1) for d in (dim1, dim2))
+    if i == j:
+        raise ContractError(f"diag_embed: dim1 {dim1} and dim2 {dim2}; give two different dims")
+    n, before = length + abs(offset), input.shape[:-1]
+    start = offset if offset > 0 else -offset * n
+    bounds = (*[(0, m, 1) for m in before], (start, length, n + 1) if length else (0, 0, 1))
+    z = ops.unslice(input, shape=(*before, n * n), bounds=bounds)
+    return movedim(ops.reshape(z, (*before, n, n)), (-2, -1), (i, j))
+
+
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix with all elements on a diagonal.  [*s] -> [n, n]."""
+    rank("diagflat", input)
+    return diag_embed(ops.reshape(input, (size(input.shape),)), offset)
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by k right angles, from the first of two dims to the second.  [m, n] -> [n, m]."""
+    n = rank("rot90", input)
+    axes = [normal_axis("rot90", d, n) for d in dims]
+    if len(axes) != 2 or len(set(axes)) != 2 or n < 2:
+        raise ContractError(f"rot90: dims {list(dims)} of {input.spec}; give two different dims")
+    first, second = axes
+    z = flip(input, {0: (), 1: (second,), 2: (first, second), 3: (first,)}[k % 4])
+    return transpose(z, first, second) if k % 2 else ops.clone(z)
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Backwards along the second dim.  [m, n, ..] -> [m, n, ..]."""
+    along("fliplr", unsqueeze(input, 0), 2)
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Backwards along the first dim.  [m, ..] -> [m, ..]."""
+    return flip(input, along("flipud", input, 0))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:

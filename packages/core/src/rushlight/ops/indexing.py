@@ -9,7 +9,7 @@ from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis
 from .creation import full
-from .elementwise import where
+from .elementwise import cast, equal, maximum, where
 from .movement import Bounds, expand, pad, reshape, slice, unslice
 
 
@@ -163,6 +163,28 @@ scatter.gradients(
     index=None,
     source=lambda g, index, axis: gather(g, index, axis=axis),
 )
+
+
+@composite(free=("index",))
+def scatter_max(x: Any, index: Any, source: Any, *, axis: int) -> Any:
+    """The largest of x and all of source that scatter would put there; equals share the gradient.
+
+    [.., n, ..], int[.., m, ..], [.., m, ..] -> [.., n, ..].
+    """
+    order = argsort(source, axis=axis, descending=False)  # the last one that is put is the largest
+    at, largest = gather(index, order, axis=axis), gather(source, order, axis=axis)
+    return maximum(x, scatter(x, at, largest, axis=axis))
+
+
+@scatter_max.vjp
+def scatter_max_vjp(
+    g: Any, x: Any, index: Any, source: Any, z: Any, *, axis: int
+) -> tuple[Any, None, Any]:
+    """g to all that equal the result, in equal shares."""
+    own, theirs = equal(x, z), equal(source, gather(z, index, axis=axis))
+    own, theirs = cast(own, dtype=g.dtype), cast(theirs, dtype=g.dtype)
+    share = g / maximum(scatter_add(own, index, theirs, axis=axis), 1.0)
+    return share * own, None, gather(share, index, axis=axis) * theirs
 
 
 @primitive(constant=True)

@@ -160,16 +160,17 @@ def functions_by_body() -> Iterator[Case]:
         yield from unary(op, types=NUMBERS)
         yield Case(op, [given(0.5, 1.5, 2.5, -0.5, -1.5)], types=FLOATS, about="halves", order=0)
     yield from unary("signbit", types=NUMBERS)
-    for op in ("log1p", "asin", "acos"):
+    for op in ("log1p", "asin", "acos", "atanh", "erfinv"):
         yield from unary(op, low=-0.7, high=0.9)
     for op in ("expm1", "exp2", "tan", "sinh", "cosh", "atan"):
         yield from unary(op, high=1.3)
-    for op in ("log2", "log10"):
+    for op in ("log2", "log10", "acosh"):
         yield from unary(op, low=1.3)
+    yield from unary("asinh")
     for op in ("expm1", "exp2", "tan", "atan", "sinh", "cosh", "log1p"):
         yield Case(op, [x(3, 5)], types=("int64", "uint8", "bool"), about="whole")
     small = given(1e-3, -1e-3, 1e-6, -1e-6)
-    for op in ("log1p", "expm1", "sinh", "atan"):
+    for op in ("log1p", "expm1", "sinh", "atan", "asinh", "atanh", "erfinv"):
         yield Case(op, [small], types=("float32", "float64"), about="small", order=0)
     for op in ("logaddexp", "hypot", "atan2", "xlogy"):
         yield from binary(op, low=0.3, types=FLOATS)
@@ -531,6 +532,11 @@ def indexing() -> Iterator[Case]:
         "scatter_add", [x(4), index(6, below=4, dtype="int32"), x(6)], {"axis": 0}, F32, terms=6
     )
     yield Case("scatter_add", [x(3, 5), index(0, 5, below=3), x(0, 5)], {"axis": 0}, F32)
+
+    yield Case("scatter_max", [x(3, 5), index(6, 4, below=3), x(6, 4)], {"axis": 0}, NUMBERS)
+    yield Case("scatter_max", [x(5), index(0, below=5), x(0)], {"axis": 0}, F32)
+    ties = given(1, 2, 2, 1), given(0, 1, 1, 1, 0, dtype="int64"), given(1, 2, 2, 0, 0)
+    yield Case("scatter_max", [*ties], {"axis": 0}, FLOATS, "ties", order=0)
 
     apart = given(4, 0, 2, 1, 2, 3, 0, 4, 1, shape=(3, 3), dtype="int64")
     yield Case("scatter", [x(3, 5), apart, x(3, 3)], {"axis": 1}, EVERYTHING)

@@ -1,0 +1,163 @@
+"""Elements put where tensors say: by places along a dim, by masks, by flat numbers."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .. import dtypes, ops
+from ..errors import ContractError
+from ..spec import normal_axis, size
+from .given import rank, together
+from .indexing import all_fit, filling, flat, nonzero, numel, placed
+from .movement import stretched
+from .reduction import any
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """What of src comes to each place, see scatter, reduced to one.  [.., n, ..] -> [.., n, ..].
+
+    reduce: "sum", "mean", "amax" or "amin", where equals share the gradient.
+    include_self: what input has there takes part.
+    Raises: ContractError for "prod" and other words; IndexOutOfRange.
+    """
+    op, n = "scatter_reduce", rank("scatter_reduce", input)
+    together(op, input, index, src)
+    axis, dtype = normal_axis(op, dim, n), input.dtype
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise ContractError(f"{op}: reduce {reduce!r}; give 'sum', 'mean', 'amax' or 'amin'")
+    if index.dtype not in dtypes.INTEGER or src.dtype is not dtype:
+        raise ContractError(f"{op}: index {index.spec}, src {src.spec}; give int64, {dtype.name}")
+    x, index, src = (v if v.ndim else flat(v) for v in (input, index, src))
+    if src.ndim == index.ndim and all_fit(index.shape, src.shape):
+        src = ops.slice(src, tuple([(0, m, 1) for m in index.shape]))
+    scattered = partial(placed, op)
+    if not include_self:
+        nothing = filling(neutral(reduce, dtype), input, index.shape)
+        x = scattered(ops.scatter, x, index, nothing, axis)
+    if reduce in ("amax", "amin"):
+        turn = (
+            (lambda v: v)
+            if reduce == "amax"
+            else ops.neg
+            if dtype in dtypes.FLOATING
+            else ops.bitwise_not
+        )
+        z = turn(scattered(ops.scatter_max, turn(x), index, turn(src), axis))
+    else:
+        z = scattered(ops.scatter_add, x, index, src, axis)
+    if reduce == "mean":
+        own = filling(1, input, x.shape)
+        if not include_self:
+            own = ops.scatter(own, index, filling(0, input, index.shape), axis=axis)
+        count = ops.scatter_add(own, index, filling(1, input, index.shape), axis=axis)
+        count = ops.maximum(count, 1)
+        z = z / count if dtype in dtypes.FLOATING else ops.floordiv(z, count)
+    return ops.reshape(z, input.shape)
+
+
+def neutral(reduce: str, dtype: Any) -> Any:
+    """What changes nothing when values of a type are reduced."""
+    if reduce in ("sum", "mean"):
+        return 0
+    if dtype in dtypes.FLOATING:
+        return -math.inf if reduce == "amax" else math.inf
+    limits = dtypes.iinfo(dtype)
+    return int(limits.min if reduce == "amax" else limits.max)
+
+
+def index_put(
+    input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False
+) -> Tensor:
+    """input with values at input[indices]; accumulate: added to it.  [*s] -> [*s].
+
+    indices: tensors of integers or bools, None for all of a dim.
+    """
+    together("index_put", input, values)
+    if values.dtype is not input.dtype:
+        raise ContractError(f"index_put: {values.spec} into {input.spec}; give it the same dtype")
+    numbers = ops.iota(length=numel(input), dtype=dtypes.int64, device=input.device)
+    where = tuple([slice(None) if i is None else i for i in indices])
+    spots = ops.reshape(numbers, input.shape)[where]
+    source = flat(stretched("index_put", values, spots.shape))
+    put = ops.scatter_add if accumulate else ops.scatter
+    return ops.reshape(put(flat(input), flat(spots), source, axis=0), input.shape)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Elements by their number, row by row, from the end if below 0.  [*s], int[*t] -> [*t]."""
+    together("take", input, index)
+    if index.dtype not in dtypes.INTEGER:
+        raise ContractError(f"take: the index is {index.spec}; convert it to int64 with .long()")
+    made: Tensor = flat(input)[index]
+    return made
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """input with source at elements of these numbers.  [*s], int[*t], [*t] -> [*s].  See take."""
+    together("put", input, index, source)
+    made = index_put(flat(input), [index], ops.reshape(source, index.shape), accumulate)
+    return ops.reshape(made, input.shape)
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """input, but where mask holds the next element of source, row by row.  [*s] -> [*s].
+
+    Raises: ContractError for a mask of no bools, or another dtype; IndexOutOfRange if source is
+    too short.
+    """
+    together("masked_scatter", input, mask, source)
+    if mask.dtype is not dtypes.bool_ or source.dtype is not input.dtype:
+        given = f"mask {mask.spec}, source {source.spec}"
+        raise ContractError(f"masked_scatter: {given}; give bool and {input.dtype.name}")
+    mask = flat(stretched("masked_scatter", mask, input.shape))
+    if not (numel(mask) and numel(source)):
+        return ops.clone(input)
+    place = ops.cumsum(ops.cast(mask, dtype=dtypes.int64), axis=0) - 1
+    found = ops.take(flat(source), ops.where(mask, place, 0), axis=0)
+    return ops.reshape(ops.where(mask, found, flat(input)), input.shape)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False,  # noqa: ARG001  never wrong
+    invert: bool = False,
+) -> Tensor:  # fmt: skip
+    """Whether each element is among test_elements; invert: is not.  [*s], [*t] -> bool[*s].
+
+    Every pair is compared.  assume_unique makes no difference.
+    """
+    if not hasattr(test_elements, "_data"):
+        found = ops.equal(elements, test_elements)
+    else:
+        x = ops.reshape(elements, (*elements.shape, 1)) if hasattr(elements, "_data") else elements
+        found = any(ops.equal(x, flat(test_elements)), -1)
+    return ops.bitwise_not(found) if invert else found
+
+
+def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """input with fill_value on its main diagonal; wrap: on and on below it.  [n, m] -> [n, m].
+
+    Raises: ContractError for a vector, and for more than two dims unless they are alike.
+    """
+    n = rank("fill_diagonal", input)
+    if n < 2 or (n > 2 and len(set(input.shape)) > 1):
+        raise ContractError(f"fill_diagonal: {input.spec}; give a matrix, or dims of one length")
+    step = 1 + builtins.sum(math.prod(input.shape[i:]) for i in range(1, n))
+    limit = size(input.shape) if wrap or n > 2 else input.shape[1] ** 2
+    numbers = ops.iota(length=size(input.shape), dtype=dtypes.int64, device=input.device)
+    hit = ops.equal(ops.remainder(numbers, step), 0) & ops.less(numbers, limit)
+    return ops.where(ops.reshape(hit, input.shape), fill_value, input)
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """Where elements are not 0, row by row.  [*s] -> int64[k, d]."""
+    made: Tensor = nonzero(input)
+    return made
