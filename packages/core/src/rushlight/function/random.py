@@ -384,7 +384,8 @@ def cauchy_(
     if not sigma > 0:
         raise ContractError(f"cauchy_: sigma {sigma}; give a width above 0")
     u = uniform("cauchy_", input.shape, input, generator)
-    z = ops.tan((u - 0.5) * math.pi) * sigma + median
+    angle = (u - 0.5) * math.pi
+    z = ops.sin(angle) / ops.cos(angle) * sigma + median
     return input.assign_(ops.cast(z, input.dtype))
 
 
