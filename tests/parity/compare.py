@@ -265,22 +265,16 @@ def told(x: np.ndarray[Any, Any]) -> str:
     return f"{x.dtype.name}{list(x.shape)}"
 
 
-def check(
-    name: str, label: str, dtype: str, call: Call, ours: Outcome, theirs: Outcome, **more: bool
-) -> None:
-    """Raises: Deviation where ours is not PyTorch's, unless that is a known exception.
+def check(one: Any, ours: Outcome, theirs: Outcome) -> None:
+    """Raises: Deviation where a comparison differs that is no known exception.
 
-    AssertionError if a known one no longer is one, or if `bad` says what is not so.
-    strict: whether exceptions must be such here, and `bad` must be true.
+    AssertionError if PyTorch refuses what the table thinks good, or takes what it thinks bad.
     """
-    strict = more.get("strict", True)
-    if strict and dtype == call.usual:
-        assert call.bad == (theirs.error is not None), f"PyTorch: {theirs.error}"
-    known = [one for one in EXCEPTIONS if one.covers(name, label, dtype)]
+    if one.strict and one.dtype == one.call.usual:
+        assert one.call.bad == (theirs.error is not None), f"PyTorch: {theirs.error}"
     try:
-        compare(call, ours, theirs)
-    except Deviation as deviation:
-        if deviation.what not in {one.what for one in known}:
+        compare(one.call, ours, theirs)
+    except Deviation as found:
+        known = [e for e in EXCEPTIONS if e.covers(one.name, one.label, one.dtype)]
+        if found.what not in {e.what for e in known}:
             raise
-        return
-    assert not (known and strict), f"it no longer differs, take out: {known[0].reason}"

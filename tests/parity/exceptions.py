@@ -28,7 +28,250 @@ class Deviates(NamedTuple):
         )
 
 
-EXCEPTIONS: list[Deviates] = []
+ODD = "10:nan*"  # the label of a call on odd values
+NAN = "1:nan*"
+ROWS = "4x3:nan*"
+INTEGERS = "int64 bool"
+
+EXCEPTIONS = [
+    # -- gradients where there is none to speak of
+    Deviates(
+        "relu relu_ elu elu_ celu celu_ selu selu_ hardswish hardsigmoid clamp clamp_ clip clip_",
+        "gradient",
+        "The gradient at nan is nan or the one of either side; PyTorch's is any of these too, but "
+        "not the same.",
+        NAN,
+    ),
+    Deviates(
+        "cumprod cumprod_ logcumsumexp prod var",
+        "gradient",
+        "Where nan or infinity is among the inputs, other elements of the gradient are nan than in "
+        "PyTorch.",
+        ROWS,
+    ),
+    Deviates(
+        "clamp clamp_ clip clip_",
+        "gradient",
+        "A bound that is nan has a gradient where its result is nan; PyTorch's is 0.",
+        ODD,
+    ),
+    Deviates(
+        "logit logit_",
+        "gradient",
+        "Outside of 0 to 1, where logit is nan, PyTorch's gradient is nan too.",
+        "9:inf*",
+    ),
+    Deviates(
+        "eq_ ne_ lt_ le_ gt_ ge_ logical_and_ logical_or_ logical_xor_ logical_not_ zero_ fill_",
+        "gradient",
+        "The result does not depend on what it was, so it asks for no gradient; PyTorch's asks for "
+        "one, which is 0.",
+    ),
+    Deviates(
+        "copy_",
+        "gradient",
+        "A copy of integers asks for no gradient; PyTorch's asks for one, which is 0.",
+        "3, 3:int64",
+    ),
+    Deviates(
+        "matrix_power linalg.matrix_power",
+        "gradient",
+        "The 0th power is constant and asks for no gradient; PyTorch's asks for one, which is 0.",
+        "*, 0",
+    ),
+    Deviates(
+        "slogdet linalg.slogdet",
+        "gradient",
+        "The sign asks for no gradient; PyTorch's asks for one, which is 0.",
+    ),
+    # -- PyTorch is less exact
+    Deviates(
+        "binary_cross_entropy nn.BCELoss",
+        "second gradient",
+        "PyTorch adds 1e-12 to a denominator.",
+        dtypes="float64",
+    ),
+    Deviates(
+        "binary_cross_entropy",
+        "gradient",
+        "At probabilities 0 and 1 logarithms are cut off at -100 and so are their gradients; "
+        "PyTorch adds 1e-12 to a denominator instead, and leaves the target's gradient infinite.",
+        "4:0:1*",
+    ),
+    Deviates(
+        "hardsigmoid nn.Hardsigmoid",
+        "gradient",
+        "PyTorch holds 1 / 6 as a float32.",
+        dtypes="float64",
+    ),
+    Deviates("gelu", "result", "gelu of infinity is infinity; PyTorch's is nan.", "*inf*"),
+    Deviates(
+        "std_mean var_mean",
+        "result",
+        "The mean of infinity is infinity; PyTorch's is nan where the variance is.",
+        ROWS,
+    ),
+    Deviates(
+        "atan2 arctan2",
+        "gradient",
+        "PyTorch squares uint8 in uint8, which wraps round.",
+        "3:uint8*",
+    ),
+    Deviates(
+        "pow __pow__",
+        "second gradient",
+        "The second derivative of 0 ** y by y is 0; PyTorch's is nan.",
+        "*0d*",
+    ),
+    Deviates(
+        "linalg.eigh",
+        "result",
+        "The gradient of a symmetric matrix is symmetric; PyTorch's has the same sum with its "
+        "transpose.",
+    ),
+    Deviates(
+        "linalg.eigvalsh",
+        "second gradient",
+        "The gradient of a symmetric matrix is symmetric; PyTorch's has the same sum with its "
+        "transpose.",
+    ),
+    Deviates(
+        "cholesky_solve",
+        "gradient",
+        "The triangle of the factor that is not read has the gradient 0; PyTorch's has another.",
+    ),
+    # -- types
+    Deviates(
+        "avg_pool1d avg_pool2d avg_pool3d",
+        "type",
+        "Averages of integers are float32; PyTorch's are integers, cut off.",
+        dtypes="int64",
+    ),
+    Deviates(
+        "dropout softmax log_softmax",
+        "type",
+        "Integers give float32 in any case; PyTorch refuses them unless nothing is to be computed.",
+        dtypes=INTEGERS,
+    ),
+    Deviates(
+        "hinge_embedding_loss",
+        "type",
+        "A loss is floating; PyTorch's is an integer.",
+        dtypes="int64",
+    ),
+    Deviates(
+        "local_response_norm",
+        "result",
+        "Computed in float32; PyTorch cuts a mean of integers off.",
+        dtypes="int64",
+    ),
+    Deviates(
+        """
+        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d dropout dropout1d dropout2d
+        dropout3d embedding_bag gaussian_nll_loss hinge_embedding_loss kl_div soft_margin_loss
+        linalg.matrix_norm linalg.norm relu topk
+        """,
+        "error",
+        "Integers and bools are computed with as numbers; PyTorch refuses them.",
+        dtypes=INTEGERS,
+    ),
+    Deviates(
+        "lp_pool1d lp_pool2d lp_pool3d",
+        "error",
+        "Integers and bools are refused; PyTorch computes with them.",
+        dtypes=INTEGERS,
+    ),
+    Deviates(
+        "cumsum_ cumprod_",
+        "error",
+        "Bools cannot become the integers that are their sums; PyTorch lets them if there is "
+        "nothing to add.",
+        dtypes="bool",
+    ),
+    Deviates(
+        "cumsum_",
+        "error",
+        "A sum of another type is brought to the tensor's own; PyTorch refuses it.",
+        "*dtype=*",
+    ),
+    Deviates(
+        "randint_like random_",
+        "error",
+        "Numbers beyond a bool become True; PyTorch refuses them.",
+        dtypes="bool",
+    ),
+    Deviates(
+        "max min",
+        "error",
+        "Bools have no place of the largest; PyTorch gives one if there is just one element.",
+        "0d, 0",
+        "bool",
+    ),
+    Deviates(
+        "isclose", "result", "Bools are close if they are equal, whatever atol.", "*atol*", "bool"
+    ),
+    Deviates(
+        "searchsorted",
+        "result",
+        "A number beside bools becomes a bool; PyTorch compares it as the number.",
+        "*, 3, *",
+        "bool",
+    ),
+    Deviates(
+        "pow",
+        "error",
+        "Integers to negative powers are refused; PyTorch's are 0, 1 or -1.",
+        "2, 5",
+        "int64",
+    ),
+    Deviates(
+        "fmod",
+        "gradient",
+        "In bfloat16 a quotient is rounded before it is cut off, so the gradient of the divisor can "
+        "be off by one multiple.",
+        "*0d:float64",
+        "bfloat16",
+    ),
+    Deviates(
+        "det linalg.det linalg.svdvals",
+        "error",
+        "Linear algebra is of float32 and float64; PyTorch takes bfloat16 if there is nothing to "
+        "compute.",
+        "0x*",
+        "bfloat16",
+    ),
+    # -- errors and shapes
+    Deviates(
+        "__getitem__", "error", "Negative steps read backward; PyTorch refuses them.", "3, :-1"
+    ),
+    Deviates(
+        "__invert__", "error", "~x of floats is a RuntimeError; PyTorch's is a TypeError.", "3"
+    ),
+    Deviates(
+        "movedim moveaxis",
+        "error",
+        "One destination for two dims is a ValueError and RuntimeError; PyTorch's is a TypeError.",
+    ),
+    Deviates(
+        "avg_pool2d nn.AvgPool2d nn.Unfold",
+        "error",
+        "Too few dims are a ValueError and RuntimeError; PyTorch's are an IndexError.",
+    ),
+    Deviates(
+        "from_numpy",
+        "error",
+        "An element type that tensors do not have is a ValueError and RuntimeError; PyTorch's is a "
+        "TypeError.",
+        "numpy:str*",
+    ),
+    Deviates(
+        "logcumsumexp",
+        "error",
+        "Of integers along a dim that is not there: told is the type; by PyTorch, the dim.",
+        "3, 1",
+        INTEGERS,
+    ),
+]
 
 # Public names that are not compared, and why.
 OWN: dict[str, str] = {
