@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import dtypes, ops, straight
 from ..device import resolve
 from ..dtypes import DType
-from ..errors import ContractError
+from ..errors import ContractError, WrongType
 from ..random import BLOCK, default_generator
 from ..spec import Shape, broadcast
 from ..spec import size as size_of
@@ -71,10 +71,10 @@ def integers(
 
 
 def numbers(op: str, **given: Any) -> None:
-    """Raises: ContractError for what is no number, or not finite."""
+    """Raises: WrongType for what is no number, ContractError for what is not finite."""
     for name, x in given.items():
         if ops.elementwise.number_type(x) is None:
-            raise ContractError(f"{op}: {name} {x!r}; give a number")
+            raise WrongType(f"{op}: {name} {x!r}; give a number")
         if isinstance(x, float) and not math.isfinite(x):
             raise ContractError(f"{op}: {name} {x}; give a finite number")
 
