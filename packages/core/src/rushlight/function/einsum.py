@@ -53,10 +53,11 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 def written(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     """The equation of numbers behind each operand, and the operands."""
     count = len(given) // 2
-    terms = [
-        "".join(["..." if i is Ellipsis else LETTERS[i] for i in numbers])
-        for numbers in (*given[1 : 2 * count : 2], *given[2 * count :])
-    ]
+    labels = *given[1 : 2 * count : 2], *given[2 * count :]
+    try:
+        terms = ["".join(["..." if i is Ellipsis else LETTERS[i] for i in each]) for each in labels]
+    except (IndexError, TypeError):
+        raise ContractError(f"einsum: labels {labels}; give lists of 0 to 51 and ...") from None
     arrow = "->" + terms[-1] if len(terms) > count else ""
     return ",".join(terms[:count]) + arrow, given[: 2 * count : 2]
 
