@@ -8,15 +8,19 @@ import ast
 from collections.abc import Iterator, Mapping
 
 # Lines of code.  The mechanism is what one reads to know how core works, the vocabulary what one
-# looks up: what every operation is, how numpy computes it, and PyTorch's signature of it.
-BUDGETS = {"mechanism": 4000, "vocabulary": 5000, "compiler": 2500}
+# looks up: what every operation is, how numpy computes it, and PyTorch's signature of it.  Services
+# are what nothing else rests on: each may be taken away alone.
+BUDGETS = {"mechanism": 3500, "vocabulary": 6000, "services": 1500, "compiler": 2500}
 VOCABULARY = {"ops", "function", "reference.py"}
+SERVICES = {"amp", "interchange", "cli.py", "display.py", "scalar.py"}
 
 
 def part_of(path: str) -> str:
     second = path.split("/")[1]
     if second in VOCABULARY:
         return "vocabulary"
+    if second in SERVICES or path == "rushlight/autograd/check.py":
+        return "services"
     return second if second in {"compiler", "testing"} else "mechanism"
 
 
@@ -57,8 +61,9 @@ def test_core_stays_within_its_budgets(core):
 
 
 def test_a_planted_excess_is_found():
-    assert over_budget({"rushlight/op.py": "x = 1\n" * 4001}) == {"mechanism": 4001}
-    assert over_budget({"rushlight/ops/x.py": "x = 1\n" * 5001}) == {"vocabulary": 5001}
+    assert over_budget({"rushlight/op.py": "x = 1\n" * 3501}) == {"mechanism": 3501}
+    assert over_budget({"rushlight/ops/x.py": "x = 1\n" * 6001}) == {"vocabulary": 6001}
+    assert over_budget({"rushlight/amp/x.py": "x = 1\n" * 1501}) == {"services": 1501}
     assert over_budget({"rushlight/compiler/fuse.py": "x = 1\n" * 2501}) == {"compiler": 2501}
     assert over_budget({"rushlight/testing/cases.py": "x = 1\n" * 9999}) == {}
 
