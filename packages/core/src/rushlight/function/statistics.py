@@ -63,8 +63,9 @@ def parted(
     wrong = ops.less(q, 0) | ops.greater(q, 1)
     if q.dtype is not input.dtype or q.ndim > 1 or bool(wrong.any()):
         raise ContractError(f"{op}: q {q.spec} of {input.spec}; give it that dtype, from 0 to 1")
-    if interpolation not in SHARES:
-        raise ContractError(f"{op}: interpolation {interpolation!r}; give one of {[*SHARES]}")
+    if interpolation not in (*ROUNDED, "linear", "midpoint"):
+        known = ", ".join(["linear", "midpoint", *ROUNDED])
+        raise ContractError(f"{op}: interpolation {interpolation!r}; give one of {known}")
     axis = normal_axis(op, dim or 0, n)
     whole = dim is None or n == 0
     x = ops.reshape(input, (size(input.shape),)) if whole else movedim(input, axis, -1)
@@ -78,35 +79,18 @@ def parted(
         at = ops.maximum(q_ * (count - 1 - odd), 0.0)
     else:
         at = ops.where(ops.greater(odd, 0), count - 1.0, q_ * (count - 1))
-    low, share = SHARES[interpolation](at)
+    low = ROUNDED.get(interpolation, ops.floor)(at)
+    share = ops.ceil(at - low) / 2 if interpolation == "midpoint" else at - low
     places = [ops.cast(v, dtype=dtypes.int64) for v in (low, ops.ceil(at))]
     below, above = (ops.gather(x, place, axis=last) for place in places)
-    z = movedim(below if share is None else lerp(below, above, share), -1, 0)
+    z = movedim(below if interpolation in ROUNDED else lerp(below, above, share), -1, 0)
     if keepdim:
         z = ops.reshape(z, (z.shape[0], *(1,) * n)) if whole else unsqueeze(z, axis + 1)
     return z if q.ndim else ops.reshape(z, z.shape[1:])
 
 
-def between(at: Tensor) -> tuple[Tensor, Any]:
-    """The place below, and how far it is from there."""
-    low = ops.floor(at)
-    return low, at - low
-
-
-def halfway(at: Tensor) -> tuple[Tensor, Any]:
-    """The place below, and half of the way to the one above, or none."""
-    low = ops.floor(at)
-    return low, ops.cast(ops.greater(at, low), dtype=at.dtype) * 0.5
-
-
-# from a place between elements to the one below, and the share of the one above
-SHARES: dict[str, Any] = {
-    "linear": between,
-    "midpoint": halfway,
-    "lower": lambda at: (ops.floor(at), None),
-    "higher": lambda at: (ops.ceil(at), None),
-    "nearest": lambda at: (ops.round(at), None),
-}
+# which element a place between two stands for; without these, a share of both
+ROUNDED: dict[str, Any] = {"lower": ops.floor, "higher": ops.ceil, "nearest": ops.round}
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
