@@ -79,6 +79,17 @@ def test_a_loader_goes_on_with_any_of_them(name):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_iterators_at_the_same_time_have_epochs_of_their_own(workers):
+    def loader():
+        return data.DataLoader(range(9), 4, shuffle=True, seed=0, num_workers=workers)
+
+    one, both = loader(), loader()
+    expected = [[batch.tolist() for batch in one] for _ in range(2)]
+    first, second = iter(both), iter(both)
+    assert [[batch.tolist() for batch in epoch] for epoch in (first, second)] == expected
+
+
 def test_which_samples_there_are():
     assert sorted(SAMPLERS["random"](seed=0)) == list(range(20))
     assert set(SAMPLERS["replacement"](seed=0)) < set(range(20))

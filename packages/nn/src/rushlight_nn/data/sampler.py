@@ -193,7 +193,8 @@ class DistributedSampler(Seeded):
 
     All parts have one length: the first samples are taken again to fill the last places, or with
     drop_last the last ones are left out.
-    shuffle: a new order every epoch, the same in all processes; a loader sets the epoch.
+    shuffle: a new order every epoch, the same in all processes.  A loader counts the epochs itself:
+        to go on in a later one, load its state_dict.
 
     Raises: ContractError without num_replicas and rank, and for a rank beyond them.
 
@@ -261,14 +262,12 @@ class BatchSampler(Sampler[list[int]]):
         set_epoch(self.sampler, epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
-        batch: list[int] = []
-        for i in self.sampler:
-            batch.append(i)
-            if len(batch) == self.batch_size:
+        return self._lists(iter(self.sampler))  # begun now: later, the epoch may be another one
+
+    def _lists(self, order: Iterator[int]) -> Iterator[list[int]]:
+        while batch := list(islice(order, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
                 yield batch
-                batch = []
-        if batch and not self.drop_last:
-            yield batch
 
     def __len__(self) -> int:
         count = len(self.sampler)  # type: ignore[arg-type]  # TypeError if it has no length
