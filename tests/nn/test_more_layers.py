@@ -221,7 +221,7 @@ REFUSALS = [
     ),
     (
         lambda f, x: f.embedding_bag(x[0].long(), x),
-        "int64[4] with offsets NoneType; give [b, l], or [l] and offsets [b]",
+        "int64[4] with offsets None; give [b, l], or [l] and offsets [b]",
     ),
     (
         lambda f, x: f.local_response_norm(x, 2),

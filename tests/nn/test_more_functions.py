@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import rushlight as rl
-from rushlight import function
+from rushlight_nn import functional
 
 
 def numbers(*shape, seed=0):
@@ -70,7 +70,7 @@ def test_first_and_second_derivatives(name):
     asked = [x.requires_grad_() for x in given if x.dtype is rl.float64]
 
     def call(*xs):
-        return CALLS[name](function, *xs, *given[len(xs) :])
+        return CALLS[name](functional, *xs, *given[len(xs) :])
 
     assert rl.autograd.gradcheck(call, asked)
     assert rl.autograd.gradgradcheck(call, asked)
@@ -80,10 +80,10 @@ def test_first_and_second_derivatives(name):
 def test_other_devices_and_tracing(name):
     arrays = [a.astype("f") if a.dtype.kind == "f" else a for a in INPUTS.get(name, (X,))]
     given = [rl.tensor(a) for a in arrays]
-    z = CALLS[name](function, *given)
-    there = CALLS[name](function, *[x.to("hostile") for x in given])
+    z = CALLS[name](functional, *given)
+    there = CALLS[name](functional, *[x.to("hostile") for x in given])
     np.testing.assert_allclose(there.numpy(), z.numpy(), rtol=2e-6, atol=2e-6)
-    traced = rl.compile(lambda *xs: CALLS[name](function, *xs))
+    traced = rl.compile(lambda *xs: CALLS[name](functional, *xs))
     assert (traced(*given).numpy() == z.numpy()).all()
 
 
@@ -95,7 +95,7 @@ def test_short_types(name, dtype):
         of_floats = a.dtype.kind == "f"
         mine.append(rl.tensor(a, dtype=getattr(rl, dtype)) if of_floats else rl.tensor(a))
         other.append(torch.tensor(a, dtype=getattr(torch, dtype)) if of_floats else torch.tensor(a))
-    z = CALLS[name](function, *mine)
+    z = CALLS[name](functional, *mine)
     w = CALLS[name](F, *[x.float() if x.is_floating_point() else x for x in other])
     assert z.dtype is getattr(rl, dtype)
     # a handful of steps, each rounded to 8 or 11 bits, of numbers up to about 4
@@ -110,7 +110,7 @@ def test_short_types(name, dtype):
 def test_nothing(name, shape):
     x = np.zeros(shape)
     inputs = (x, x) if name == "soft_margin_loss" else (x,)
-    z = CALLS[name](function, *map(rl.tensor, inputs))
+    z = CALLS[name](functional, *map(rl.tensor, inputs))
     w = CALLS[name](F, *map(torch.tensor, inputs))
     assert tuple(z.shape) == tuple(w.shape)
     np.testing.assert_array_equal(z.numpy(), w.numpy())
@@ -118,12 +118,12 @@ def test_nothing(name, shape):
 
 def test_indices_of_nan_and_strided_inputs():
     x = np.array([[1.0, np.nan, 0.0, 3.0, 2.0, np.inf]])
-    a = function.max_pool1d(rl.tensor(x), 2, return_indices=True)
+    a = functional.max_pool1d(rl.tensor(x), 2, return_indices=True)
     b = F.max_pool1d(torch.tensor(x), 2, return_indices=True)
     for mine, other in zip(a, b, strict=True):
         np.testing.assert_array_equal(mine.numpy(), other.numpy())
     image = numbers(2, 8, 6)
-    a = function.max_pool2d(rl.tensor(image)[:, ::-2].transpose(1, 2), 2, return_indices=True)
+    a = functional.max_pool2d(rl.tensor(image)[:, ::-2].transpose(1, 2), 2, return_indices=True)
     b = F.max_pool2d(
         torch.tensor(np.ascontiguousarray(image[:, ::-2].swapaxes(1, 2))), 2, return_indices=True
     )
