@@ -732,3 +732,53 @@ def test_cells_are_copied_by_their_numbers():
     other = copy.deepcopy(cell)
     other.value = 3.0
     assert (cell.value, other.value) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda kept, x: kept * x.sum(), r"mul uses a float32\[2\]"),
+        (lambda kept, x: kept, r"the function uses a float32\[2\]"),
+    ],
+    ids=["in a step", "as a result"],
+)
+def test_a_tensor_kept_from_another_trace_is_refused(use, words):
+    kept = []
+
+    @rl.compile
+    def function(x):
+        if not kept:
+            kept.append(x[:2] * 2.0)
+        return use(kept[0], x)
+
+    function(ones(2))
+    with pytest.raises(rl.TracingError, match=f"^compile: {words} that is left over from another"):
+        function(ones(3))
+
+
+def test_a_number_kept_from_another_trace_is_refused():
+    kept = []
+
+    @rl.compile
+    def function(x, scale):
+        kept.append(scale * 2.0)
+        return x * kept[0]
+
+    assert function(ones(2), 3.0).tolist() == [6.0, 6.0]
+    with pytest.raises(rl.TracingError, match=r"^compile: mul uses a number that is left over"):
+        function(ones(3), 3.0)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "add_", "sub_"])
+def test_alpha_may_be_computed_from_a_number_that_changes(name):
+    cell = rl.Cell(0.25)
+
+    @rl.compile
+    def function(x):
+        return getattr(x * 1.0, name)(x, alpha=1.0 - cell.value)
+
+    sign = 1.0 if name.startswith("add") else -1.0
+    for held in (0.25, 0.0, 0.5):
+        cell.value = held
+        assert function(ones(1)).item() == 1.0 + sign * (1.0 - held)
+    assert programs(function) == 1

@@ -318,7 +318,9 @@ class Traced:
             *(self.backward.kept if self.backward else ()),
         )  # fmt: skip
         steps = trace.steps[: self.backward.start] if self.backward else trace.steps
-        self.program: Program = Graph(inputs, tuple(steps), outputs).pruned().program()
+        graph = Graph(inputs, tuple(steps), outputs).pruned()
+        graph.refuse_leftovers()
+        self.program: Program = graph.program()
 
     def holds(self, leaves: list[Any]) -> bool:
         """Whether what was traced is what would be traced now."""

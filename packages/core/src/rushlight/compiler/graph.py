@@ -10,7 +10,7 @@ from ..cell import Number, compute
 from ..device import Device
 from ..dtypes import DType
 from ..eager import call
-from ..errors import IndexOutOfRange, KernelFailed
+from ..errors import IndexOutOfRange, KernelFailed, TracingError
 from ..op import Operation
 from ..spec import Shape, Spec
 
@@ -75,6 +75,21 @@ class Graph(NamedTuple):
                 needed.update(x for x in step.inputs if is_made(x))
                 kept.append(step)
         return self._replace(steps=tuple(kept[::-1]))
+
+    def refuse_leftovers(self) -> None:
+        """Raises: TracingError for what is read, or handed out, and made by another trace."""
+        known = set(self.inputs)
+        reads = [(step.inputs, step.outputs, step) for step in self.steps]
+        for read, made, step in [*reads, (self.outputs, (), None)]:
+            for x in read:
+                if is_made(x) and x not in known:
+                    who = step.op.name if isinstance(step, Step) else "the function"
+                    told = str(x) if isinstance(x, Value) else "number"
+                    raise TracingError(
+                        f"compile: {who} uses a {told} that is left over from another trace; make "
+                        f"what the function keeps before it is called, and change it in place"
+                    )
+            known.update(made)
 
     def program(self) -> Program:
         """The steps as one straight Python function, in which what dies is let go."""

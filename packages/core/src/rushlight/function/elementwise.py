@@ -114,14 +114,14 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha other.  [*s], [*s] -> [*s]."""
-    if alpha != 1:
+    if type(alpha) is not int or alpha != 1:  # a number that is traced has no value to compare
         other = scaled("sub", input, other, alpha)
     return ops.sub(input, other)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha other.  [*s], [*s] -> [*s]."""
-    if alpha != 1:
+    if type(alpha) is not int or alpha != 1:
         other = scaled("add", input, other, alpha)
     return ops.add(input, other)
 
