@@ -1448,7 +1448,7 @@ def outcome(expression, lib, layers):
         warnings.simplefilter("ignore")  # PyTorch warns of what is deprecated
         try:
             return plain(eval(expression, names))
-        except Exception as error:
+        except Exception as error:  # whatever it is: its class is what is compared
             return error
 
 
