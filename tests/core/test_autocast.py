@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import rushlight as rl
+import rushlight_nn as nn
 from rushlight.amp import casting
 from rushlight.extend import operations
 
@@ -29,8 +30,8 @@ class Case(NamedTuple):
 
 
 def public(name: str) -> Callable[..., Any]:
-    """The function of this name, in `rl` or behind a layer."""
-    return getattr(rl, name) if hasattr(rl, name) else getattr(rl.function, name)
+    """The function of this name, of rushlight or behind a layer."""
+    return getattr(rl, name) if hasattr(rl, name) else getattr(nn.functional, name)
 
 
 def same(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
@@ -83,6 +84,7 @@ NARROW = {
     "conv_transpose3d": of_functional("conv_transpose3d", VOLUME, (2, 3, 2, 2, 2), V),
     "addmm": same("addmm", (3, 2), M, N),
     "baddbmm": same("baddbmm", (2, 3, 2), (2, 3, 4), (2, 4, 2)),
+    "scaled_dot_product_attention": of_functional("scaled_dot_product_attention", M, M, M),
     "prelu": of_functional("prelu", M, (1,)),
 }
 WIDE = {
@@ -102,20 +104,20 @@ WIDE = {
     "margin_ranking_loss": of_functional("margin_ranking_loss", V, V, V),
     "hinge_embedding_loss": Case(
         (V,),
-        lambda x: rl.hinge_embedding_loss(x, rl.tensor([1.0, -1.0, 1.0])),
+        lambda x: public("hinge_embedding_loss")(x, rl.tensor([1.0, -1.0, 1.0])),
         lambda x: F.hinge_embedding_loss(x, torch.tensor([1.0, -1.0, 1.0])),
     ),
     "soft_margin_loss": of_functional("soft_margin_loss", V, V)._replace(asking=1),
     "cosine_embedding_loss": Case(
         (M, M),
-        lambda x, y: rl.cosine_embedding_loss(x, y, rl.ones(3)),
+        lambda x, y: public("cosine_embedding_loss")(x, y, rl.ones(3)),
         lambda x, y: F.cosine_embedding_loss(x, y, torch.ones(3)),
     ),
     "triplet_margin_loss": of_functional("triplet_margin_loss", M, M, M),
     "multi_margin_loss": with_classes("multi_margin_loss", M),
     "multilabel_margin_loss": Case(
         (M,),
-        lambda x: rl.multilabel_margin_loss(x, rl.tensor([[1, 0, -1, 2]] * 3)),
+        lambda x: public("multilabel_margin_loss")(x, rl.tensor([[1, 0, -1, 2]] * 3)),
         lambda x: F.multilabel_margin_loss(x, torch.tensor([[1, 0, -1, 2]] * 3)),
     ),
     "poisson_nll_loss": of_functional("poisson_nll_loss", M, M),
@@ -133,14 +135,15 @@ WIDE = {
     "lp_pool3d": of_functional("lp_pool3d", VOLUME, norm_type=2.0, kernel_size=2),
     "max_unpool2d": Case(
         ((1, 1, 2, 2),),
-        lambda x: rl.function.max_unpool2d(x, rl.tensor([[[[0, 3], [8, 15]]]]), 2),
+        lambda x: public("max_unpool2d")(x, rl.tensor([[[[0, 3], [8, 15]]]]), 2),
         lambda x: F.max_unpool2d(x, torch.tensor([[[[0, 3], [8, 15]]]]), 2),
     ),
     "max_unpool3d": Case(
         ((1, 1, 1, 1, 2),),
-        lambda x: rl.function.max_unpool3d(x, rl.tensor([[[[[3, 5]]]]]), 2),
+        lambda x: public("max_unpool3d")(x, rl.tensor([[[[[3, 5]]]]]), 2),
         lambda x: F.max_unpool3d(x, torch.tensor([[[[[3, 5]]]]]), 2),
     ),
+    "grid_sample": of_functional("grid_sample", IMAGE, (2, 3, 3, 2), align_corners=False),
     "quantile": Case((M,), lambda x: rl.quantile(x, 0.3, 1), lambda x: torch.quantile(x, 0.3, 1)),
     "nanquantile": same("nanquantile", M, q=0.3),
     "pad-reflect": of_functional("pad", IMAGE, pad=(1, 2, 1, 1), mode="reflect"),
@@ -508,7 +511,7 @@ def test_every_policy_is_of_an_operation():
 
 def test_every_function_that_pytorch_lists_is_compared():
     compared = {name.partition("-")[0] for name in ALL}
-    listed = {name for name in LISTED.split() if hasattr(rl.function, name)}
+    listed = {name for name in LISTED.split() if hasattr(rl, name) or hasattr(nn.functional, name)}
     assert listed - compared == set()
 
 
