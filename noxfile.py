@@ -61,9 +61,17 @@ def tests(session: nox.Session) -> None:
     """The tests of behaviour; torch is the oracle of those that compare."""
     install(session, "test")
     install_torch(session)
-    others = ["rules", "docs", "conformance"]
+    others = ["rules", "docs", "conformance", "parity"]
     ignored = [f"--ignore=tests/{other}" for other in others]
     session.run("pytest", "tests", *ignored, *session.posargs)
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """Every public name and layer beside PyTorch's: results, types, gradients, errors."""
+    install(session, "test")
+    install_torch(session)
+    session.run("pytest", "tests/parity", *session.posargs)
 
 
 @nox.session

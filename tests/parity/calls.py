@@ -1041,6 +1041,13 @@ TABLE: dict[str, list[Call]] = {
     "cholesky_solve": [call(x(3, 2), lower), call(x(3, 2), lower, True)],
     "linalg.cholesky": [call(spd), call(spd, upper=True), bad(x(2, 3)), bad(flat)],
     "linalg.solve": [call(spd, x(3)), call(spd, x(3, 2)), bad(spd, x(2)), bad(flat, x(2))],
+    "linalg.solve_triangular": [
+        call(lower, x(3, 2), upper=False),
+        call(lower, x(2, 3, 2), upper=False, unitriangular=True),
+        call(spd, x(2, 3), upper=True, left=False),
+        bad(lower, x(2, 2), upper=False),
+        bad(lower, x(3, 2)),
+    ],
     "linalg.lstsq": [call(still(4, 2), still(4, 1)).up_to(0)],
     "linalg.qr": [call(x(4, 3)), call(x(3, 3)), call(still(3, 4), "complete")],
     "linalg.eigh": [program("rebuilt", programs.eigen)],
