@@ -1,5 +1,7 @@
 """Algorithms on tensors, beside PyTorch: see kit."""
 
+import math
+
 from programs.kit import beside_pytorch, reading_values
 
 
@@ -167,3 +169,140 @@ def test_prime_numbers(k):
     primes = sieve.nonzero(as_tuple=True)[0]
     gaps = primes[1:] - primes[:-1]
     return primes, gaps, t.nonzero(sieve).flatten().tolist(), (primes % 4).unique()
+
+
+@beside_pytorch
+def test_gaussian_process(k):
+    t = k.t
+    x, y, points = k.uniform(8, 1), k.normal(8), k.uniform(5, 1)
+
+    def kernel(a, b):
+        return t.exp(-0.5 * t.cdist(a, b).pow(2) / 0.3**2)
+
+    low = t.linalg.cholesky(kernel(x, x) + 1e-2 * t.eye(8, dtype=t.float64))
+    alpha = t.cholesky_solve(y.unsqueeze(-1), low)
+    mean = kernel(points, x) @ alpha
+    v = t.linalg.solve_triangular(low, kernel(x, points), upper=False)
+    variance = 1 - (v * v).sum(dim=0)
+    evidence = -0.5 * y @ alpha.squeeze() - low.diagonal().log().sum() - 4 * math.log(2 * math.pi)
+    return mean, variance, evidence
+
+
+@beside_pytorch
+def test_mixture_of_gaussians(k):
+    t = k.t
+    x = t.cat([k.normal(20, 2), k.normal(20, 2) + 4])
+    mean, variance = x[[0, 39]].clone(), t.ones(2, 2, dtype=t.float64)
+    weight = t.full((2,), 0.5, dtype=t.float64)
+    for _ in range(5):
+        d = x[:, None] - mean
+        logp = -0.5 * ((d**2 / variance) + variance.log() + math.log(2 * math.pi)).sum(-1)
+        joint = logp + weight.log()
+        total = t.logsumexp(joint, dim=1, keepdim=True)
+        r = (joint - total).exp()
+        n = r.sum(0)
+        mean = r.T @ x / n[:, None]
+        variance = t.einsum("nk,nkd->kd", r, (x[:, None] - mean) ** 2) / n[:, None] + 1e-6
+        weight = n / n.sum()
+    return mean, variance, weight, total.mean()
+
+
+@beside_pytorch
+def test_shortest_paths(k):
+    t = k.t
+    d = k.uniform(6, 6)
+    d = t.where(d > 0.6, t.full_like(d, float("inf")), d)
+    d.fill_diagonal_(0)
+    for i in range(6):
+        d = t.minimum(d, d[:, i : i + 1] + d[i : i + 1, :])
+    return d, t.isinf(d).sum()
+
+
+@beside_pytorch
+def test_page_rank(k):
+    t = k.t
+    links = (k.uniform(6, 6) > 0.6).double()
+    out = links.sum(1, keepdim=True)
+    step = t.where(out > 0, links / out.clamp(min=1), t.full_like(links, 1 / 6))
+    rank = t.full((6,), 1 / 6, dtype=t.float64)
+    for _ in range(30):
+        rank = 0.85 * rank @ step + 0.15 / 6
+    return rank, rank.argsort(descending=True)
+
+
+@beside_pytorch
+def test_runge_kutta(k):
+    t = k.t
+    a, y = k.normal(3, 3), k.normal(3).requires_grad_()
+
+    def f(y):
+        return t.tanh(a @ y)
+
+    z, path = y, []
+    for _ in range(4):
+        k1 = f(z)
+        k2 = f(z + 0.05 * k1)
+        k3 = f(z + 0.05 * k2)
+        k4 = f(z + 0.1 * k3)
+        z = z + 0.1 / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        path.append(z)
+    path = t.stack(path)
+    path[-1].sum().backward()
+    return path, y.grad
+
+
+@beside_pytorch
+def test_mandelbrot(k):
+    t = k.t
+    y, x = t.meshgrid(
+        t.linspace(-1, 1, 9, dtype=t.float64), t.linspace(-2, 1, 12, dtype=t.float64), indexing="ij"
+    )
+    a, b, steps = t.zeros_like(x), t.zeros_like(x), t.zeros(9, 12, dtype=t.int32)
+    for _ in range(10):
+        a, b = a * a - b * b + x, 2 * a * b + y
+        alive = a * a + b * b <= 4
+        steps += alive.int()
+        a, b = a * alive, b * alive
+    return steps, steps.float().mean(dim=1), (steps == 10).sum().view(1)
+
+
+@beside_pytorch
+def test_ridge_regression_and_components(k):
+    t = k.t
+    x, y = k.normal(20, 4), k.normal(20, 2)
+    w = t.linalg.solve(x.T @ x + 0.1 * t.eye(4, dtype=t.float64), x.T @ y)
+    least = t.linalg.lstsq(x, y).solution
+    centred = x - x.mean(0)
+    s = t.linalg.svdvals(centred)
+    share = s.square() / s.square().sum()
+    q, r = t.linalg.qr(x)
+    return w, least, share, t.cumsum(share, 0), (q @ r - x).abs().max() < 1e-12, r.abs()
+
+
+@reading_values
+def test_histogram_equalization(k):
+    t = k.t
+    image = (k.uniform(8, 8) ** 2 * 255).to(t.uint8)
+    counts = t.bincount(image.flatten().long(), minlength=256)
+    rise = counts.cumsum(0)
+    low = rise[rise > 0].min()
+    table = ((rise - low).double() / (64 - low) * 255).round().clamp(0, 255).to(t.uint8)
+    flat = table[image.long()]
+    sobel = t.tensor([[[[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]]])
+    edges = k.F.conv2d(flat[None, None].float(), sobel, padding=1)
+    return flat, edges, flat.float().mean()
+
+
+@reading_values
+def test_locality_sensitive_hashing(k):
+    t = k.t
+    x = k.normal(10, 4)
+    bits = (x @ k.normal(4, 6) > 0).long()
+    code = (bits * 2 ** t.arange(6)).sum(-1)
+    other = t.zeros(10, dtype=t.long)
+    for i in range(6):
+        other = other | (bits[:, i] << i)
+    distance = (bits[:, None] != bits[None]).sum(-1)
+    near = distance.masked_fill(t.eye(10, dtype=t.bool), 99).argmin(1)
+    values, places, counts = t.unique(code, return_inverse=True, return_counts=True)
+    return code, other, distance, near, values, places, counts

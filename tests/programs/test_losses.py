@@ -242,3 +242,71 @@ def test_area_under_curve(k):
     tpr, fpr = hits / hits[-1], misses / misses[-1]
     widths = fpr[1:] - fpr[:-1]
     return (widths * (tpr[1:] + tpr[:-1]) / 2).sum() + fpr[0] * tpr[0] / 2
+
+
+@beside_pytorch
+def test_connectionist_loss_by_hand(k):
+    t, F = k.t, k.F
+    logits, target = k.normal(7, 5).requires_grad_(), t.tensor([1, 2, 2])
+    logp = F.log_softmax(logits, dim=-1)
+    extended = t.zeros(7, dtype=t.long)
+    extended[1::2] = target
+    low = t.tensor(-1e30, dtype=t.float64)
+    alpha = t.where(t.arange(7) < 2, logp[0, extended], low)
+    skip = (extended != 0) & (extended != extended.roll(2))
+    skip[:2] = False
+    for i in range(1, 7):
+        one = t.cat([low.view(1), alpha[:-1]])
+        two = t.where(skip, t.cat([low.expand(2), alpha[:-2]]), low)
+        alpha = t.logsumexp(t.stack([alpha, one, two]), dim=0) + logp[i, extended]
+    loss = -t.logaddexp(alpha[-1], alpha[-2])
+    loss.backward()
+    return loss, logits.grad
+
+
+@beside_pytorch
+def test_overlap_of_boxes(k):
+    t = k.t
+    a, b = k.uniform(4, 4).requires_grad_(), k.uniform(3, 4)
+    ax, bx = (t.cat([z[:, :2] - z[:, 2:] / 2, z[:, :2] + z[:, 2:] / 2], -1) for z in (a, b))
+    low, high = t.max(ax[:, None, :2], bx[:, :2]), t.min(ax[:, None, 2:], bx[:, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area = [(z[:, 2:] - z[:, :2]).prod(1) for z in (ax, bx)]
+    union = area[0][:, None] + area[1] - shared
+    hull = t.max(ax[:, None, 2:], bx[:, 2:]) - t.min(ax[:, None, :2], bx[:, :2])
+    giou = shared / union - (hull.prod(-1) - union) / hull.prod(-1)
+    best, which = giou.max(dim=1)
+    (1 - best).sum().backward()
+    return giou, best, which, a.grad
+
+
+@beside_pytorch
+def test_ranking_losses(k):
+    t, F = k.t, k.F
+    s, y = k.normal(3, 6).requires_grad_(), k.integers(4, 3, 6).double()
+    gap = s[:, :, None] - s[:, None, :]
+    wanted = (y[:, :, None] > y[:, None, :]).double()
+    pair = (F.softplus(-gap) * wanted).sum() / wanted.sum()
+    order = y.argsort(dim=-1, descending=True, stable=True)
+    ordered = s.gather(1, order)
+    listwise = (ordered.flip(1).logcumsumexp(dim=1).flip(1) - ordered).mean()
+    ranks = s.argsort(1, descending=True).argsort(1).double()
+    gain = ((2**y - 1) / t.log2(ranks + 2.0)).sum(1)
+    rising = t.log2(t.arange(6, dtype=t.float64) + 2.0)
+    best = ((2 ** y.sort(1, descending=True)[0] - 1) / rising).sum(1)
+    (pair + listwise).backward()
+    return pair, listwise, gain / best, s.grad
+
+
+@beside_pytorch
+def test_quantile_and_robust_losses(k):
+    t, F = k.t, k.F
+    z, y = k.normal(6, 3).requires_grad_(), k.normal(6, 1)
+    q = t.tensor([0.1, 0.5, 0.9], dtype=t.float64)
+    e = y - z
+    pinball = t.maximum(q * e, (q - 1) * e).mean(0)
+    huber = t.where(e.abs() < 1, 0.5 * e**2, e.abs() - 0.5)
+    smooth = F.smooth_l1_loss(z, y.expand_as(z))
+    log_cosh = (e + F.softplus(-2 * e) - math.log(2)).mean()
+    (pinball.sum() + huber.sum() + log_cosh).backward()
+    return pinball, huber, smooth, log_cosh, z.grad

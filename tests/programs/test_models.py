@@ -439,3 +439,170 @@ def test_convolution_as_matmul(k):
     back = F.fold(columns, output_size=(7, 7), kernel_size=3, padding=1, stride=2)
     (z.square().sum() + back.pow(3).sum()).backward()
     return z, back, x.grad, w.grad
+
+
+@beside_pytorch
+def test_volume_rendering(k):
+    t, F = k.t, k.F
+    raw, z = k.normal(4, 8, 4).requires_grad_(), k.uniform(4, 8).sort(-1)[0]
+    dists = t.cat([z[..., 1:] - z[..., :-1], t.full((4, 1), 1e10, dtype=t.float64)], -1)
+    alpha = 1.0 - t.exp(-F.relu(raw[..., 3]) * dists)
+    left = t.cumprod(t.cat([t.ones(4, 1, dtype=t.float64), 1.0 - alpha + 1e-10], -1), -1)[:, :-1]
+    weights = alpha * left
+    colour = t.sum(weights[..., None] * t.sigmoid(raw[..., :3]), -2)
+    depth = (weights * z).sum(-1)
+    pdf = (weights.detach() + 1e-5) / t.sum(weights.detach() + 1e-5, -1, keepdim=True)
+    cdf = t.cumsum(pdf, -1)
+    u = t.linspace(0.05, 0.95, 5, dtype=t.float64).expand(4, 5).contiguous()
+    places = t.searchsorted(cdf, u, right=True).clamp(max=7)
+    drawn = t.gather(z, -1, places)
+    colour.square().sum().backward()
+    return colour, depth, places, drawn, raw.grad
+
+
+@beside_pytorch
+def test_soft_arg_max(k):
+    t, F = k.t, k.F
+    heat = k.normal(2, 3, 5, 6).requires_grad_()
+    p = F.softmax(heat.view(2, 3, -1) * 3, dim=-1).view_as(heat)
+    x = (p.sum(2) * t.arange(6)).sum(-1)
+    y = (p.sum(3) * t.arange(5)).sum(-1)
+    hard = heat.view(2, 3, -1).argmax(-1)
+    rows, columns = hard // 6, hard % 6
+    (x + y).sum().backward()
+    return x, y, rows, columns, heat.grad
+
+
+@beside_pytorch
+def test_warped_image(k):
+    t, F = k.t, k.F
+    x, angle = k.normal(2, 1, 5, 5), t.tensor([0.3, -0.2], dtype=t.float64, requires_grad=True)
+    zero = t.zeros_like(angle)
+    theta = t.stack([angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero], -1)
+    grid = F.affine_grid(theta.view(-1, 2, 3), x.size(), align_corners=False)
+    z = F.grid_sample(x, grid, align_corners=False)
+    z.square().sum().backward()
+    return z, grid, angle.grad
+
+
+@beside_pytorch
+def test_structural_similarity(k):
+    t, F = k.t, k.F
+    x, y = k.uniform(1, 2, 12, 12).requires_grad_(), k.uniform(1, 2, 12, 12)
+    g = t.exp(-((t.arange(5, dtype=t.float64) - 2) ** 2) / (2 * 1.5**2))
+    g = (g / g.sum()).unsqueeze(1)
+    window = g.mm(g.t()).expand(2, 1, 5, 5).contiguous()
+
+    def blurred(z):
+        return F.conv2d(z, window, padding=2, groups=2)
+
+    mx, my = blurred(x), blurred(y)
+    vx, vy, c = blurred(x * x) - mx.pow(2), blurred(y * y) - my.pow(2), blurred(x * y) - mx * my
+    z = ((2 * mx * my + 1e-4) * (2 * c + 9e-4)) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    z.mean().backward()
+    return z, x.grad, 10 * t.log10(1 / F.mse_loss(x, y))
+
+
+@beside_pytorch
+def test_skip_gram(k):
+    t, nn, F, optim = k.t, k.nn, k.F, k.optim
+    inner, outer = k.known(nn.Embedding(12, 4)), k.known(nn.Embedding(12, 4))
+    optimizer = optim.SGD([*inner.parameters(), *outer.parameters()], lr=0.5)
+    for _ in range(3):
+        word, near, far = k.integers(12, 6), k.integers(12, 6), k.integers(12, 6, 3)
+        v = inner(word)
+        right = F.logsigmoid((outer(near) * v).sum(1))
+        wrong = F.logsigmoid(-t.bmm(outer(far), v.unsqueeze(2)).squeeze(2)).sum(1)
+        loss = -(right + wrong).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    similar = F.cosine_similarity(inner.weight[None], inner.weight[:, None], dim=-1)
+    return loss, inner.weight, similar.topk(3, dim=1).indices
+
+
+@reading_values
+def test_sequences_of_many_lengths(k):
+    t, nn = k.t, k.nn
+    rows = [k.normal(n, 3) for n in (4, 2, 5)]
+    x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    lengths = t.tensor([len(row) for row in rows])
+    padding = t.arange(x.size(1)).expand(3, -1) >= lengths.unsqueeze(1)
+    attention = k.known(nn.MultiheadAttention(3, 1, batch_first=True))
+    z, weights = attention(x, x, x, key_padding_mask=padding)
+    gru = k.known(nn.GRU(3, 2, batch_first=True, bidirectional=True))
+    states, last = gru(x)
+    z.masked_fill(padding.unsqueeze(-1), 0).sum().backward()
+    return z[~padding], weights, states, last, attention.in_proj_weight.grad
+
+
+@beside_pytorch
+def test_residual_network(k):
+    nn, F = k.nn, k.F
+
+    class Block(nn.Module):
+        def __init__(self, n, m, stride=1):
+            super().__init__()
+            self.conv1 = nn.Conv2d(n, m, 3, stride, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(m)
+            self.conv2 = nn.Conv2d(m, m, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(m)
+            self.shortcut = nn.Identity()
+            if stride != 1 or n != m:
+                self.shortcut = nn.Sequential(nn.Conv2d(n, m, 1, stride), nn.BatchNorm2d(m))
+
+        def forward(self, x):
+            z = F.relu(self.bn1(self.conv1(x)), inplace=True)
+            z = self.bn2(self.conv2(z))
+            z += self.shortcut(x)
+            return F.relu(z)
+
+    net = k.known(nn.Sequential(Block(2, 2), Block(2, 4, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    z = net(k.normal(3, 2, 6, 6))
+    F.cross_entropy(z, k.integers(4, 3)).backward()
+    return z, {n: p.grad for n, p in net.named_parameters()}, net.state_dict()
+
+
+@beside_pytorch
+def test_key_value_cache(k):
+    t, nn, F = k.t, k.nn, k.F
+    qkv = k.known(nn.Linear(6, 18))
+    x = k.normal(1, 5, 6)
+    q, keys, v = (z.view(1, 5, 2, 3).transpose(1, 2) for z in qkv(x).split(6, dim=2))
+    whole = F.scaled_dot_product_attention(q, keys, v, is_causal=True)
+    cache_k, cache_v, outs = t.zeros(1, 2, 5, 3).double(), t.zeros(1, 2, 5, 3).double(), []
+    for i in range(5):
+        qi, ki, vi = (z.view(1, 1, 2, 3).transpose(1, 2) for z in qkv(x[:, i : i + 1]).chunk(3, -1))
+        cache_k[:, :, i : i + 1], cache_v[:, :, i : i + 1] = ki, vi
+        outs.append(
+            F.scaled_dot_product_attention(qi, cache_k[:, :, : i + 1], cache_v[:, :, : i + 1])
+        )
+    return whole, t.cat(outs, dim=2)
+
+
+@beside_pytorch
+def test_linear_bias_of_attention(k):
+    t, F = k.t, k.F
+    slopes = t.tensor([2 ** (-8 * (i + 1) / 4) for i in range(4)], dtype=t.float64)
+    place = t.arange(5)
+    bias = -(place[:, None] - place[None, :]).abs() * slopes.view(-1, 1, 1)
+    bias = bias.masked_fill(t.ones(5, 5).triu(1).bool(), float("-inf"))
+    q, keys, v = (k.normal(2, 4, 5, 3).requires_grad_() for _ in range(3))
+    z = F.scaled_dot_product_attention(q, keys, v, attn_mask=bias)
+    grouped = F.scaled_dot_product_attention(q, keys[:, :2], v[:, :2], enable_gqa=True)
+    (z * grouped).sum().backward()
+    return z, grouped, q.grad, keys.grad, v.grad
+
+
+@beside_pytorch
+def test_factorization_machine(k):
+    nn = k.nn
+    table, linear = k.known(nn.Embedding(10, 3)), k.known(nn.Embedding(10, 1))
+    fields = k.integers(10, 4, 5)
+    e = table(fields)
+    pairs = 0.5 * (e.sum(1).pow(2) - e.pow(2).sum(1)).sum(1)
+    z = linear(fields).squeeze(-1).sum(1) + pairs
+    loss = nn.BCEWithLogitsLoss()(z, k.integers(2, 4).double())
+    loss.backward()
+    by_hand = sum((e[:, i] * e[:, j]).sum(1) for i in range(5) for j in range(i + 1, 5))
+    return z, loss, by_hand, table.weight.grad

@@ -130,3 +130,136 @@ def test_truncated_backpropagation(k):
             h.detach_()
             assert h.is_leaf
     return h, step.weight.grad, head.bias.grad
+
+
+@beside_pytorch
+def test_sharpness_aware_step(k):
+    t, nn, F, optim = k.t, k.nn, k.F, k.optim
+    model = k.known(nn.Linear(3, 2))
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-2)
+    for _ in range(3):
+        x, y = k.normal(6, 3), k.integers(2, 6)
+        F.cross_entropy(model(x), y).backward()
+        moved = []
+        with t.no_grad():
+            norm = t.norm(t.stack([p.grad.norm(2) for p in model.parameters()]), 2)
+            for p in model.parameters():
+                e = p.grad * (0.05 / (norm + 1e-12))
+                p.add_(e)
+                moved.append(e)
+        model.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        with t.no_grad():
+            for p, e in zip(model.parameters(), moved, strict=True):
+                p.sub_(e)
+        optimizer.step()
+        optimizer.zero_grad()
+    return list(model.parameters())
+
+
+@beside_pytorch
+def test_an_optimizer_by_hand(k):
+    t, nn = k.t, k.nn
+
+    class Lion(k.optim.Optimizer):
+        def __init__(self, params, lr=1e-2, betas=(0.9, 0.99), weight_decay=0.1):
+            super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+        @t.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                b1, b2 = group["betas"]
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    state = self.state[p]
+                    if len(state) == 0:
+                        state["exp_avg"] = t.zeros_like(p)
+                    m = state["exp_avg"]
+                    p.data.mul_(1 - group["lr"] * group["weight_decay"])
+                    update = m.clone().mul_(b1).add(p.grad, alpha=1 - b1).sign_()
+                    p.add_(update, alpha=-group["lr"])
+                    m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+    model = k.known(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)))
+    optimizer = Lion(model.parameters())
+    for _ in range(4):
+        optimizer.zero_grad()
+        model(k.normal(5, 3)).square().mean().backward()
+        optimizer.step()
+    return list(model.parameters()), optimizer.state_dict()["state"][0]["exp_avg"]
+
+
+@reading_values
+def test_clipping_and_schedules(k):
+    nn, F, optim = k.nn, k.F, k.optim
+    model = k.known(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))
+    decay = [p for n, p in model.named_parameters() if not n.endswith("bias")]
+    rest = [p for n, p in model.named_parameters() if n.endswith("bias")]
+    groups = [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95))
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda i: min(1.0, (i + 1) / 3))
+    norms, rates = [], []
+    for _ in range(5):
+        loss = F.cross_entropy(model(k.normal(6, 3) * 5), k.integers(2, 6))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), max_norm=0.1))
+        optimizer.step()
+        scheduler.step()
+        rates.append(scheduler.get_last_lr())
+    return norms, rates, list(model.parameters())
+
+
+@beside_pytorch
+def test_distillation(k):
+    t, nn, F, optim = k.t, k.nn, k.F, k.optim
+    teacher, student = k.known(nn.Linear(4, 3)).eval(), k.known(nn.Linear(4, 3))
+    for p in teacher.parameters():
+        p.requires_grad_(False)
+    optimizer = optim.Adam(student.parameters(), lr=0.05)
+    for _ in range(3):
+        x, y = k.normal(6, 4), k.integers(3, 6)
+        with t.no_grad():
+            wanted = F.softmax(teacher(x) / 4.0, dim=-1)
+        logits = student(x)
+        soft = F.kl_div(F.log_softmax(logits / 4.0, dim=-1), wanted, reduction="batchmean") * 16
+        loss = 0.7 * soft + 0.3 * F.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss, list(student.parameters())
+
+
+@beside_pytorch
+def test_pruning_by_magnitude(k):
+    t, nn = k.t, k.nn
+    model = k.known(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2)))
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Linear)]
+    every = t.cat([w.detach().abs().flatten() for w in weights])
+    limit = t.topk(every, every.numel() // 2, largest=False).values.max()
+    masks = [(w.abs() > limit).to(w.dtype) for w in weights]
+    with t.no_grad():
+        for w, m in zip(weights, masks, strict=True):
+            w.mul_(m)
+    for w, m in zip(weights, masks, strict=True):
+        w.register_hook(lambda g, m=m: g * m)
+    model(k.normal(6, 4)).sum().backward()
+    return masks, [p.grad for p in model.parameters()], list(model.parameters())
+
+
+@beside_pytorch
+def test_averaged_checkpoints(k):
+    t, nn = k.t, k.nn
+    models = [k.known(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))) for _ in range(3)]
+    for model in models:
+        model(k.normal(8, 2))
+    states = [model.state_dict() for model in models]
+    mean = {}
+    for name, first in states[0].items():
+        total = t.stack([state[name].double() for state in states]).mean(0)
+        mean[name] = total.to(first.dtype)
+    said = models[0].load_state_dict(mean)
+    missing = models[1][0].load_state_dict({"weight": mean["0.weight"]}, strict=False)
+    models[0].eval()
+    return mean, models[0](k.normal(2, 2)), str(said), sorted(missing.missing_keys)

@@ -105,6 +105,22 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @autocasts("wide")
+def solve_triangular(
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Tensor:
+    """The x with A x = B; x A = B unless left.  [*b, n, n], [*b, n, k] -> [*b, n, k].
+
+    upper: which triangle of A is read.  unitriangular: as if its diagonal were ones.
+    Raises: ContractError for a 0 on the diagonal.
+    """
+    together("solve_triangular", A, B)
+    half = triu(A, int(unitriangular)) if upper else tril(A, -int(unitriangular))
+    if unitriangular:
+        half = half + ops.cast(ops.equal(offset(A), 0), dtype=A.dtype)
+    return ops.solve(half, B) if left else turned(ops.solve(turned(half), turned(B)))
+
+
+@autocasts("wide")
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The x with L L^T x = input; L^T L if upper.  [*b, n, k], [*b, n, n] -> [*b, n, k]."""
     together("cholesky_solve", input, L)
