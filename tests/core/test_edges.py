@@ -1411,6 +1411,24 @@ m.where(m.tensor([1, 0], dtype=m.uint8), m.ones(2), 2.)
 m.tensor([[1, 2], [3, 4]])[True, 0]
 m.tensor([[1, 2], [3, 4]])[:, True]
 m.tensor([[1, 2], [3, 4]])[False, :]
+m.any(m.ones(2, 2), np.int64(0))
+m.all(m.ones(2, 2), np.int64(0))
+m.squeeze(m.ones(1, 2), np.int64(0))
+m.sum(m.ones(2, 2), np.int64(0))
+m.sum(m.ones(2, 2), m.tensor(0))
+m.sum(m.ones(2, 2), True)
+m.softmax(m.ones(2, 2), True)
+m.cat([m.ones(2, 2)], True)
+m.ones(2, 2).max(True)
+m.std(m.ones(2, 2), True)
+m.ones(2, 2).transpose('a', 0)
+m.ones(2, 2).mean(1.5)
+m.ones(2, 2).mean(m.tensor(0.))
+m.chunk(m.tensor(1.), 1, 5)
+m.select(m.tensor(1.), 5, 0)
+m.select(m.tensor(1.), 'a', 0)
+m.index_fill(m.tensor(1.), 5, m.tensor([0]), 1.)
+m.tensor(1.).unflatten(0, (1, 1))
 """.strip().splitlines()
 KNOWN = [expression for several in DIFFERENT.values() for expression in several]
 

@@ -56,6 +56,8 @@ def broadcast(op: str, *shapes: Shape) -> Shape:
 
 def normal_axis(op: str, dim: SupportsIndex, ndim: int) -> int:
     """dim, counted from the end if negative, as an axis in 0..ndim-1; 0-d tensors count as 1-d."""
+    if dim is True or dim is False:
+        raise WrongType(f"{op}: dim {dim}; give an integer")
     try:
         return EVERY[ndim or 1][dim]
     except IndexError:

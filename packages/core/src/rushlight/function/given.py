@@ -15,7 +15,11 @@ from ..ops.elementwise import number_type
 from ..spec import MAX_NDIM, Shape, broadcast, size
 
 Dim = int | Sequence[int] | None
-EMPTY: tuple[Any, ...] = ((), [])  # as a dim: no dims, which some functions take for all
+
+
+def no_dims(dim: Any) -> bool:
+    """Whether dim is an empty sequence, which some functions take for all dims."""
+    return isinstance(dim, (tuple, list)) and not dim
 
 
 def rank(op: str, x: Any) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
-from .given import EMPTY, Dim, lengths, rank, sized, together, whole
+from .given import Dim, lengths, no_dims, rank, sized, together, whole
 from .named import named
 from .precision import autocasts
 
@@ -76,7 +76,7 @@ def t(input: Tensor) -> Tensor:
 
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     """Without the dims of length one, or those of them that are named.  [.., 1, ..] -> [.., ..]."""
-    axes = normal_axes("squeeze", dim, rank("squeeze", input)) if dim not in EMPTY else ()
+    axes = () if no_dims(dim) else normal_axes("squeeze", dim, rank("squeeze", input))
     shape = tuple([n for i, n in enumerate(input.shape) if n != 1 or i not in axes])
     return ops.reshape(input, shape)
 
@@ -102,7 +102,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dim as several; one of sizes may be -1.  [.., a b, ..] -> [.., a, b, ..]."""
-    i = normal_axis("unflatten", dim, rank("unflatten", input))
+    i = along("unflatten", input, dim)
     if not isinstance(sizes, (tuple, list)):
         raise ContractError(f"unflatten: sizes {sizes!r}; give a tuple of lengths")
     inner = resolve_shape("unflatten", sizes, input.shape[i])
@@ -296,10 +296,10 @@ def broadcast_shapes(*shapes: Any) -> Shape:
 
 def along(op: str, x: Tensor, dim: int) -> int:
     """dim as an axis.  Raises: ContractError if there is none."""
-    n = rank(op, x)
-    if n == 0:
+    axis = normal_axis(op, dim, rank(op, x))
+    if x.ndim == 0:
         raise ContractError(f"{op}: {x.spec} has no dims; give it one with .reshape(1)")
-    return normal_axis(op, dim, n)
+    return axis
 
 
 # -- repeated -------------------------------------------------------------------------------------
@@ -522,9 +522,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
     Raises: IndexOutOfRange.
     """
-    if rank("select", input) == 0:
+    axis = normal_axis("select", dim, rank("select", input))
+    if input.ndim == 0:
         raise IndexOutOfRange(f"select: {input.spec} has no dims; give it one with .reshape(1)")
-    axis = normal_axis("select", dim, input.ndim)
     n, i = input.shape[axis], whole("select", "index", index, -(2**62))
     if not -n <= i < n:
         raise IndexOutOfRange(f"select: index {i} is out of range for dim {dim} with size {n}")

@@ -11,7 +11,7 @@ from ..errors import ContractError, WrongDtype
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
-from .given import EMPTY, Dim, floating, operands, rank, together
+from .given import Dim, floating, no_dims, operands, rank, together
 from .precision import autocasts
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     Of uint8 it is uint8; over dim=() each element by itself.
     """
     axes, x = normal_axes("any", dim, rank("any", input)), ops.not_equal(input, 0)
-    return truth(input, x if dim in EMPTY else ops.greater(sum(x, axes, keepdim), 0))
+    return truth(input, x if no_dims(dim) else ops.greater(sum(x, axes, keepdim), 0))
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -200,7 +200,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     True of nothing.  Of uint8 it is uint8; over dim=() each element by itself.
     """
     axes, x = normal_axes("all", dim, rank("all", input)), ops.equal(input, 0)
-    return truth(input, ~x if dim in EMPTY else ops.equal(sum(x, axes, keepdim), 0))
+    return truth(input, ~x if no_dims(dim) else ops.equal(sum(x, axes, keepdim), 0))
 
 
 def truth(x: Tensor, z: Tensor) -> Tensor:
