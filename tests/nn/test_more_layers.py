@@ -738,3 +738,53 @@ def test_classes_derive_from_each_other_as_theirs():
             mine = issubclass(vars(nn)[name], vars(nn)[other])
             theirs = issubclass(vars(torch.nn)[name], vars(torch.nn)[other])
             assert mine == theirs, (name, other)
+
+
+WHOLE = [
+    ("PReLU(3)", (2, 3, 4)),
+    ("RReLU()", (4, 5)),
+    ("AlphaDropout(0.3)", (4, 5)),
+    ("AdaptiveMaxPool2d((3, 4))", (2, 3, 7, 6)),
+    ("LPPool2d(3, 2)", (2, 3, 4, 4)),
+    ("LocalResponseNorm(3)", (2, 4, 3)),
+    ("PixelUnshuffle(2)", (2, 3, 4, 6)),
+    ("ReflectionPad2d((2, 1, 3, 0))", (2, 3, 4, 5)),
+    ("Conv2d(4, 4, 3, 2, 2, padding_mode='circular')", (2, 4, 5, 6)),
+    ("TransformerEncoderLayer(8, 2, 16)", (3, 2, 8)),
+    ("LSTM(3, 4, 2, dropout=0.2, bidirectional=True, proj_size=2)", (5, 2, 3)),
+    ("GRUCell(3, 4)", (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("call", "shape"), WHOLE)
+def test_a_layer_learns_alike_on_other_devices_and_traced(call, shape):
+    found = []
+    for device, way in (("numpy", None), ("numpy", rl.compile), ("hostile", None)):
+        rl.manual_seed(0)
+        layer = eval(f"n.{call}", {"n": nn}).to(device)
+        x = rl.tensor(np.abs(numbers(*shape)).astype("f"), device=device)
+
+        def step(x, layer=layer):
+            z = layer(x)
+            z = z[0] if isinstance(z, tuple) else z
+            if z.requires_grad:
+                (z**3).sum().backward()
+            return z
+
+        z = (way or (lambda f: f))(step)(x)
+        grads = [p.grad for p in layer.parameters()]
+        found.append([v.detach().to("numpy").numpy() for v in [z, *grads]])
+    for eager, traced, hostile in zip(*found, strict=True):
+        np.testing.assert_array_equal(traced, eager)
+        # float32, sums of some hundred through up to ten steps, in another order
+        np.testing.assert_allclose(hostile, eager, rtol=1e-4, atol=1e-5 * np.abs(eager).max())
+
+
+def test_bags_on_other_devices_and_traced():
+    for mode in ("sum", "mean", "max"):
+        bag = nn.EmbeddingBag(5, 3, mode=mode, padding_idx=1)
+        z = bag(rl.tensor(FLAT), rl.tensor(OFFSETS))
+        traced = rl.compile(lambda *xs, bag=bag: bag(*xs))(rl.tensor(FLAT), rl.tensor(OFFSETS))
+        assert (traced.detach().numpy() == z.detach().numpy()).all()
+        there = bag.to("hostile")(rl.tensor(FLAT).to("hostile"), rl.tensor(OFFSETS).to("hostile"))
+        np.testing.assert_allclose(there.detach().numpy(), z.detach().numpy(), rtol=1e-6)
