@@ -95,26 +95,34 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def tril_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
-) -> Tensor:
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Rows and columns of the places on and below a diagonal.  -> int64[2, k]."""
-    return corner("tril_indices", row, col, lambda i, j: j - i <= offset, dtype, device)
+    return corner(
+        "tril_indices", row, col, lambda i, j: j - i <= offset, dtype, device, requires_grad
+    )
 
 
 def triu_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
-) -> Tensor:
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Rows and columns of the places on and above a diagonal.  -> int64[2, k]."""
-    return corner("triu_indices", row, col, lambda i, j: j - i >= offset, dtype, device)
+    return corner(
+        "triu_indices", row, col, lambda i, j: j - i >= offset, dtype, device, requires_grad
+    )
 
 
-def corner(op: str, row: int, col: int, inside: Any, dtype: Any, device: Any) -> Tensor:
+def corner(op: str, row: int, col: int, inside: Any, *how: Any) -> Tensor:
     """The places that are inside, called by this name."""
     from ..creation import tensor
 
     m, n = whole(op, "row", row), whole(op, "col", col)
     found = [(i, j) for i in range(m) for j in range(n) if inside(i, j)]
-    made = tensor(found, dtype=dtype or dtypes.int64, device=device)
+    dtype, device, requires_grad = how
+    dtype = dtype or dtypes.int64
+    made = tensor(found, dtype=dtype, device=device, requires_grad=requires_grad)
     return ops.permute(ops.reshape(made, (len(found), 2)), (1, 0))
 
 

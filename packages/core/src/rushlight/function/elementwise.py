@@ -341,7 +341,7 @@ def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: boo
     return z | (isfinite(away) & ops.less_equal(away, ops.abs(y * rtol) + atol))
 
 
-asinh, acosh, atanh, erfinv = ops.asinh, ops.acosh, ops.atanh, ops.erfinv
+asinh, acosh, atanh, erfinv = public("asinh acosh atanh erfinv")
 
 
 def deg2rad(input: Tensor) -> Tensor:

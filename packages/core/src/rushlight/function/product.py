@@ -127,4 +127,9 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return grids[0] if len(grids) == 1 else stack(grids, 1)
 
 
-ger, vdot = outer, dot
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """sum(input * other) of two vectors.  [n], [n] -> []."""
+    return dot(input, other)
+
+
+ger = outer

@@ -168,10 +168,8 @@ def diff(
     return x
 
 
-def trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
-) -> Tensor:
-    """The area under y along dim, by straight lines over places x, or dx (1) apart.
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
+    """The area under y along dim, by straight lines over places x, or dx apart.
 
     [.., n, ..] -> [.., ..].
     """
@@ -179,7 +177,7 @@ def trapezoid(
     n = builtins.max(y.shape[axis] - 1, 0)
     pairs = part(y, axis, n and 1, n) + part(y, axis, 0, n)
     if x is None:
-        return sum(pairs, axis) * (0.5 * (1 if dx is None else dx))
+        return sum(pairs, axis) * (0.5 * dx)
     together("trapezoid", y, x)
     x = ops.reshape(x, (*x.shape, *(1,) * (y.ndim - axis - 1))) if x.ndim == 1 else x
     return sum(pairs * diff(x, dim=x.ndim - y.ndim + axis), axis) * 0.5
