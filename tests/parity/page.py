@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-import rushlight as rl  # noqa: E402  the tables are found only now
-import rushlight_nn as nn  # noqa: E402
 from parity.call import Call, Maker  # noqa: E402
 from parity.calls import CALLS, ELEMENT_TYPES  # noqa: E402
 from parity.exceptions import EXCEPTIONS, OWN  # noqa: E402
 from parity.layers import CONTAINERS, LAYERS  # noqa: E402
 from parity.names import METHODS, NAMES, TABLE, function, places  # noqa: E402
+
+import rushlight as rl  # noqa: E402  the tables are found only now
+import rushlight_nn as nn  # noqa: E402
 
 PAGE = ROOT / "docs" / "coverage.md"
 FLOATS = ("float64", "float32", "float16", "bfloat16")

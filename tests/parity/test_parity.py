@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from parity.call import bad, call
 from parity.calls import ELEMENT_TYPES
-from parity.compare import Deviation, check, compare
+from parity.compare import Deviation, Outcome, check, compare, outcome
 from parity.exceptions import EXCEPTIONS
 from parity.layers import CONTAINERS, LAYERS
 from parity.names import NAMES, TABLE
@@ -13,6 +14,7 @@ from parity.run import COMPARISONS
 
 import rushlight as rl
 import rushlight_nn as nn
+from rushlight.testing.case import Values
 
 
 @pytest.mark.parametrize("one", COMPARISONS, ids=lambda one: one.id)
@@ -35,6 +37,50 @@ def test_an_exception_is_still_one(deviates, name):
                 if found.what == deviates.what:
                     return
     pytest.fail(f"{name} no longer differs: take it out of tests/parity/exceptions.py")
+
+
+def linear_in_all_but_value(x):
+    """tanh, whose first derivative is right and whose second is 0."""
+    z, at = x.detach().tanh(), x.detach()
+    return z + (1 - z * z) * (x - at)
+
+
+def refused(x):
+    raise rl.ContractError("planted")
+
+
+# What is wrong: a function that is not tanh, and what must be found.
+FAULTS = {
+    "value": (lambda x: x.tanh() * 1.00001, "result"),
+    "shape": (lambda x: x.tanh().reshape(-1), "result"),
+    "number of results": (lambda x: (x.tanh(), x), "result"),
+    "type": (lambda x: x.tanh().double(), "type"),
+    "constant": (lambda x: x.detach().tanh(), "gradient"),
+    "gradient": (lambda x: x.detach().tanh() + (x - x.detach()), "gradient"),
+    "second gradient": (linear_in_all_but_value, "second gradient"),
+    "refused": (refused, "error"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault):
+    function, what = FAULTS[fault]
+    one = call(Values((3, 5)))
+    found = outcome(rl, function, one, "float32", "plain", "planted")
+    expected = outcome(torch, torch.tanh, one, "float32", "plain", "planted")
+    with pytest.raises(Deviation) as caught:
+        compare(one, found, expected)
+    assert caught.value.what == what
+
+
+def test_a_planted_class_of_error_is_found():
+    one = bad(Values((3,)), 1)
+    expected = outcome(torch, torch.sum, one, "float32", "plain", "planted")
+    assert isinstance(expected.error, IndexError)
+    for error in (rl.ContractError("planted"), None):
+        with pytest.raises(Deviation, match="where PyTorch raises IndexError"):
+            compare(one, Outcome(error), expected)
+    compare(one, Outcome(rl.IndexOutOfRange("right")), expected)
 
 
 @pytest.mark.parametrize("name", ELEMENT_TYPES)
