@@ -606,3 +606,34 @@ def test_factorization_machine(k):
     loss.backward()
     by_hand = sum((e[:, i] * e[:, j]).sum(1) for i in range(5) for j in range(i + 1, 5))
     return z, loss, by_hand, table.weight.grad
+
+
+@beside_pytorch
+def test_graph_convolution(k):
+    t, F = k.t, k.F
+    edges = k.integers(6, 2, 15)
+    x, w = k.normal(6, 4), k.normal(4, 3).requires_grad_()
+    source, target = edges
+    degree = t.zeros(6, dtype=t.float64).scatter_add(0, target, t.ones(15, dtype=t.float64))
+    scale = degree.pow(-0.5)
+    scale[scale == float("inf")] = 0
+    norm = scale[source] * scale[target]
+    message = (x @ w)[source] * norm.view(-1, 1)
+    z = t.zeros(6, 3, dtype=t.float64).index_add(0, target, message)
+    adjacency = t.zeros(6, 6, dtype=t.float64)
+    adjacency.index_put_((target, source), t.ones(15, dtype=t.float64), accumulate=True)
+    F.elu(z).sum().backward()
+    return z, w.grad, adjacency, degree
+
+
+@beside_pytorch
+def test_segment_softmax(k):
+    t = k.t
+    scores, segment = k.normal(10).requires_grad_(), k.integers(4, 10)
+    top = t.full((4,), -float("inf"), dtype=t.float64)
+    top = top.scatter_reduce(0, segment, scores.detach(), reduce="amax")
+    e = (scores - top[segment]).exp()
+    total = t.zeros(4, dtype=t.float64).scatter_add_(0, segment, e)
+    p = e / total[segment]
+    (p * t.arange(10)).sum().backward()
+    return p, scores.grad
