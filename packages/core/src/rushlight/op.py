@@ -145,22 +145,28 @@ class Operation:
         if self.backward is not None and not self.variadic:
             self.keep = straight.kept_of(self.kept_by([False] * len(self.inputs)))
         self.cotangents = self.first_cotangents
-        self.run = straight.looped(self)
-        made: Any = straight.path(self)
+        self.run = self.first_run
         if self.call is None:
+            made: Any = straight.path(self)
             self.call = made
             made.__doc__ = self.statement.__doc__
             made.__module__ = self.statement.__module__
             made.op, made.gradients, made.vjp = self, self.gradients, self.vjp
             made.residuals, made.view = self.state_residuals, self.view
         else:
-            for cell, new in zip(self.call.__closure__, made.__closure__, strict=True):
+            anew: Any = straight.form_of(self)(self)
+            for cell, new in zip(self.call.__closure__, anew.__closure__, strict=True):
                 cell.cell_contents = new.cell_contents
 
     def first_cotangents(self, node: Any, g: Any) -> Any:
         """The pull-back, which is made when it is first asked: most never are."""
         self.cotangents = pullback.of(self)
         return self.cotangents(node, g)
+
+    def first_run(self, inputs: Any, params: Any) -> Any:
+        """The path from inputs and parameters in order, made when it is first asked."""
+        self.run = straight.looped(self)
+        return self.run(inputs, params)
 
     def ordered(self, params: dict[str, Any]) -> tuple[Any, ...]:
         """Keyword parameters in the order of the statement, defaults filled in."""
@@ -236,6 +242,8 @@ class Operation:
 
     def kept_by(self, asked: Sequence[bool]) -> tuple[bool, ...]:
         """Which inputs the rules read when these inputs ask for a gradient."""
+        if not self.reads:
+            return (False,) * len(asked)
         key = tuple(asked)
         found = self.kept.get(key)
         if found is None:

@@ -41,22 +41,27 @@ def connect(tensor_class: type[Any], current_interpreter: Callable[[], Interpret
 
 def path(op: Operation) -> Call:
     """The function that users of this operation call."""
-    if (not op.inputs and not op.variadic) or "device" in op.params:
-        return general(op)  # what makes tensors from nothing is told where
-    form = FORMS.get((len(op.inputs), len(op.params)))
-    last = op.params[len(op.params) - len(op.defaults) :]
-    gap = op.given.keys() - set(last)  # a default in front of none
-    if op.variadic and op.numbers and op.constant:
-        return grouped(op)
-    if form is None or gap or op.variadic or op.numbers or op.is_pass:
-        return several(op)
+    form = form_of(op)
     call = form(op)
-    code = call.__code__
-    names = (*op.inputs, *op.params, *code.co_varnames[code.co_argcount :])
-    call.__code__ = code.replace(co_varnames=names, co_name=op.name, co_qualname=op.name)
-    call.__kwdefaults__, call.__defaults__ = None, op.defaults or None
+    if form in FORMS.values():
+        code = call.__code__
+        names = (*op.inputs, *op.params, *code.co_varnames[code.co_argcount :])
+        call.__code__ = code.replace(co_varnames=names, co_name=op.name, co_qualname=op.name)
+        call.__kwdefaults__, call.__defaults__ = None, op.defaults or None
     call.__name__ = call.__qualname__ = op.name
     return call
+
+
+def form_of(op: Operation) -> Callable[[Operation], Call]:
+    """What makes the path of this operation."""
+    if (not op.inputs and not op.variadic) or "device" in op.params:
+        return general  # what makes tensors from nothing is told where
+    if op.variadic:
+        return grouped if op.numbers and op.constant else several
+    last = op.params[len(op.params) - len(op.defaults) :]
+    gap = op.given.keys() - set(last)  # a default in front of none
+    form = FORMS.get((len(op.inputs), len(op.params)))
+    return several if form is None or gap or op.numbers or op.is_pass else form
 
 
 def one(op: Operation) -> Call:
@@ -416,13 +421,13 @@ def grouped(op: Operation) -> Call:
             return mode.apply(op, inputs, tuple(params.values()))
         return tuple(several_of(parts, device))
 
-    call.__name__ = call.__qualname__ = op.name
     return call
 
 
 def several(op: Operation) -> Call:
     """f(x, y, z, ..) and f(x, y, p, ..): inputs of one element type, but for free ones."""
-    run, count, variadic = op.run, len(op.inputs), op.variadic
+    run = looped(op)
+    count, variadic = len(op.inputs), op.variadic
 
     def call(*inputs: Any, **named: Any) -> Any:
         params = tuple(named.values()) if tuple(named) == op.params else op.ordered(named)
@@ -432,7 +437,6 @@ def several(op: Operation) -> Call:
             )
         return run(inputs, params)
 
-    call.__name__ = call.__qualname__ = op.name
     return call
 
 
@@ -564,7 +568,6 @@ def general(op: Operation) -> Call:
     def call(*inputs: Any, **params: Any) -> Any:
         return current().apply(op, inputs, op.ordered(params))
 
-    call.__name__ = call.__qualname__ = op.name
     return call
 
 
