@@ -722,12 +722,14 @@ def test_a_process_forked_since_keeps_no_worker_alive(monkeypatch):
         os.read(end, 1)
         os._exit(0)
     begun = time.monotonic()
-    batches.close()
-    assert gone(pid)
-    assert time.monotonic() - begun < HANG_S / 2
-    os.close(other)
-    os.close(end)
-    os.waitpid(child, 0)
+    try:
+        batches.close()
+        assert gone(pid)
+        assert time.monotonic() - begun < HANG_S / 2
+    finally:
+        os.close(other)
+        os.close(end)
+        os.waitpid(child, 0)
 
 
 def test_a_copy_in_a_child_is_not_the_parent_s():

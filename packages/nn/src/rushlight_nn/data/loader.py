@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -182,19 +183,22 @@ class DataLoader:
         skipped = done if self._streams else 0  # samples without numbers are read, and left out
         said = islice(iter(order), done - skipped, None)
         batches = self._from_workers(said) if self.num_workers else self._from_here(said)
-        return self._counted(epoch, done, islice(batches, skipped, None))
+        return self._counted(epoch, done, batches, skipped)
 
-    def _counted(self, epoch: int, done: int, batches: Iterator[Any]) -> Iterator[Any]:
-        for batch in batches:
-            done += 1
-            self._at = (epoch, done)
-            yield batch
+    def _counted(
+        self, epoch: int, done: int, batches: Generator[Any, None, None], skipped: int
+    ) -> Iterator[Any]:
+        with closing(batches):
+            for batch in islice(batches, skipped, None):
+                done += 1
+                self._at = (epoch, done)
+                yield batch
         self._at = (epoch + 1, 0)
 
     def _fetch(self) -> Fetch:
         return Fetch(self.dataset, self.collate_fn, self._batched, self.batch_size, self.drop_last)
 
-    def _from_here(self, order: Iterator[Any]) -> Iterator[Any]:
+    def _from_here(self, order: Iterator[Any]) -> Generator[Any, None, None]:
         fetch = self._fetch().begin()
         for chosen in order:
             batch = fetch(chosen)
@@ -202,7 +206,7 @@ class DataLoader:
                 return
             yield batch
 
-    def _from_workers(self, order: Iterator[Any]) -> Iterator[Any]:
+    def _from_workers(self, order: Iterator[Any]) -> Generator[Any, None, None]:
         from .pool import Pool, chosen_context
 
         pool = (
@@ -219,7 +223,7 @@ class DataLoader:
         ahead = 2 if self.prefetch_factor is None else self.prefetch_factor
         return self._kept(pool, pool.batches(order, streams, ahead, self.timeout))
 
-    def _kept(self, pool: Pool, batches: Iterator[Any]) -> Iterator[Any]:
+    def _kept(self, pool: Pool, batches: Iterator[Any]) -> Generator[Any, None, None]:
         try:
             yield from batches
         finally:
