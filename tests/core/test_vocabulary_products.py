@@ -160,7 +160,7 @@ def outcome(call, *args):
 
 
 @pytest.mark.parametrize("include", [True, False])
-@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+@pytest.mark.parametrize("reduce", ["sum", "prod", "mean", "amax", "amin"])
 def test_scatter_reduce(reduce, include):
     index = np.array([[0, 2, 1, 0], [1, 1, 0, 2], [1, 1, 1, 1]])
     source = np.array([[1.0, -2.0, 0.5, 1.0], [3.0, 3.0, 7.0, -1.0], [3.0, 0.2, 0.3, 0.1]])
@@ -218,7 +218,7 @@ def test_what_is_not_a_number():
         call = eval(f"lambda lib, x: {text}")
         alike([call(rl, rl.tensor(odd))], [call(torch, torch.tensor(odd))])
     index = np.zeros((3, 3), int)
-    for reduce in ("amax", "amin", "sum", "mean"):
+    for reduce in ("amax", "amin", "sum", "prod", "mean"):
         ours, theirs = (
             lib.zeros(1, 3, dtype=lib.float64).scatter_reduce(
                 0, lib.tensor(index), lib.tensor(odd), reduce

@@ -141,4 +141,5 @@ def fill(input: Tensor, value: Any) -> Tensor:
     rank("fill", input)
     if getattr(value, "ndim", 0):
         raise ContractError(f"fill: value {value.spec}; give a number or a tensor []")
-    return ops.clone(filling(value, input, input.shape))
+    every = ops.full(True, shape=(), dtype=dtypes.bool_, device=input.device)
+    return ops.where(every, filling(value, input, input.shape), input)

@@ -370,9 +370,7 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the sign of other, that of -0.0 too.  [*s], [*s] -> [*s]."""
     rank("copysign", input)
     operands("copysign", input, other)
-    if number_type(other) is not None:
-        other = ops.full(other, shape=(), dtype=dtypes.default_float, device=input.device)
-    x = input if input.dtype in dtypes.FLOATING else ops.cast(input, dtype=dtypes.default_float)
+    x, other = ops.elementwise.floated_tensors(input, other)
     size = ops.abs(x)
     return ops.where(ops.signbit(other), -size, size)
 

@@ -13,7 +13,7 @@ from ..errors import ContractError
 from ..spec import normal_axis, size
 from .given import rank, together
 from .indexing import all_fit, filling, flat, nonzero, numel, placed
-from .movement import stretched
+from .movement import stretched, unsqueeze
 from .reduction import any
 
 if TYPE_CHECKING:
@@ -25,15 +25,18 @@ def scatter_reduce(
 ) -> Tensor:
     """What of src comes to each place, see scatter, reduced to one.  [.., n, ..] -> [.., n, ..].
 
-    reduce: "sum", "mean", "amax" or "amin", where equals share the gradient.
+    reduce: "sum", "mean", "amax" or "amin", where equals share the gradient; or "prod", for which
+    every place and element make a pair.
     include_self: what input has there takes part.
-    Raises: ContractError for "prod" and other words; IndexOutOfRange.
+    Raises: ContractError for other words; IndexOutOfRange.
     """
     op, n = "scatter_reduce", rank("scatter_reduce", input)
     together(op, input, index, src)
     axis, dtype = normal_axis(op, dim, n), input.dtype
-    if reduce not in ("sum", "mean", "amax", "amin"):
-        raise ContractError(f"{op}: reduce {reduce!r}; give 'sum', 'mean', 'amax' or 'amin'")
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise ContractError(
+            f"{op}: reduce {reduce!r}; give 'sum', 'prod', 'mean', 'amax' or 'amin'"
+        )
     if index.dtype not in dtypes.INTEGER or src.dtype is not dtype:
         raise ContractError(f"{op}: index {index.spec}, src {src.spec}; give int64, {dtype.name}")
     x, index, src = (v if v.ndim else flat(v) for v in (input, index, src))
@@ -52,6 +55,9 @@ def scatter_reduce(
             else ops.bitwise_not
         )
         z = turn(scattered(ops.scatter_max, turn(x), index, turn(src), axis))
+    elif reduce == "prod":
+        scattered(ops.scatter, x, index, src, axis)  # which refuses an index out of range
+        z = x * products(x, index, src, axis)
     else:
         z = scattered(ops.scatter_add, x, index, src, axis)
     if reduce == "mean":
@@ -64,10 +70,19 @@ def scatter_reduce(
     return ops.reshape(z, input.shape)
 
 
+def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
+    """The product of what of src comes to each place of x; 1 where nothing does."""
+    n, after = x.shape[axis], (1,) * (x.ndim - axis - 1)
+    places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
+    here = ops.equal(unsqueeze(index, axis), ops.reshape(places, (n, 1, *after)))
+    z = ops.prod(ops.where(here, unsqueeze(src, axis), 1), axes=(axis + 1,), keepdim=False)
+    return ops.pad(z, tuple([(0, m - k) for m, k in zip(x.shape, z.shape, strict=True)]), 1)
+
+
 def neutral(reduce: str, dtype: Any) -> Any:
     """What changes nothing when values of a type are reduced."""
-    if reduce in ("sum", "mean"):
-        return 0
+    if reduce in ("sum", "prod", "mean"):
+        return int(reduce == "prod")
     if dtype in dtypes.FLOATING:
         return -math.inf if reduce == "amax" else math.inf
     limits = dtypes.iinfo(dtype)
@@ -132,8 +147,11 @@ def isin(
 ) -> Tensor:  # fmt: skip
     """Whether each element is among test_elements; invert: is not.  [*s], [*t] -> bool[*s].
 
-    Every pair is compared.  assume_unique makes no difference.
+    Every pair is compared.  assume_unique makes no difference.  Raises: ContractError for bools.
     """
+    for x in (elements, test_elements):
+        if getattr(x, "dtype", None) is dtypes.bool_:
+            raise ContractError(f"isin: {x.spec}; convert it with .int()")
     if not hasattr(test_elements, "_data"):
         found = ops.equal(elements, test_elements)
     else:
@@ -154,7 +172,7 @@ def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     limit = size(input.shape) if wrap or n > 2 else input.shape[1] ** 2
     numbers = ops.iota(length=size(input.shape), dtype=dtypes.int64, device=input.device)
     hit = ops.equal(ops.remainder(numbers, step), 0) & ops.less(numbers, limit)
-    return ops.where(ops.reshape(hit, input.shape), fill_value, input)
+    return ops.where(ops.reshape(hit, input.shape), filling(fill_value, input, ()), input)
 
 
 def argwhere(input: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def parted(
 ) -> Tensor:
     """quantile, called by this name."""
     n = rank(op, input)
-    floating(op, input)
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise ContractError(f"{op}: {input.spec}; convert it with .float()")
     if not hasattr(q, "_data"):
         q = ops.full(q, shape=(), dtype=input.dtype, device=input.device)
     together(op, input, q)
@@ -174,6 +175,8 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -
     [.., n, ..] -> [.., ..].
     """
     axis = along("trapezoid", y, dim)
+    if dtypes.bool_ in (y.dtype, getattr(x, "dtype", None)):
+        raise ContractError(f"trapezoid: {y.spec}; convert bools with .int()")
     n = builtins.max(y.shape[axis] - 1, 0)
     pairs = part(y, axis, n and 1, n) + part(y, axis, 0, n)
     if x is None:

@@ -852,7 +852,7 @@ def atanh(x: Any) -> Any:
 
 
 asinh.gradients(x=lambda g, x: g * rsqrt(x * x + 1.0))
-acosh.gradients(x=lambda g, x: g * rsqrt((x - 1.0) * (x + 1.0)))
+acosh.gradients(x=lambda g, x: g * rsqrt(x * x - 1.0))
 atanh.gradients(x=lambda g, x: g / (1.0 - x * x))
 
 
