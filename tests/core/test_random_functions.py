@@ -299,6 +299,14 @@ def test_multinomial():
                 "tensors"
             ),
         ),
+        (
+            lambda: zeros(2).log_normal_(0, 0),
+            "log_normal_: std 0; give a standard deviation above 0",
+        ),
+        (
+            lambda: rl.randint(0, 70_000, (2,), dtype=rl.float16),
+            "randint: from 0 to 70000 in float16, which holds -65504 to 65504; give a wider dtype",
+        ),
         (lambda: zeros(2).uniform_(2, 1), "uniform_: from 2 to 1; give the lower end first"),
         (lambda: zeros(2).uniform_(0, math.inf), "uniform_: to inf; give a finite number"),
         (lambda: zeros(2).uniform_("a"), "uniform_: low 'a'; give a number"),

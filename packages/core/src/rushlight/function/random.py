@@ -165,8 +165,9 @@ def between(
         raise ContractError(f"{op}: from {low} to {high}; the range holds 1 to 2^63 integers")
     shape, place, wanted = sized(op, (size,)), resolve(device), dtypes.as_dtype(dtype)
     place.accept(op, wanted)
-    if wanted in dtypes.INTEGER:
-        least, most = dtypes.iinfo(wanted).min, dtypes.iinfo(wanted).max
+    if wanted is not dtypes.bool_:
+        found = dtypes.finfo(wanted) if wanted in dtypes.FLOATING else dtypes.iinfo(wanted)
+        least, most = int(found.min), int(found.max)
         if low < least or high - 1 > most:
             raise ContractError(
                 f"{op}: from {low} to {high} in {wanted.name}, which holds {least} to {most}; give "
@@ -348,6 +349,9 @@ def log_normal_(
 ) -> Kind:
     """Become exp(x), x normal with this mean and standard deviation.  [*s] -> [*s]."""
     floating("log_normal_", input)
+    numbers("log_normal_", mean=mean, std=std)
+    if not std > 0:
+        raise ContractError(f"log_normal_: std {std}; give a standard deviation above 0")
     shape, dtype = (input.shape,), wide(input.dtype)
     z = ops.exp(moved("log_normal_", mean, std, shape, dtype, input.device, generator))
     return input.assign_(ops.cast(z, input.dtype))
