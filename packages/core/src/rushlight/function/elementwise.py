@@ -371,8 +371,9 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     rank("copysign", input)
     operands("copysign", input, other)
     x, other = ops.elementwise.floated_tensors(input, other)
-    size = ops.abs(x)
-    return ops.where(ops.signbit(other), -size, size)
+    size, down = ops.abs(x), ops.signbit(other)
+    # other is nowhere chosen: its gradient is 0, and not none
+    return ops.where(down, -size, ops.where(ops.bitwise_not(down), size, other))
 
 
 def whole_operands(op: str, x: Any, y: Any) -> None:

@@ -75,7 +75,9 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
     n, after = x.shape[axis], (1,) * (x.ndim - axis - 1)
     places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
     here = ops.equal(unsqueeze(index, axis), ops.reshape(places, (n, 1, *after)))
-    z = ops.prod(ops.where(here, unsqueeze(src, axis), 1), axes=(axis + 1,), keepdim=False)
+    z = ops.prod(
+        ops.where(here, unsqueeze(src, axis), filling(1, src, ())), axes=(axis + 1,), keepdim=False
+    )
     return ops.pad(z, tuple([(0, m - k) for m, k in zip(x.shape, z.shape, strict=True)]), 1)
 
 
