@@ -166,8 +166,9 @@ def between(
     shape, place, wanted = sized(op, (size,)), resolve(device), dtypes.as_dtype(dtype)
     place.accept(op, wanted)
     if wanted is not dtypes.bool_:
-        found = dtypes.finfo(wanted) if wanted in dtypes.FLOATING else dtypes.iinfo(wanted)
-        least, most = int(found.min), int(found.max)
+        broad = wanted in dtypes.FLOATING
+        found = dtypes.finfo(wanted) if broad else dtypes.iinfo(wanted)
+        least, most = (int(float(x) if broad else x) for x in (found.min, found.max))
         if low < least or high - 1 > most:
             raise ContractError(
                 f"{op}: from {low} to {high} in {wanted.name}, which holds {least} to {most}; give "
