@@ -92,6 +92,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     together("inner", input, other)
     if input.ndim == 0 or other.ndim == 0:
         return ops.mul(input, other)
+    if input.ndim == other.ndim == 1:
+        return dot(input, other)  # which autocast leaves alone
     return tensordot(input, other, ([-1], [-1]))
 
 
