@@ -213,6 +213,10 @@ def test_inputs_are_the_same_every_time_and_away_from_kinks():
 
 STATED = [op for name, op in operations.items() if "." not in name]
 
+# They read one triangle of a matrix, and their gradient is that of symmetric ones: differences
+# along single elements are not.  test_linalg differentiates them.
+ONE_TRIANGLE = {"cholesky", "eigh"}
+
 
 @pytest.mark.parametrize("op", STATED, ids=lambda op: op.name)
 def test_an_operation_is_complete(op):
@@ -223,7 +227,8 @@ def test_an_operation_is_complete(op):
     assert op.has_rule or op.constant or op.has_body, f"{op.name}: no gradient is stated"
     if set(FLOATS) & {dtype for case in cases for dtype in case.types}:
         differentiated = [case for case in cases if conformance.smooth(case)]
-        assert op.constant or differentiated, f"{op.name}: no case is differentiated"
+        known = op.constant or op.name in ONE_TRIANGLE
+        assert known or differentiated, f"{op.name}: no case is differentiated"
 
 
 def test_exact_operations_are_operations():

@@ -225,6 +225,10 @@ def test_a_joint_rule_takes_its_straight_path(name):
         assert_straight(step)
 
 
+# Read one triangle of a matrix: no case of theirs is differentiated, see test_conformance_suite.
+ONE_TRIANGLE = {"cholesky", "eigh"}
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", RULED)
 @pytest.mark.parametrize("check", [assert_quiet, assert_recording, assert_refuses_stale])
@@ -233,7 +237,7 @@ def test_pull_backs(check, name, device):
     for step in steps(operations[name], Device(device), smooth=check is assert_recording):
         check(step)
         count += 1
-    assert count
+    assert count or (check is assert_recording and name in ONE_TRIANGLE)
 
 
 @pytest.mark.parametrize("device", DEVICES)
