@@ -96,7 +96,7 @@ def applied(name: str) -> Callable[..., Any]:
         return changed(getattr(operator, name))
     if name == "__setitem__":
         return changed(operator.setitem)
-    if name.startswith("__r"):
+    if name.startswith("__r") and name != "__rshift__":
         plain = getattr(operator, name.replace("__r", "__", 1))
         return lambda x, other: plain(other, x)
     return getattr(operator, name)

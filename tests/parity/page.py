@@ -44,11 +44,11 @@ HEAD = """\
 
 Made by `python tests/parity/page.py` from the code; a test keeps it up to date.
 
-`nox -s parity` calls every public name in rushlight and in PyTorch 2.13, on usual, broadcast, empty,
-0-d, odd and wrong arguments, of float64, float32, bfloat16, int64 and bool, and on arrays with
-strides; layers with the same parameters, in training and in evaluation. It compares results, their
-types, first and second gradients, and classes of errors. Rounding aside, all must be alike. A type
-for which PyTorch has no kernel (`not implemented for 'Bool'`) may be computed here.
+`nox -s parity` calls every public name in rushlight and in PyTorch 2.13, on usual, broadcast,
+empty, 0-d, odd and wrong arguments, of float64, float32, bfloat16, int64 and bool, and on arrays
+with strides; layers with the same parameters, in training and in evaluation. It compares results,
+their types, first and second gradients, and classes of errors. Rounding aside, all must be alike. A
+type for which PyTorch has no kernel (`not implemented for 'Bool'`) may be computed here.
 
 {total} comparisons of {names} names and {layers} layers; {known} of the comparisons, those of the
 exceptions below, may differ: **{share:.1f} % are PyTorch's**.

@@ -133,6 +133,15 @@ def threads(lib: Any) -> Any:
     return [found, lib.get_num_threads() == before]
 
 
+def default(lib: Any) -> Any:
+    """The type of floats, set and set back."""
+    found = [lib.get_default_dtype()]
+    lib.set_default_dtype(lib.float64)
+    found += [lib.get_default_dtype(), lib.tensor(1.5).dtype, lib.ones(1).dtype]
+    lib.set_default_dtype(lib.float32)
+    return found
+
+
 def shared(lib: Any) -> Any:
     """An array of numpy's, without a copy."""
     return lib.from_dlpack(np.arange(3.0)) * 2

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from parity.compare import flat, outcome
-from parity.test_parity import TABLE, public
+from parity.names import TABLE, function, places
 
 import rushlight as rl
 
@@ -30,7 +30,8 @@ def test_types_of_results_are_pytorchs(name):
 
 def unlike_pytorch(name: str) -> Iterator[str]:
     """The calls of this name whose results are of other types, or are refused, under autocast."""
-    for where, (ours, theirs) in public(name).items():
+    for where in places(name):
+        ours, theirs = (function(library, where, name) for library in (rl, torch))
         for call in TABLE[name]:
             for dtype in set(TYPES).intersection(call.dtypes):
                 about = f"{where}.{name}({call.label})-{dtype}"
