@@ -9,19 +9,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import straight
 from .errors import TracingError
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Recorder(Protocol):
-    """What a trace does for the numbers in it."""
+    class Recorder(Protocol):
+        """What a trace does for the numbers in it."""
 
-    def read_cell(self, cell: Cell) -> Any: ...
-    def assign_cell(self, cell: Cell, value: Any) -> None: ...
-    def number(self, how: str, x: Any, y: Any) -> Number: ...
-    def guard(self, number: Number, how: str, other: Any) -> bool: ...
+        def read_cell(self, cell: Cell) -> Any: ...
+        def assign_cell(self, cell: Cell, value: Any) -> None: ...
+        def number(self, how: str, x: Any, y: Any) -> Number: ...
+        def guard(self, number: Number, how: str, other: Any) -> bool: ...
 
 
 class Cell:

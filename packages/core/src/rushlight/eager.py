@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from functools import wraps
 from itertools import chain, repeat
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import straight
 from .alias import link
@@ -24,10 +24,13 @@ from .errors import (
     WrongType,
 )
 from .node import Leaf
-from .op import Interpreter, Operation
+from .op import Operation
 from .spec import Spec
 from .straight import wrap
 from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .op import Interpreter
 
 Inputs = tuple[Any, ...]
 F = TypeVar("F", bound=Callable[..., Any])

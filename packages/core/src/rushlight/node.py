@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Differentiable(Protocol):
-    """What a node's `op` must be able to do."""
+    class Differentiable(Protocol):
+        """What a node's `op` must be able to do."""
 
-    name: str
+        name: str
 
-    def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
-        """One cotangent per edge, given the result's; None where an edge is, or gets nothing."""
+        def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
+            """One cotangent per edge, given the result's; None where the edge is None."""
 
 
 class Node:

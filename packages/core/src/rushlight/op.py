@@ -6,57 +6,51 @@ Knows neither what is inside a tensor nor what a backend is: those meet in the i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import pullback, straight
 from .errors import WrongType
 from .pullback import names_of
 from .spec import Spec
 
-if TYPE_CHECKING:
-    from .tensor import Tensor
-
 operations: dict[str, Operation] = {}
 Rule = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
 REMEMBERED = 4096  # contracts kept per operation; a program with more shapes starts afresh
 
+if TYPE_CHECKING:  # of no use when the program runs, and making them takes time
+    from typing import Protocol
 
-class Interpreter(Protocol):
-    """Gives meaning to operations: runs them, or writes them down."""
+    from .tensor import Tensor
 
-    eager: bool
-    recording: bool
+    class Interpreter(Protocol):
+        """Gives meaning to operations: runs them, or writes them down."""
 
-    def apply(
-        self, op: Operation, inputs: tuple[Any, ...], params: tuple[Any, ...], aside: bool = False
-    ) -> Any:
-        """The operation's result, with everything that must be decided about it."""
+        eager: bool
+        recording: bool
 
-    def read(self, x: Any) -> Any:
-        """The data that tensor x holds now."""
+        def apply(
+            self,
+            op: Operation,
+            inputs: tuple[Any, ...],
+            params: tuple[Any, ...],
+            aside: bool = False,
+        ) -> Any:
+            """The operation's result, with everything that must be decided about it."""
 
+        def read(self, x: Any) -> Any:
+            """The data that tensor x holds now."""
 
-class Statement(Protocol):
-    """What `@primitive` and `@composite` make: a function that is told more about itself."""
+    class Statement(Protocol):
+        """What `@primitive` and `@composite` make: a function that is told more about itself."""
 
-    op: Operation
+        op: Operation
 
-    def __call__(self, *inputs: Any, **params: Any) -> Tensor: ...
-    def gradients(self, **rules: Rule | None) -> None: ...
-    def vjp(self, rule: F) -> F: ...
-    def residuals(self, *names: str) -> Callable[[F], F]: ...
-    def view(self, put: Rule) -> None: ...
-
-
-class Traits(NamedTuple):
-    """What a straight path must know of its operation."""
-
-    name: str
-    floating: bool
-    constant: bool
-    opens: bool
-    keeps_result: bool
+        def __call__(self, *inputs: Any, **params: Any) -> Tensor: ...
+        def gradients(self, **rules: Rule | None) -> None: ...
+        def vjp(self, rule: F) -> F: ...
+        def residuals(self, *names: str) -> Callable[[F], F]: ...
+        def view(self, put: Rule) -> None: ...
 
 
 class Operation:
@@ -129,11 +123,14 @@ class Operation:
         return self.has_body and self.promotes is None
 
     @property
-    def traits(self) -> Traits:
-        """Of the straight path: `opens` if apply must decide when a gradient is asked."""
+    def traits(self) -> tuple[str, bool, bool, bool, bool]:
+        """What a straight path must know: name, floating, constant, opens, keeps_result.
+
+        opens: `apply` must decide when a gradient is asked.
+        """
         opens = (self.has_body and not self.has_rule) or self.keeps_specs
         opens = opens or self.forward is not None
-        return Traits(self.name, self.floating, self.constant, opens, self.keeps_result)
+        return self.name, self.floating, self.constant, opens, self.keeps_result
 
     def settle(self) -> None:
         """Make the function anew from what is stated so far; its identity stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
 from . import dtypes, function, ops, straight
@@ -18,19 +18,21 @@ from .node import END, HOOKED, Leaf, Node, Removable
 from .spec import Shape, Spec, size
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     import numpy as np
+
+    class Array(Protocol):
+        """What a tensor holds: a backend's array, or one to be.  Opaque but for this."""
+
+        @property
+        def shape(self) -> Shape: ...
+        @property
+        def dtype(self) -> DType: ...
+
 
 Kind = TypeVar("Kind", bound="Tensor")
 differentiate: Any = None  # autograd's backward, which that room puts here
-
-
-class Array(Protocol):
-    """What a tensor holds: a backend's array, or one to be.  Opaque but for this."""
-
-    @property
-    def shape(self) -> Shape: ...
-    @property
-    def dtype(self) -> DType: ...
 
 
 def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Callable[..., Any]]:
