@@ -3,8 +3,7 @@
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 import rushlight as rl
 from rushlight import ops

@@ -10,8 +10,7 @@ import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import rushlight as rl
 from rushlight.errors import (

@@ -6,8 +6,7 @@ import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import rushlight as rl
 import rushlight_nn.functional as F

@@ -13,13 +13,12 @@ from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from . import plugins
-from .backend import EVERY_DTYPE, Array, Backend, Kernel
 from .errors import BackendUnavailable, ContractError, DeviceError
 from .op import Operation, checked, operations
 
 if TYPE_CHECKING:
-    from .backend import HostArray
+    from . import plugins
+    from .backend import Array, Backend, HostArray, Kernel
     from .dtypes import DType
 
 _places: dict[str, Device] = {}  # also under other spellings: "numpy:0"
@@ -67,6 +66,8 @@ class Device:
             name = f"{name}:{index}"
         place = _places.get(name)
         if place is None:
+            from . import plugins
+
             with plugins.lock:
                 place = _places.get(name) or _find(name)
         return place
@@ -120,6 +121,8 @@ class Device:
 
 def _find(name: str) -> Device:
     """The device of a name not seen before.  `plugins.lock` is held."""
+    from . import plugins
+
     parts = re.fullmatch(r"([^\W\d][\w.-]*)(?::([0-9]+))?", name)
     if parts is None:
         raise DeviceError(f"device: {name!r} names no device; write it as 'numpy' or 'numpy:0'")
@@ -156,6 +159,8 @@ def _furnish(name: str, backend: Backend, index: int) -> Device:
 
 def _guarded(place: Device, name: str, kernel: Kernel, trusted: frozenset[str]) -> Kernel:
     """The kernel behind what it does not check; a composite's body explains its failures."""
+    from .backend import EVERY_DTYPE
+
     op = operations.get(name)
     if op is None or op.has_body:
         return kernel
@@ -180,10 +185,10 @@ def _fall_back(place: Device, op: Operation, *given: Any, **params: Any) -> Arra
     if strict():
         raise DeviceError(
             f"{op.name}: device {place} has no kernel for it; move the input with "
-            f".to({plugins.REFERENCE!r}), or unset RUSHLIGHT_STRICT to have that done unseen"
+            f".to('numpy'), or unset RUSHLIGHT_STRICT to have that done unseen"
         )
     place.fallbacks[op.name] += 1
-    home = Device(plugins.REFERENCE)
+    home = Device("cpu")
     count = len(given) if op.variadic else len(op.inputs)
     inputs = [home.put(place.get(x)) if hasattr(x, "shape") else x for x in given[:count]]
     return place.put(home.get(home.kernels[op.name](*inputs, *given[count:], **params)))
@@ -199,7 +204,7 @@ def default() -> Device:
     """Where tensors are made that name no device: RUSHLIGHT_DEVICE, read once, or the reference."""
     named = os.environ.get("RUSHLIGHT_DEVICE")
     try:
-        return Device(named or plugins.REFERENCE)
+        return Device(named or "cpu")
     except (BackendUnavailable, DeviceError) as error:
         error.add_note(f"asked for by RUSHLIGHT_DEVICE={named}")
         raise
@@ -222,6 +227,8 @@ def set_num_threads(n: int) -> None:
     """
     if type(n) is not int or n < 1:
         raise ContractError(f"set_num_threads: {n!r}; give an integer from 1")
+    from . import plugins
+
     with plugins.lock:
         _set["threads"] = n
         for backend in {place.backend for place in _places.values()}:
@@ -282,20 +289,21 @@ class DeviceInfo(NamedTuple):
 
 def devices() -> list[DeviceInfo]:
     """Every backend that is installed, the reference first; loads each, and raises for none."""
+    from . import plugins
+
     found, _ = plugins.sources()
     found.setdefault(plugins.REFERENCE, [])  # there even if the package runs uninstalled
-    return [_info(name, found[name]) for name in sorted(found, key=_reference_first)]
-
-
-def _reference_first(name: str) -> tuple[bool, str]:
-    return name != plugins.REFERENCE, name
+    first = plugins.REFERENCE
+    return [_info(name, found[name]) for name in sorted(found, key=lambda x: (x != first, x))]
 
 
 def _info(name: str, given: list[plugins.Source]) -> DeviceInfo:
+    from .plugins import load
+
     distribution = " and ".join(source.distribution for source in given)
     version = " and ".join(source.version for source in given)
     try:
-        loaded = plugins.load(name)
+        loaded = load(name)
     except BackendUnavailable as error:
         return DeviceInfo(name, False, str(error), 0, distribution, version, {})
     fallbacks: Counter[str] = Counter()

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 
 Kind = TypeVar("Kind", bound="Tensor")
-differentiate: Any = None  # autograd's backward, which that room puts here
+differentiate: Callable[..., None]  # autograd's backward
+
+
+def connect(backward: Callable[..., None]) -> None:
+    """Close the way up; `autograd` calls this once."""
+    global differentiate  # noqa: PLW0603  set once, as that room is imported
+    differentiate = backward
 
 
 def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Callable[..., Any]]:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from .. import ops, straight, tensor
+from .. import ops, straight
 from ..creation import zeros_like
 from ..eager import enable_grad, interpreter, interpreting, no_grad, set_grad_enabled
 from ..errors import ContractError, DeviceError, NoGradient
 from ..node import HOOKED, Leaf, Node, hooked
 from ..spec import Spec, size
-from ..tensor import Tensor, alone
-from .custom import Function
+from ..tensor import Tensor, alone, connect
 from .tape import gathered, walk
 
 if TYPE_CHECKING:
     from .check import gradcheck, gradgradcheck
+    from .custom import Function
 
 __all__ = [
     "Function",
@@ -205,13 +205,17 @@ def paired(tensors: Any, given: Any) -> tuple[Sequence[Tensor], Sequence[Tensor 
     return outputs, [given] if isinstance(given, Tensor) else list(given)
 
 
-tensor.differentiate = backward
+connect(backward)
 
 
 def __getattr__(name: str) -> Any:
-    """gradcheck and gradgradcheck, which nobody needs at first."""
-    if name not in {"gradcheck", "gradgradcheck"}:
+    """What nobody needs at first."""
+    room = LATE.get(name)
+    if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import check
+    from importlib import import_module
 
-    return getattr(check, name)
+    return getattr(import_module(room, __name__), name)
+
+
+LATE = {"Function": ".custom", "gradcheck": ".check", "gradgradcheck": ".check"}

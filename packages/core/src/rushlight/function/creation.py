@@ -13,6 +13,14 @@ from .movement import several
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "fill",
+    "meshgrid",
+    "scalar_tensor",
+    "tril_indices",
+    "triu_indices",
+]
+
 
 def new_tensor(
     input: Tensor, data: Any, *, dtype: Any = None, device: Any = None,

@@ -16,6 +16,39 @@ from .reduction import all, any, chosen
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "argsort",
+    "bincount",
+    "bmm",
+    "bucketize",
+    "clone",
+    "detach",
+    "dot",
+    "embedding",
+    "equal",
+    "gather",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_select",
+    "masked_select",
+    "matmul",
+    "mm",
+    "mv",
+    "nonzero",
+    "numel",
+    "one_hot",
+    "outer",
+    "scatter",
+    "scatter_add",
+    "searchsorted",
+    "sort",
+    "take_along_dim",
+    "topk",
+    "unique",
+    "unique_consecutive",
+]
+
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product over the last two dims.  [*b, m, k] @ [*b, k, n] -> [*b, m, n].

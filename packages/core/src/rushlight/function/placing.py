@@ -19,6 +19,15 @@ from .reduction import any
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "argwhere",
+    "index_put",
+    "isin",
+    "masked_scatter",
+    "scatter_reduce",
+    "take",
+]
+
 
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True

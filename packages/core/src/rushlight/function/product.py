@@ -19,6 +19,20 @@ from .precision import autocasts
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "addmm",
+    "addmv",
+    "baddbmm",
+    "block_diag",
+    "cartesian_prod",
+    "cross",
+    "ger",
+    "inner",
+    "kron",
+    "tensordot",
+    "vdot",
+]
+
 
 @autocasts("narrow")
 def addmm(

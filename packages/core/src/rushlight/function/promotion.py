@@ -13,6 +13,16 @@ from .given import rank
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "can_cast",
+    "get_default_dtype",
+    "is_floating_point",
+    "is_tensor",
+    "promote_types",
+    "result_type",
+    "set_default_dtype",
+]
+
 
 def promote_types(type1: Any, type2: Any) -> DType:
     """The type in which tensors of two types meet."""

@@ -14,8 +14,7 @@ from ..device import resolve
 from ..dtypes import DType
 from ..errors import ContractError, WrongType
 from ..random import BLOCK, default_generator
-from ..spec import Shape, broadcast
-from ..spec import size as size_of
+from ..spec import Shape, broadcast, size as size_of
 from .given import floating, operands, rank, roomy, sized, whole
 from .indexing import searchsorted
 from .movement import unbind
@@ -25,6 +24,20 @@ if TYPE_CHECKING:
     from ..device import Device
     from ..random import Generator
     from ..tensor import Tensor
+
+__all__ = [
+    "bernoulli",
+    "dropout",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+]
 
 Kind = TypeVar("Kind", bound="Tensor")
 Place = Any

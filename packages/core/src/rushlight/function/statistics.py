@@ -19,6 +19,18 @@ from .reduction import Extreme, nansum, sum
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "diff",
+    "histc",
+    "kthvalue",
+    "mode",
+    "nanmean",
+    "nanquantile",
+    "quantile",
+    "trapezoid",
+    "trapz",
+]
+
 
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """mean of what is not nan; nan of nothing else.  [.., n, ..] -> [.., ..]."""

@@ -15,8 +15,7 @@ import numpy as np
 
 import rushlight as rl
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..module import Module
 from ..parameter import Parameter
 from .argument import shown, tensor, whole

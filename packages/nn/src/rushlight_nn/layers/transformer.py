@@ -11,8 +11,7 @@ import numpy as np
 
 import rushlight as rl
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..module import Module
 from .argument import whole
 from .attention import MultiheadAttention

@@ -16,6 +16,10 @@ from .movement import diagonal
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "einsum",
+]
+
 Labels = tuple[str, ...]  # one for each dim of a tensor
 Path = list[tuple[int, ...]]
 LETTERS = ascii_uppercase + ascii_lowercase
