@@ -509,3 +509,9 @@ def mutated(content, dice):
             content[place : place + 8] = content[end : end + 8]
         content = content or bytearray(b"\0")
     return bytes(content)
+
+
+def test_weights_only_makes_no_difference(tmp_path):
+    rl.save({"x": rl.ones(2)}, tmp_path / "x")
+    for only in (True, False):
+        assert rl.load(tmp_path / "x", weights_only=only)["x"].tolist() == [1.0, 1.0]

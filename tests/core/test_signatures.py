@@ -83,6 +83,8 @@ OTHERS = {
     "compile": "compiles functions, not models",
     "dtype": "a class there",
     "einsum": "has no signature there",
+    "load": "nothing is pickled, and there is no module for it",
+    "save": "nothing is pickled, and there is no module for it",
     "unique": "has no signature there",
 }
 ABSENT = object()

@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+from importlib import import_module
+
+import rushlight as rl
+from rushlight.function import LATE
 
 NOT_AT_IMPORT = {
     "ml_dtypes": "needed by bfloat16 only",
@@ -9,7 +13,15 @@ NOT_AT_IMPORT = {
     "inspect": "slow to import",
     "importlib.metadata": "no package metadata is read",
     "rushlight.interchange": "needed once memory, copies or files are asked for",
+    "rushlight.plugins": "needed with the first device",
+    "rushlight.backend": "needed with the first device",
     "rushlight.reference": "loaded with its device",
+    **{f"rushlight.function.{room}": "few programs need it" for room in set(LATE.values())},
+    "rushlight.amp": "few programs need it",
+    "rushlight.compiler": "few programs need it",
+    "rushlight.display": "needed once a tensor is shown",
+    "rushlight.autograd.check": "few programs need it",
+    "rushlight.scalar": "for readers",
     "rushlight.testing": "for tests",
     "rushlight.cli": "for the command",
     "rushlight_nn": "core knows no layers",
@@ -31,6 +43,14 @@ def loaded_too_early(statement: str) -> list[str]:
 
 def test_import_loads_nothing_that_can_wait():
     assert loaded_too_early("import rushlight") == []
+
+
+def test_late_rooms_offer_what_is_said_of_them():
+    for room in set(LATE.values()):
+        offered = import_module(f"rushlight.function.{room}").__all__
+        assert offered == sorted(name for name, where in LATE.items() if where == room)
+    for name in LATE:
+        assert getattr(rl, name) is getattr(rl.function, name)
 
 
 def test_a_planted_early_import_is_found():

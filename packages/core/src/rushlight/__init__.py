@@ -84,21 +84,15 @@ from .errors import (
     WrongGradient,
     WrongType,
 )
-from .function.contraction import *
 from .function.creation import *
 from .function.elementwise import *
 from .function.indexing import *
 from .function.layer import *
-from .function.linalg import *
 from .function.loss import *
 from .function.movement import *
-from .function.placing import *
 from .function.pooling import *
-from .function.product import *
-from .function.promotion import *
 from .function.random import *
 from .function.reduction import *
-from .function.statistics import *
 from .random import (
     Generator,
     default_generator,
@@ -114,6 +108,12 @@ if TYPE_CHECKING:  # imported when first asked for
     from . import amp, compiler, extend, linalg, scalar
     from .amp import autocast, get_autocast_dtype, is_autocast_enabled
     from .compiler import compile
+    from .function.contraction import *
+    from .function.linalg import *
+    from .function.placing import *
+    from .function.product import *
+    from .function.promotion import *
+    from .function.statistics import *
     from .interchange.dlpack import from_dlpack
     from .interchange.file import load, save
 
@@ -122,6 +122,7 @@ if TYPE_CHECKING:  # imported when first asked for
 bool = dtypes.bool_
 float, double, half, int, long = float32, float64, float16, int32, int64
 
+_MODULES = {"amp", "compiler", "extend", "linalg", "scalar", "testing"}
 _LATE = {  # functions by the module that is imported for them
     "autocast": "amp",
     "compile": "compiler",
@@ -130,6 +131,7 @@ _LATE = {  # functions by the module that is imported for them
     "is_autocast_enabled": "amp",
     "load": "interchange.file",
     "save": "interchange.file",
+    **{name: f"function.{room}" for name, room in function.LATE.items()},
 }
 
 __version__ = "0.1.0"
@@ -232,15 +234,22 @@ __all__ = [
     "zeros_like",
 ]
 __all__ += [name for room in function.ROOMS for name in room.__all__]
+__all__ += list(function.LATE)
 
 
 def __getattr__(name: str) -> Any:
     """What few programs need, imported when first asked for; bfloat16 needs ml_dtypes."""
     if name == "bfloat16":
         return dtypes.bfloat16()
-    if name in ("amp", "compiler", "extend", "linalg", "scalar", "testing") or name in _LATE:
-        from importlib import import_module
+    if name not in _MODULES and name not in _LATE:
+        raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
+    from importlib import import_module
 
-        module = import_module(f"rushlight.{_LATE.get(name, name)}")
-        return getattr(module, name) if name in _LATE else module
-    raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
+    module = import_module(f"rushlight.{_LATE.get(name, name)}")
+    found = globals()[name] = getattr(module, name) if name in _LATE else module
+    return found
+
+
+def __dir__() -> list[str]:
+    """What is there, and what will be when it is asked for."""
+    return sorted({*globals(), *__all__})

@@ -55,6 +55,26 @@ def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Ca
         yield method
 
 
+class Late:
+    """A method that few programs need: its room is imported when it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *given: Any, **options: Any) -> Any:
+        return getattr(function, self.name)(*given, **options)
+
+    def __get__(self, x: Tensor | None, owner: type[Tensor]) -> Any:
+        method = getattr(function, self.name)
+        setattr(Tensor, self.name, method)
+        return method if x is None else method.__get__(x)
+
+
+def late(*names: str) -> Iterator[Any]:
+    """A late method for each name."""
+    return map(Late, names)
+
+
 class Tensor:
     """Values in one place, with the node that made them if a gradient may be asked.
 
@@ -422,17 +442,17 @@ class Tensor:
     numel, nelement, clone = function.numel, function.numel, function.clone
     softmax, log_softmax = function.softmax, function.log_softmax
     multinomial, bernoulli = function.multinomial, function.bernoulli
-    inverse, det, logdet = function.inverse, function.det, function.logdet
-    slogdet, pinverse = function.slogdet, function.pinverse
-    matrix_power, cholesky_solve = function.matrix_power, function.cholesky_solve
-    addmm, addmv, baddbmm = function.addmm, function.addmv, function.baddbmm
-    inner, kron, cross = function.inner, function.kron, function.cross
-    ger, vdot = function.ger, function.vdot
-    nanmean, quantile, nanquantile = function.nanmean, function.quantile, function.nanquantile
-    kthvalue, mode, histc, diff = function.kthvalue, function.mode, function.histc, function.diff
-    scatter_reduce, index_put = function.scatter_reduce, function.index_put
-    take, put, masked_scatter = function.take, function.put, function.masked_scatter
-    argwhere, unique_consecutive = function.argwhere, function.unique_consecutive
+    inverse, det, logdet = late("inverse", "det", "logdet")
+    slogdet, pinverse = late("slogdet", "pinverse")
+    matrix_power, cholesky_solve = late("matrix_power", "cholesky_solve")
+    addmm, addmv, baddbmm = late("addmm", "addmv", "baddbmm")
+    inner, kron, cross = late("inner", "kron", "cross")
+    ger, vdot = late("ger", "vdot")
+    nanmean, quantile, nanquantile = late("nanmean", "quantile", "nanquantile")
+    kthvalue, mode, histc, diff = late("kthvalue", "mode", "histc", "diff")
+    scatter_reduce, index_put = late("scatter_reduce", "index_put")
+    take, put, masked_scatter = late("take", "put", "masked_scatter")
+    (argwhere,), unique_consecutive = late("argwhere"), function.unique_consecutive
     asinh, acosh, atanh, erfinv = ops.asinh, ops.acosh, ops.atanh, ops.erfinv
     deg2rad, rad2deg, sinc = function.deg2rad, function.rad2deg, function.sinc
     copysign, bitwise_left_shift = function.copysign, function.bitwise_left_shift
@@ -801,7 +821,7 @@ class Tensor:
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
     addmm_, addmv_, baddbmm_ = becoming(addmm, addmv, baddbmm)
     scatter_reduce_, index_put_, put_ = becoming(scatter_reduce, index_put, put)
-    masked_scatter_, fill_diagonal_ = becoming(masked_scatter, function.fill_diagonal)
+    masked_scatter_, fill_diagonal_ = becoming(masked_scatter, Late("fill_diagonal"))
     asinh_, acosh_, atanh_, erfinv_ = becoming(asinh, acosh, atanh, erfinv)
     deg2rad_, rad2deg_, sinc_, copysign_ = becoming(deg2rad, rad2deg, sinc, copysign)
     bitwise_left_shift_, bitwise_right_shift_ = becoming(bitwise_left_shift, bitwise_right_shift)

@@ -3,24 +3,10 @@
 Most are methods of Tensor too, under the same name: the function is the method.
 """
 
-from . import (
-    contraction,
-    creation,
-    elementwise,
-    indexing,
-    layer,
-    linalg,
-    loss,
-    movement,
-    placing,
-    pooling,
-    product,
-    promotion,
-    random,
-    reduction,
-    statistics,
-)
-from .contraction import *
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import creation, elementwise, indexing, layer, loss, movement, pooling, random, reduction
 from .creation import *
 from .creation import (
     new_empty as new_empty,
@@ -32,7 +18,6 @@ from .creation import (
 from .elementwise import *
 from .indexing import *
 from .layer import *
-from .linalg import *
 from .loss import *
 from .movement import *
 from .movement import (
@@ -41,11 +26,7 @@ from .movement import (
     unfold as unfold,
     view_as as view_as,
 )
-from .placing import *
-from .placing import fill_diagonal as fill_diagonal, put as put
 from .pooling import *
-from .product import *
-from .promotion import *
 from .random import *
 from .random import (
     bernoulli_ as bernoulli_,
@@ -58,23 +39,37 @@ from .random import (
     uniform_ as uniform_,
 )
 from .reduction import *
-from .statistics import *
+
+if TYPE_CHECKING:
+    from .contraction import *
+    from .linalg import *
+    from .placing import *
+    from .placing import fill_diagonal as fill_diagonal, put as put
+    from .product import *
+    from .promotion import *
+    from .statistics import *
 
 # Each states in its `__all__` which functions are in `rushlight` too; the others are methods alone.
-ROOMS = (
-    contraction,
-    creation,
-    elementwise,
-    indexing,
-    layer,
-    linalg,
-    loss,
-    movement,
-    placing,
-    pooling,
-    product,
-    promotion,
-    random,
-    reduction,
-    statistics,
-)
+ROOMS = (creation, elementwise, indexing, layer, loss, movement, pooling, random, reduction)
+
+# What fewer programs need, by the room that is imported when one of them is first asked for.
+_LATE_ROOMS = {
+    "contraction": "einsum",
+    "linalg": "cholesky_solve det inverse logdet matrix_power pinverse slogdet",
+    "placing": "argwhere index_put isin masked_scatter scatter_reduce take",
+    "product": "addmm addmv baddbmm block_diag cartesian_prod cross ger inner kron tensordot vdot",
+    "promotion": "can_cast get_default_dtype is_floating_point is_tensor promote_types result_type "
+    "set_default_dtype",
+    "statistics": "diff histc kthvalue mode nanmean nanquantile quantile trapezoid trapz",
+}
+LATE = {name: room for room, names in _LATE_ROOMS.items() for name in names.split()}
+_LATE_METHODS = {"fill_diagonal": "placing", "put": "placing"}
+
+
+def __getattr__(name: str) -> Any:
+    """A function of a late room, which from then on stands here."""
+    room = LATE.get(name) or _LATE_METHODS.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{room}"), name)
+    return found

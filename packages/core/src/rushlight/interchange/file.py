@@ -67,11 +67,15 @@ def save(obj: Any, f: Location | BinaryIO) -> None:
             return shutil.copyfileobj(source, f)  # type: ignore[arg-type]  # f is a file
 
 
-def load(f: Location | BinaryIO, map_location: Place = None) -> Any:
+def load(
+    f: Location | BinaryIO, map_location: Place = None, *,
+    weights_only: bool | None = None,  # noqa: ARG001  PyTorch's, and always so
+) -> Any:  # fmt: skip
     """What `save` was given, or all tensors of any other safetensors file in a dict by name.
 
     f: a path, or a file that is open for bytes.
     map_location: the device of the tensors; None for the one on which tensors are made.
+    weights_only: makes no difference: such files cannot hold programs.
     Raises: FileRefused, naming the file, for one that is not of this kind or was damaged;
     ContractError for an f that is neither; MissingExtra without safetensors; OSError as `open`
     does.
