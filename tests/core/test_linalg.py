@@ -236,9 +236,22 @@ def catch(call, *args):
 def test_messages():
     with pytest.raises(rl.linalg.LinAlgError, match=r"^inv: singular matrix; give matrices that"):
         rl.linalg.inv(rl.zeros(2, 2))
-    with pytest.raises(RuntimeError, match=r"^cholesky: matrix is not positive definite; give sym"):
+    with pytest.raises(rl.linalg.LinAlgError, match=r"^cholesky: matrix is not positive definite"):
         rl.linalg.cholesky(-rl.eye(2))
     with pytest.raises(
         rl.ContractError, match=r"^det: float32\[2, 3\] is not square; give \[\*b, n"
     ):
         rl.linalg.det(rl.zeros(2, 3))
+
+
+def test_what_cannot_be_factorised_is_told_from_what_was_given_wrong():
+    assert issubclass(rl.linalg.LinAlgError, rl.ContractError)
+    assert type(catch(rl.linalg.inv, rl.zeros(2, 2))) is rl.linalg.LinAlgError
+    assert isinstance(catch(torch.linalg.inv, torch.zeros(2, 2)), torch.linalg.LinAlgError)
+    for inv, error, wrong in (
+        (rl.linalg.inv, rl.linalg.LinAlgError, rl.zeros(2, 3)),
+        (torch.linalg.inv, torch.linalg.LinAlgError, torch.zeros(2, 3)),
+    ):
+        told = catch(inv, wrong)
+        assert isinstance(told, RuntimeError)
+        assert not isinstance(told, error)

@@ -4,6 +4,7 @@ RushlightError
 ├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
 │   ├── WrongType      an argument of a type that is not taken        (TypeError)
 │   ├── WrongDtype     elements of a type that is not computed in     (NotImplementedError)
+│   ├── LinAlgError    a matrix that has no such factors or inverse
 │   └── IndexOutOfRange  an index beyond its axis                     (IndexError)
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
 ├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
@@ -36,6 +37,10 @@ class WrongType(ContractError, TypeError):
 
 class WrongDtype(ContractError, NotImplementedError):
     """Elements of a type in which an operation does not compute: the mean of integers."""
+
+
+class LinAlgError(ContractError):
+    """A matrix that cannot be factorised: a singular one, one that is not positive definite."""
 
 
 class IndexOutOfRange(ContractError, IndexError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import ContractError as LinAlgError
+from .errors import LinAlgError
 from .function import matmul
 from .function.linalg import (
     cholesky,

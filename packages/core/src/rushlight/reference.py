@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .backend import HostBackend
-from .errors import ContractError, IndexOutOfRange, WrongDtype
+from .errors import ContractError, IndexOutOfRange, LinAlgError, WrongDtype
 from .spec import Shape
 
 Array = np.ndarray[Any, Any]
@@ -379,13 +379,13 @@ def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
 
 
 def lapack(op: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
-    """The kernel of one of numpy's functions.  Raises: ContractError for what it cannot compute."""
+    """The kernel of one of numpy's functions.  Raises: LinAlgError for what it cannot compute."""
 
     def kernel(*given: Any) -> Any:
         try:
             return function(*given)
         except np.linalg.LinAlgError as error:
-            raise ContractError(f"{op}: {error}; {advice}".lower()) from error
+            raise LinAlgError(f"{op}: {error}; {advice}".lower()) from error
 
     return kernel
 

@@ -92,7 +92,7 @@ def norm(
 
 @autocasts("wide")
 def inv(A: Tensor) -> Tensor:
-    """The inverse.  [*b, n, n] -> [*b, n, n].  Raises: ContractError for a singular matrix."""
+    """The inverse.  [*b, n, n] -> [*b, n, n].  Raises: LinAlgError for a singular matrix."""
     return ops.inv(A)
 
 
@@ -103,7 +103,7 @@ inverse = inv
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The x with A x = B; x A = B unless left.  [*b, n, n], [*b, n, k] or [*b, n] -> as B.
 
-    Raises: ContractError for a singular A.
+    Raises: LinAlgError for a singular A.
     """
     together("solve", A, B)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and A.shape[:-1] == B.shape)
@@ -121,7 +121,7 @@ def solve_triangular(
     """The x with A x = B; x A = B unless left.  [*b, n, n], [*b, n, k] -> [*b, n, k].
 
     upper: which triangle of A is read.  unitriangular: as if its diagonal were ones.
-    Raises: ContractError for a 0 on the diagonal.
+    Raises: LinAlgError for a 0 on the diagonal.
     """
     together("solve_triangular", A, B)
     half = triu(A, int(unitriangular)) if upper else tril(A, -int(unitriangular))
@@ -237,7 +237,7 @@ def logdet(input: Tensor) -> Tensor:
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The lower triangular L with L L^T = A, or its transpose.  [*b, n, n] -> [*b, n, n].
 
-    Raises: ContractError unless A is positive definite.
+    Raises: LinAlgError unless A is positive definite.
     """
     return turned(ops.cholesky(turned(A))) if upper else ops.cholesky(A)
 

@@ -44,7 +44,7 @@ def ratio(x: Any, y: Any) -> Any:
 
 @primitive(required=False)
 def inv(x: Spec) -> Spec:
-    """The inverse.  [*b, n, n] -> [*b, n, n].  Raises: ContractError for a singular matrix."""
+    """The inverse.  [*b, n, n] -> [*b, n, n].  Raises: LinAlgError for a singular matrix."""
     square("inv", x)
     return x
 
@@ -56,7 +56,7 @@ inv.gradients(x=lambda g, z: matmul(turned(z), matmul(-g, turned(z))))
 def solve(x: Spec, y: Spec) -> Spec:
     """The z with x z = y.  [*b, n, n], [*b, n, k] -> [*b, n, k].
 
-    Raises: ContractError for a singular x.
+    Raises: LinAlgError for a singular x.
     """
     square("solve", x)
     if y.ndim < 2 or y.shape[-2] != x.shape[-1] or y.dtype is not x.dtype:
@@ -96,7 +96,7 @@ def cofactor(x: Any) -> Any:
 
 @cofactor.vjp
 def cofactor_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
-    """With p = x^-T: sum(g p) z - p g^T z.  Raises: ContractError for a singular x."""
+    """With p = x^-T: sum(g p) z - p g^T z.  Raises: LinAlgError for a singular x."""
     p, n = turned(inv(x)), len(x.shape)
     return (sum(g * p, axes=(n - 2, n - 1), keepdim=True) * z - matmul(p, matmul(turned(g), z)),)
 
@@ -118,7 +118,7 @@ slogdet.gradients(x=lambda g, x: g[..., 1:, None] * turned(inv(x)))
 def cholesky(x: Spec) -> Spec:
     """The lower triangular z with z z^T = x; of x the lower triangle is read.  [*b, n, n] -> same.
 
-    Raises: ContractError unless x is positive definite.
+    Raises: LinAlgError unless x is positive definite.
     """
     square("cholesky", x)
     return x
