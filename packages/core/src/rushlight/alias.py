@@ -31,7 +31,7 @@ def write(part: Link, value: Any) -> None:
     link: Link | None = part
     while link is not None:
         way, up, op, params = link
-        mode: Any = straight.current()
+        mode = straight.current()
         if op is None and mode.recording:
             from .eager import interpreting
 
@@ -78,7 +78,7 @@ def refresh(x: Any) -> None:
     """If x is a part, let it show its whole as that is now."""
     if x._base is None:
         return
-    mode: Any = straight.current()
+    mode = straight.current()
     way, _, op, _ = x._base
     if op is None and (whole := way()) is not None:
         refresh(whole)
@@ -89,7 +89,7 @@ def refresh(x: Any) -> None:
 
         with interpreting(mode.quiet(True)):
             if (now := shown(x._base)) is not None and now._node is not None:
-                straight.current().assign(x, now)  # type: ignore[attr-defined]  # all have it
+                straight.current().assign(x, now)
                 return
     if (now := shown(x._base)) is not None:
         mode.assign(x, now)

@@ -290,7 +290,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        mode: Any = straight.current()
+        mode = straight.current()
         if not isinstance(value, Tensor):
             raise ContractError(
                 f"data: {type(value).__name__} is not a tensor; make one with rl.tensor()"
@@ -609,7 +609,7 @@ class Tensor:
 
     def values(self, what: str) -> Any:
         """The values on the host.  Raises: TracingError while tracing, in the name of `what`."""
-        mode: Any = straight.current()
+        mode = straight.current()
         if mode.traces or not isinstance(self._data, self.device.array):
             raise TracingError(
                 f"{what}: {self.spec} has no values while tracing, {caller()}; use rl.where() to "
@@ -711,7 +711,7 @@ class Tensor:
         Raises: ContractError unless value has this shape and dtype, or for a leaf that asks for a
         gradient outside of no_grad(); DeviceError unless it is on this device.
         """
-        mode: Any = straight.current()
+        mode = straight.current()
         if mode.recording and isinstance(self._node, Leaf):
             raise ContractError(
                 "assign_: a leaf that requires a gradient is changed in place; do it under "
@@ -846,7 +846,7 @@ class Move:
 
 def become(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Each target becomes its value, as by `assign_`: for an optimizer, which has many."""
-    mode: Any = straight.current()
+    mode = straight.current()
     plain = mode.eager and not mode.recording
     for x, value in zip(targets, values, strict=True):
         before, after = x._data, value._data
@@ -892,7 +892,7 @@ LAST_TWO_SWAPPED = ops.contraction.LAST_TWO_SWAPPED
 
 def moved(x: Tensor, place: Device) -> Tensor:
     """x on another device; between host backends the array itself."""
-    mode: Any = straight.current()
+    mode = straight.current()
     if mode.traces:
         raise TracingError(
             f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the "
@@ -935,7 +935,7 @@ def turned(x: Kind, operation: Callable[..., Tensor], *given: Any, **options: An
 
     Raises: ContractError for a leaf that asks for a gradient, outside of no_grad().
     """
-    mode: Any = straight.current()
+    mode = straight.current()
     if mode.recording and isinstance(x._node, Leaf):
         raise ContractError(
             "in place: a leaf that requires a gradient is turned; do it under rl.no_grad()"

@@ -112,7 +112,7 @@ def backward(
     grad_tensors: cotangents of the tensors, which need none if they have one element.
     Raises: NoGradient if a tensor asks for none, or the tape was used up.
     """
-    mode: Any = interpreter.get()
+    mode = interpreter.get()
     token = interpreter.set(mode.quiet(create_graph))
     try:
         if isinstance(tensors, Tensor) and (

@@ -26,7 +26,7 @@ class Context:
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `saved_tensors`, which tells backward if one was assigned since."""
-        mode: Any = straight.current()
+        mode = straight.current()
         self._saved = tuple([(x, None if x is None else mode.read(x)) for x in tensors])
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
@@ -40,7 +40,7 @@ class Context:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved.  Raises: StaleValue if one was assigned in place since."""
-        mode: Any = straight.current()
+        mode = straight.current()
         for x, used in self._saved:
             if x is not None and mode.read(x) is not used:
                 raise StaleValue(

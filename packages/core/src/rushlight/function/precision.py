@@ -24,7 +24,7 @@ def autocasts(policy: Policy) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            mode: Any = straight.current()
+            mode = straight.current()
             if mode.eager:
                 return function(*args, **kwargs)
             return mode.perform(policy, function, args, kwargs)
