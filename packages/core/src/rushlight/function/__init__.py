@@ -1,6 +1,9 @@
 """The functions of tensors: PyTorch's names and arguments, brought to normal form, then operations.
 
 Most are methods of Tensor too, under the same name: the function is the method.
+
+Three rooms are not of this namespace, where `unfold` is the method: `margin`, `sampling` and
+`unpooling` hold what PyTorch has in `torch.nn.functional` alone, and are imported from there.
 """
 
 from importlib import import_module

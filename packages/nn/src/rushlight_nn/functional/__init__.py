@@ -57,6 +57,32 @@ from rushlight import (
     tanhshrink,
     triplet_margin_loss,
 )
+from rushlight.function.margin import (
+    gaussian_nll_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from rushlight.function.sampling import (
+    affine_grid,
+    fold,
+    grid_sample,
+    interpolate,
+    unfold,
+)
+from rushlight.function.unpooling import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 
 from .activation import (
     celu,
@@ -97,34 +123,8 @@ from .lookup import (
     embedding,
     embedding_bag,
 )
-from .loss import (
-    gaussian_nll_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    soft_margin_loss,
-    triplet_margin_with_distance_loss,
-)
 from .norm import (
     local_response_norm,
-)
-from .pooling import (
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-)
-from .sampling import (
-    affine_grid,
-    fold,
-    grid_sample,
-    interpolate,
-    unfold,
 )
 from .shape import (
     channel_shuffle,

@@ -1,16 +1,32 @@
-"""Losses that torch.nn.functional alone has: of margins, and of a normal distribution."""
+"""Losses that fewer programs need: of margins, and of a normal distribution."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from rushlight import ContractError, IndexOutOfRange, Tensor, dtypes, ops
-from rushlight.function import mean, pairwise_distance, square, sum, unsqueeze
-from rushlight.function.given import floating, operands, together
-from rushlight.function.indexing import beyond
-from rushlight.function.loss import class_weight, of_triplets, reduce, seen
-from rushlight.function.precision import autocasts
+from .. import dtypes, ops
+from ..errors import ContractError, IndexOutOfRange
+from .elementwise import square
+from .given import floating, operands, together
+from .indexing import beyond
+from .loss import class_weight, of_triplets, pairwise_distance, reduce, seen
+from .movement import unsqueeze
+from .precision import autocasts
+from .reduction import mean, sum
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "gaussian_nll_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+    "soft_margin_loss",
+    "triplet_margin_with_distance_loss",
+]
 
 
 @autocasts("wide")

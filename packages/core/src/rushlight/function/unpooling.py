@@ -1,18 +1,34 @@
-"""Pooling that torch.nn.functional alone has: adaptive maxima, maxima undone, norms."""
+"""Pooling that fewer programs need: adaptive maxima, maxima undone, norms."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rushlight import ContractError, Tensor, ops
-from rushlight.function.given import floating, rank, together
-from rushlight.function.layer import repeated
-from rushlight.function.pooling import adapted, avg_pool, max_pool, numbered
-from rushlight.function.precision import autocasts
-from rushlight.function.reduction import power
-from rushlight.spec import size
+from .. import ops
+from ..errors import ContractError
+from ..spec import size
+from .given import floating, rank, together
+from .layer import repeated
+from .pooling import adapted, avg_pool, max_pool, numbered
+from .precision import autocasts
+from .reduction import power
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+]
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:

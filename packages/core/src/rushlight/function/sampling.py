@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rushlight import ContractError, Tensor, dtypes, ops
-from rushlight.function import matmul, select, stack
-from rushlight.function.elementwise import bounded
-from rushlight.function.given import floating, lengths, rank, together
-from rushlight.function.layer import repeated
-from rushlight.function.pooling import adaptive
-from rushlight.function.precision import autocasts
-from rushlight.spec import Shape, size
+from .. import dtypes, ops
+from ..errors import ContractError
+from ..spec import Shape, size
+from .elementwise import bounded
+from .given import floating, lengths, rank, together
+from .indexing import matmul
+from .layer import repeated
+from .movement import select, stack
+from .pooling import adaptive
+from .precision import autocasts
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "affine_grid",
+    "fold",
+    "grid_sample",
+    "interpolate",
+    "unfold",
+]
 
 # for each mode of interpolate, of how many spatial dims it is
 DIMS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
