@@ -447,7 +447,9 @@ def scatter(
         raise beyond("scatter", input, axis, error) from error
     if reduce != "multiply":
         raise ContractError(f"scatter: reduce {reduce!r}; give 'add' or 'multiply'")
-    raise ContractError("scatter: reduce 'multiply' is not supported; use 'add' of logarithms")
+    from .placing import scatter_reduce
+
+    return scatter_reduce(input, axis, index, source, "prod")
 
 
 def all_fit(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:

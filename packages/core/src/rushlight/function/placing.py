@@ -12,8 +12,8 @@ from .. import dtypes, ops
 from ..errors import ContractError
 from ..spec import normal_axis, size
 from .given import rank, together
-from .indexing import all_fit, filling, flat, nonzero, numel, placed
-from .movement import stretched, unsqueeze
+from .indexing import all_fit, filling, flat, nonzero, numel, placed, searchsorted, sort
+from .movement import part, stretched
 from .reduction import any
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def scatter_reduce(
 ) -> Tensor:
     """What of src comes to each place, see scatter, reduced to one.  [.., n, ..] -> [.., n, ..].
 
-    reduce: "sum", "mean", "amax" or "amin", where equals share the gradient; or "prod", for which
-    every place and element make a pair.
+    reduce: "sum", "prod", "mean", or "amax" and "amin", where equals share the gradient.
     include_self: what input has there takes part.
     Raises: ContractError for other words; IndexOutOfRange.
     """
@@ -65,7 +64,6 @@ def scatter_reduce(
         )
         z = turn(scattered(ops.scatter_max, turn(x), index, turn(src), axis))
     elif reduce == "prod":
-        scattered(ops.scatter, x, index, src, axis)  # which refuses an index out of range
         z = x * products(x, index, src, axis)
     else:
         z = scattered(ops.scatter_add, x, index, src, axis)
@@ -80,13 +78,30 @@ def scatter_reduce(
 
 
 def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
-    """The product of what of src comes to each place of x; 1 where nothing does."""
-    n, after = x.shape[axis], (1,) * (x.ndim - axis - 1)
-    places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
-    here = ops.equal(unsqueeze(index, axis), ops.reshape(places, (n, 1, *after)))
-    z = ops.prod(
-        ops.where(here, unsqueeze(src, axis), filling(1, src, ())), axes=(axis + 1,), keepdim=False
-    )
+    """The product of what of src comes to each place of x; 1 where nothing does.
+
+    What comes to one place is made neighbours by sorting; then each element is multiplied by the
+    one 1, 2, 4, .. before it, while that is for the same place.
+    """
+    m = index.shape[axis]
+    column = tuple([m if i == axis else 1 for i in range(x.ndim)])
+    numbers = ops.reshape(ops.iota(length=m, dtype=dtypes.int64, device=x.device), column)
+    order = ops.argsort(index, axis=axis, descending=False)
+    index, z = (ops.gather(v, order, axis=axis) for v in (index, src))
+    step = 1
+    while step < m:
+        rest = part(z, axis, step, m - step)
+        same = ops.equal(part(index, axis, step, m - step), part(index, axis, 0, m - step))
+        rest = rest * ops.where(same, part(z, axis, 0, m - step), filling(1, src, ()))
+        z, step = ops.concat(part(z, axis, 0, step), rest, axis=axis), step * 2
+    shape = tuple([x.shape[i] if i == axis else k for i, k in enumerate(index.shape)])
+    none = ops.full(-1, shape=shape, dtype=dtypes.int64, device=x.device)
+    last = placed("scatter_reduce", ops.scatter, none, index, ops.expand(numbers, z.shape), axis)
+    if m:
+        whole = ops.gather(z, ops.maximum(last, 0), axis=axis)
+        z = ops.where(ops.less(last, 0), filling(1, src, ()), whole)
+    else:
+        z = filling(1, src, shape)
     return ops.pad(z, tuple([(0, m - k) for m, k in zip(x.shape, z.shape, strict=True)]), 1)
 
 
@@ -158,16 +173,23 @@ def isin(
 ) -> Tensor:  # fmt: skip
     """Whether each element is among test_elements; invert: is not.  [*s], [*t] -> bool[*s].
 
-    Every pair is compared.  assume_unique makes no difference.  Raises: ContractError for bools.
+    assume_unique makes no difference.  Raises: ContractError for bools.
     """
     for x in (elements, test_elements):
         if getattr(x, "dtype", None) is dtypes.bool_:
             raise ContractError(f"isin: {x.spec}; convert it with .int()")
-    if not hasattr(test_elements, "_data"):
+    if not (hasattr(elements, "_data") and hasattr(test_elements, "_data")):
         found = ops.equal(elements, test_elements)
+        found = any(found) if hasattr(test_elements, "_data") else found
     else:
-        x = ops.reshape(elements, (*elements.shape, 1)) if hasattr(elements, "_data") else elements
-        found = any(ops.equal(x, flat(test_elements)), -1)
+        together("isin", elements, test_elements)
+        x, among = ops.elementwise.promoted(elements.detach(), flat(test_elements.detach()))
+        if n := numel(among):
+            among = sort(among).values
+            place = ops.minimum(searchsorted(among, x), n - 1)
+            found = ops.equal(ops.take(among, place, axis=0), x)
+        else:
+            found = ops.full(False, shape=x.shape, dtype=dtypes.bool_, device=x.device)
     return ops.bitwise_not(found) if invert else found
 
 

@@ -128,7 +128,7 @@ def found(given: Tensor, x: Tensor, place: Tensor, axis: int, keepdim: bool) -> 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
     """The most frequent along dim, of several the smallest, and where it last stands.
 
-    [.., n, ..] -> [.., ..] twice.  Every pair is compared: that takes n^2 memory.
+    [.., n, ..] -> [.., ..] twice.
     """
     axis = normal_axis("mode", dim, rank("mode", input))
     x = input if input.ndim else ops.reshape(input, (1,))
@@ -136,9 +136,14 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
         raise IndexOutOfRange(f"mode: {input.spec}; give elements to count")
     order = ops.argsort(x, axis=axis, descending=False)
     y = ops.gather(x.detach(), order, axis=axis)
-    counts = sum(ops.equal(unsqueeze(y, axis), unsqueeze(y, axis + 1)), axis)
-    first = ops.argmax(counts, axis=axis, keepdim=True)
-    last = first + ops.maximum(ops.gather(counts, first, axis=axis), 1) - 1
+    n = x.shape[axis]
+    column = tuple([n if i == axis else 1 for i in range(x.ndim)])
+    numbers = ops.reshape(ops.iota(length=n, dtype=dtypes.int64, device=x.device), column)
+    fresh = ops.not_equal(part(y, axis, 1, n - 1), part(y, axis, 0, n - 1))
+    starts = ops.where(fresh, part(numbers, axis, 1, n - 1), 0)
+    starts = ops.pad(starts, tuple([(int(i == axis), 0) for i in range(x.ndim)]), 0)
+    runs = numbers - ops.cummax(starts, axis=axis)  # how many equal ones come before each
+    last = ops.argmax(runs, axis=axis, keepdim=True)
     return found(input, x, ops.gather(order, last, axis=axis), axis, keepdim)
 
 
