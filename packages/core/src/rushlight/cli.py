@@ -21,6 +21,8 @@ from . import plugins
 from .device import Device, DeviceInfo, devices, resolve
 from .errors import BackendUnavailable, ContractError, DeviceError, RushlightError
 
+__all__ = ["INTERRUPTED", "REFUSED", "Command", "add_device", "chosen_device", "main", "tell"]
+
 GROUP = "rushlight.cli"
 REFUSED, INTERRUPTED = 2, 130  # exit codes: as argparse's, and as a shell's for SIGINT
 

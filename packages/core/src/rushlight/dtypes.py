@@ -13,6 +13,27 @@ import numpy as np
 
 from .errors import ContractError, WrongType
 
+__all__ = [
+    "FLOATING",
+    "INTEGER",
+    "DType",
+    "as_dtype",
+    "bfloat16",
+    "bool_",
+    "finfo",
+    "float16",
+    "float32",
+    "float64",
+    "iinfo",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "promote",
+    "uint8",
+    "uint32",
+]
+
 DType = np.dtype[Any]
 
 bool_: DType = np.dtype("bool")

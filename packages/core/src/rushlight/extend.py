@@ -13,7 +13,10 @@ For the author of a backend, who states an entry point in the group `rushlight.b
 For the author of an operation: `primitive`, `composite`, and `ops` to state it with; `autocasts`,
 a decorator of functions that says in which element type they compute under autocast.
 
-For both: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
+For the author of layers and optimizers: `repeated`, which checks one integer or one per dim;
+`become`, which assigns many tensors; `Number`, what a Cell gives while a function is traced.
+
+For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from .backend import (
     Kernel,
     MemoryStats,
 )
+from .cell import Number
 from .device import get_float32_matmul_precision
 from .dtypes import (
     DType,
@@ -56,11 +60,13 @@ from .errors import (
     OutOfMemory,
     RushlightError,
 )
+from .function.layer import repeated
 from .function.precision import autocasts
 from .op import Composite, Operation, Primitive, composite, operations, primitive
 from .plugins import GROUP, required_kernels
 from .spec import Shape, Spec, broadcast, size
 from .strided import StridedArray, StridedBackend
+from .tensor import become
 
 hookimpl = HookimplMarker("rushlight")
 
@@ -81,6 +87,7 @@ __all__ = [
     "Kernel",
     "KernelFailed",
     "MemoryStats",
+    "Number",
     "Operation",
     "OutOfMemory",
     "Primitive",
@@ -91,6 +98,7 @@ __all__ = [
     "StridedBackend",
     "as_dtype",
     "autocasts",
+    "become",
     "bfloat16",
     "bool_",
     "broadcast",
@@ -107,6 +115,7 @@ __all__ = [
     "operations",
     "ops",
     "primitive",
+    "repeated",
     "required_kernels",
     "size",
     "uint8",

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rushlight import ContractError
 from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, tell
-from rushlight.errors import ContractError
 from rushlight.extend import hookimpl
 
 if TYPE_CHECKING:

@@ -27,6 +27,8 @@ from ..dtypes import bfloat16
 from ..errors import ContractError, DeviceError, FileRefused, MissingExtra
 from ..tensor import Tensor
 
+__all__ = ["load", "replacing", "save", "write"]
+
 KEY = "rushlight"
 VERSION = 1
 DTYPES = {

@@ -53,7 +53,7 @@ class Unflatten(Module):
         tensor("Unflatten", input)
         shape = tuple(input.shape)
         if not -len(shape) <= self.dim < len(shape):
-            raise rl.errors.IndexOutOfRange(
+            raise rl.IndexOutOfRange(
                 f"Unflatten: axis {self.dim} of {input.dtype}{list(shape)}; give one that it has"
             )
         dim = self.dim % len(shape)

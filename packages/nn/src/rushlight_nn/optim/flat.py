@@ -15,7 +15,7 @@ from operator import is_
 from typing import Any
 
 import rushlight as rl
-from rushlight.tensor import become
+from rushlight.extend import become
 
 from .group import ParamGroup
 from .optimizer import Optimizer, States

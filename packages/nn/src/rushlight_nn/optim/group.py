@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import rushlight as rl
 from rushlight import Cell
+from rushlight.extend import Number
 
 
 class Cells(NamedTuple):
@@ -97,7 +98,7 @@ class ParamGroup(MutableMapping[str, Any]):
 
 def _is_number(value: object) -> bool:
     """Whether this is a number to be put into a cell: a Python one, or one of a trace."""
-    return isinstance(value, (int, float, rl.cell.Number)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Number)) and not isinstance(value, bool)
 
 
 def _is_numbers(value: object) -> bool:

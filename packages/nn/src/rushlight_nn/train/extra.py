@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rushlight.errors import MissingExtra
+from rushlight import MissingExtra
 
 INSTALL = 'pip install "rushlight-nn[apps]"'
 PACKAGES = {

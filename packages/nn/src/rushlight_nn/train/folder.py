@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 from .image import grey, read_colour, resized
 from .samples import Samples, Source, split

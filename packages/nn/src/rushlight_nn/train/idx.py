@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 from .samples import Samples, Source, split
 from .unpack import Readable, Unpacked, is_packed

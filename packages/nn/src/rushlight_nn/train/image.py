@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 from .extra import apps
 

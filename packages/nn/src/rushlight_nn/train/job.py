@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import rushlight as rl
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 from ..optim import AdamW
 from ..optim.lr_scheduler import CosineAnnealingLR

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import rushlight as rl
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 from .framing import Framing
 from .image import Floats, read_colour

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import rushlight as rl
-from rushlight.errors import ContractError, DeviceError, FileRefused
+from rushlight import ContractError, DeviceError, FileRefused
 
 from .. import checkpoint
 from .record import Record

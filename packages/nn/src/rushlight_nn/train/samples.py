@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ import zlib
 from io import BufferedReader
 from typing import Protocol
 
-from rushlight.errors import FileRefused
+from rushlight import FileRefused
 
 MAGIC = b"\x1f\x8b"
 GZIP = zlib.MAX_WBITS | 16  # what zlib calls the gzip format

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import rushlight as rl
-from rushlight.tensor import become
+from rushlight.extend import become
 
 Tensors = rl.Tensor | Iterable[rl.Tensor]
 
