@@ -281,7 +281,7 @@ MISTAKES = {
     ),
     "conv2d same, strided": (
         lambda: rl.conv2d(IMAGE, rl.ones(4, 3, 3, 3), padding="same", stride=2),
-        "conv2d: padding 'same' with stride 2; it needs stride 1",
+        "conv2d: padding 'same' with stride [2, 2]; give stride 1",
     ),
     "max_pool2d padding": (
         lambda: rl.max_pool2d(IMAGE, 2, padding=2),

@@ -274,7 +274,7 @@ class TestMistakes:
             ),
             (
                 lambda: nn.Conv2d(3, 4, 3, padding="same", stride=2),
-                "Conv2d: padding 'same' with stride 2; give stride 1, or the padding as numbers",
+                "Conv2d: padding 'same' with stride [2, 2]; give stride 1",
             ),
             (
                 lambda: nn.Dropout(1.5),

@@ -47,11 +47,11 @@ schedules = optim.lr_scheduler
 MISTAKES = {
     "Linear: in_features is 2.5; give an integer from 0": lambda: nn.Linear(2.5, 3),
     "Linear: out_features is -1; give an integer from 0": lambda: nn.Linear(2, -1),
-    "Conv2d: kernel_size is 0; give an integer from 1, or two of them": lambda: nn.Conv2d(1, 2, 0),
-    "Conv2d: stride is 1.5; give an integer from 1, or two of them": (
+    "Conv2d: kernel_size 0; give an integer from 1, or two of them": lambda: nn.Conv2d(1, 2, 0),
+    "Conv2d: stride 1.5; give an integer from 1, or two of them": (
         lambda: nn.Conv2d(1, 2, 3, stride=1.5)
     ),
-    "Conv2d: padding is -1; give an integer from 0, or two of them": (
+    "Conv2d: padding -1; give an integer from 0, or two of them": (
         lambda: nn.Conv2d(1, 2, 3, padding=-1)
     ),
     "LayerNorm: normalized_shape is None; give an integer from 0": lambda: nn.LayerNorm(None),

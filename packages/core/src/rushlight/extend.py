@@ -13,8 +13,9 @@ For the author of a backend, who states an entry point in the group `rushlight.b
 For the author of an operation: `primitive`, `composite`, and `ops` to state it with; `autocasts`,
 a decorator of functions that says in which element type they compute under autocast.
 
-For the author of layers and optimizers: `repeated`, which checks one integer or one per dim;
-`become`, which assigns many tensors; `Number`, what a Cell gives while a function is traced.
+For the author of layers and optimizers: `repeated`, one integer per dim; `padded`, the padding of a
+convolution in numbers; `become`, which assigns many tensors; `Number`, what a Cell gives while a
+function is traced.
 
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
@@ -60,7 +61,7 @@ from .errors import (
     OutOfMemory,
     RushlightError,
 )
-from .function.layer import repeated
+from .function.layer import padded, repeated
 from .function.precision import autocasts
 from .op import Composite, Operation, Primitive, composite, operations, primitive
 from .plugins import GROUP, required_kernels
@@ -114,6 +115,7 @@ __all__ = [
     "int64",
     "operations",
     "ops",
+    "padded",
     "primitive",
     "repeated",
     "required_kernels",

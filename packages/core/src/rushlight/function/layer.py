@@ -85,13 +85,31 @@ SPATIAL = ("", "t", "h, w", "d, h, w")
 
 
 def repeated(op: str, name: str, value: Any, least: int = 1, n: int = 2) -> Shape:
-    """One integer for all n spatial dims, or one for each."""
-    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
-    given = given * n if len(given) == 1 and n == 1 else given
+    """One integer for all n spatial dims, or one for each.  Raises: ContractError."""
+    given = each(value, n)
     if len(given) != n or builtins.any(type(x) is not int or x < least for x in given):
         several = f", or {COUNT[n]} of them" if n > 1 else ""
         raise ContractError(f"{op}: {name} {value!r}; give an integer from {least}{several}")
     return given
+
+
+def each(value: Any, n: int) -> tuple[Any, ...]:
+    """One value, n times; of several those."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
+
+
+def padded(op: str, padding: Any, sizes: Shape, strides: Shape, steps: Shape) -> Widths:
+    """What is put before and after each dim: "valid" is nothing, "same" as much as keeps lengths.
+
+    Raises: ContractError for what is no padding, and for "same" with a stride.
+    """
+    if padding != "same":
+        given = 0 if padding == "valid" else padding
+        return tuple((p, p) for p in repeated(op, "padding", given, 0, len(sizes)))
+    if builtins.max(strides) > 1:
+        raise ContractError(f"{op}: padding 'same' with stride {list(strides)}; give stride 1")
+    spans = [d * (k - 1) for d, k in zip(steps, sizes, strict=True)]
+    return tuple((span // 2, span - span // 2) for span in spans)
 
 
 def windowed(op: str, x: Tensor, sizes: Shape, widths: Widths, steps: Shape) -> None:
@@ -126,14 +144,7 @@ def convolve(
     strides = repeated(op, "stride", stride, 1, n)
     steps = repeated(op, "dilation", dilation, 1, n)
     check_conv(op, input, weight, bias, whole(op, "groups", groups, 1))
-    if padding == "same":
-        if strides != (1,) * n:
-            raise ContractError(f"{op}: padding 'same' with stride {stride}; it needs stride 1")
-        spans = [d * (k - 1) for d, k in zip(steps, weight.shape[2:], strict=True)]
-        widths = tuple((span // 2, span - span // 2) for span in spans)
-    else:
-        given = 0 if padding == "valid" else padding
-        widths = tuple((p, p) for p in repeated(op, "padding", given, 0, n))
+    widths = padded(op, padding, weight.shape[2:], strides, steps)
     windowed(op, input, weight.shape[2:], widths, steps)
     return ops.conv(
         input, weight, bias, stride=strides, padding=widths, dilation=steps, groups=groups

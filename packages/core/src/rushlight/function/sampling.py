@@ -12,7 +12,7 @@ from ..spec import Shape, size
 from .elementwise import bounded
 from .given import floating, lengths, rank, together
 from .indexing import matmul
-from .layer import repeated
+from .layer import each, repeated
 from .movement import select, stack
 from .pooling import adaptive
 from .precision import autocasts
@@ -65,10 +65,12 @@ def interpolate(
     image = input.shape[2:]
     scales: list[Any] = [None] * n
     if size is None:
-        scales = [float(s) for s in each(op, "scale_factor", scale_factor, n)]
+        scales = [float(s) for s in each(scale_factor, n)]
+        if len(scales) != n:
+            raise ContractError(f"{op}: scale_factor {scale_factor}; give one number, or {n}")
         size = [math.floor(m * s) for m, s in zip(image, scales, strict=True)]
         scales = [None] * n if recompute_scale_factor else scales
-    out = repeated(op, "size", each(op, "size", size, n), n=n)
+    out = repeated(op, "size", size, n=n)
     if mode == "area":
         return adaptive(n, input, out)
     wide = input.dtype if input.dtype is dtypes.float64 else dtypes.float32
@@ -81,14 +83,6 @@ def interpolate(
         if (m, step) != (o, 1.0):
             z = resampled(z, axis, o, step, mode, bool(align_corners), wide)
     return ops.cast(z, dtype=input.dtype)
-
-
-def each(op: str, name: str, given: Any, n: int) -> tuple[Any, ...]:
-    """One value for each spatial dim.  Raises: ContractError for another number of them."""
-    values = lengths((given,)) if hasattr(given, "__iter__") else (given,) * n
-    if len(values) != n:
-        raise ContractError(f"{op}: {name} {given} for {n} spatial dims; give one, or {n}")
-    return values
 
 
 def resampled(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import rushlight as rl
+from rushlight.extend import padded, repeated
 
 from ..module import Module
 from ..parameter import Parameter
@@ -15,16 +16,6 @@ from .argument import whole
 from .linear import reset_weight_and_bias
 
 Size = int | tuple[int, ...]
-
-
-def sizes(who: str, n: int, name: str, value: object, least: int) -> tuple[int, ...]:
-    """n integers, of what may be one for all.  Raises: ContractError."""
-    many: Any = (value,) * n if isinstance(value, int) else value
-    good = isinstance(many, (tuple, list)) and len(many) == n
-    if not good or not all(isinstance(k, int) and k >= least for k in many):
-        several = ("", "", ", or two of them", ", or three of them")[n]
-        raise rl.ContractError(f"{who}: {name} is {value!r}; give an integer from {least}{several}")
-    return tuple(many)
 
 
 class Conv(Module):
@@ -81,19 +72,15 @@ class Conv(Module):
             raise rl.ContractError(
                 f"{who}: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
             )
-        self.kernel_size = sizes(who, n, "kernel_size", kernel_size, 1)
-        self.stride = sizes(who, n, "stride", stride, 1)
-        self.dilation = sizes(who, n, "dilation", dilation, 1)
-        if padding == "same" and self.stride != (1,) * n:
-            raise rl.ContractError(
-                f"{who}: padding 'same' with stride {stride}; "
-                "give stride 1, or the padding as numbers"
-            )
+        self.kernel_size = repeated(who, "kernel_size", kernel_size, 1, n)
+        self.stride = repeated(who, "stride", stride, 1, n)
+        self.dilation = repeated(who, "dilation", dilation, 1, n)
+        around = padded(who, padding, self.kernel_size, self.stride, self.dilation)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.padding: Any = padding
-        if not isinstance(padding, str):
-            self.padding = sizes(who, n, "padding", padding, 0)
+        self.padding: Any = padding if isinstance(padding, str) else tuple(p for p, _ in around)
+        # before and after each axis, the last axis first, as `pad` takes it
+        self._around = [p for widths in reversed(around) for p in widths]
         self.groups = groups
         self.padding_mode = padding_mode
         channels = (out_channels, in_channels // groups)
@@ -116,21 +103,10 @@ class Conv(Module):
         assert function is not None
         padding = self.padding
         if self.padding_mode != "zeros":
-            input, padding = rl.pad(input, self._around(), self.padding_mode), 0
+            input, padding = rl.pad(input, self._around, self.padding_mode), 0
         return function(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
-
-    def _around(self) -> list[int]:
-        """The padding before and after each axis, the last axis first, as `pad` takes it."""
-        if self.padding == "valid":
-            pairs = [(0, 0)] * self.spatial
-        elif self.padding == "same":
-            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-            pairs = [(span // 2, span - span // 2) for span in spans]
-        else:
-            pairs = [(p, p) for p in self.padding]
-        return [p for pair in reversed(pairs) for p in pair]
 
     def extra_repr(self) -> str:
         said = [
@@ -225,8 +201,8 @@ class ConvTranspose(Conv):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
             padding_mode, device, dtype,
         )  # fmt: skip
-        self.output_padding = sizes(
-            type(self).__name__, self.spatial, "output_padding", output_padding, 0
+        self.output_padding = repeated(
+            type(self).__name__, "output_padding", output_padding, 0, self.spatial
         )
 
     def forward(self, input: rl.Tensor, output_size: Sequence[int] | None = None) -> rl.Tensor:
@@ -257,8 +233,8 @@ class ConvTranspose(Conv):
         fits = len(output_size) in (n, input.ndim)
         if not fits or any(not 0 <= a < s for a, s in zip(added, self.stride, strict=True)):
             raise rl.ContractError(
-                f"{type(self).__name__}: output_size {list(output_size)} of {input.dtype}"
-                f"{list(input.shape)}; give {least}, or less than stride {self.stride} more"
+                f"{type(self).__name__}: output_size {list(output_size)} of {input.spec}; "
+                f"give {least}, or less than stride {self.stride} more"
             )
         return tuple(added)
 

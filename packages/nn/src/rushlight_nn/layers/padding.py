@@ -84,7 +84,17 @@ class ConstantPad3d(ConstantPad):
     spatial = 3
 
 
-class ZeroPad1d(ConstantPad1d):
+class ZeroPad(ConstantPad):
+    """ConstantPad of zeros."""
+
+    def __init__(self, padding: Widths) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ZeroPad1d(ZeroPad, ConstantPad1d):
     """Pad of sequences, of zeros.  [*b, t] -> [*b, t'].
 
     Options: `Pad`.
@@ -93,14 +103,8 @@ class ZeroPad1d(ConstantPad1d):
     [0.0, 1.0, 2.0, 3.0, 0.0]
     """
 
-    def __init__(self, padding: Widths) -> None:
-        super().__init__(padding, 0.0)
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
-
-class ZeroPad2d(ConstantPad2d):
+class ZeroPad2d(ZeroPad, ConstantPad2d):
     """Pad of images, of zeros.  [*b, h, w] -> [*b, h', w'].
 
     Options: `Pad`.
@@ -109,14 +113,8 @@ class ZeroPad2d(ConstantPad2d):
     (1, 1, 6, 6)
     """
 
-    def __init__(self, padding: Widths) -> None:
-        super().__init__(padding, 0.0)
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
-
-class ZeroPad3d(ConstantPad3d):
+class ZeroPad3d(ZeroPad, ConstantPad3d):
     """Pad of volumes, of zeros.  [*b, d, h, w] -> [*b, d', h', w'].
 
     Options: `Pad`.
@@ -124,12 +122,6 @@ class ZeroPad3d(ConstantPad3d):
     >>> ZeroPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
     (1, 1, 6, 6, 6)
     """
-
-    def __init__(self, padding: Widths) -> None:
-        super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
 
 
 class ReflectionPad1d(Pad):

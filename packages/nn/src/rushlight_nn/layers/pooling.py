@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import rushlight as rl
+from rushlight.extend import repeated
 
 from .. import functional as F
 from ..module import Module
 from .argument import shown
-from .conv import Size, sizes
+from .conv import Size
 
 
 class MaxPool(Module):
@@ -107,9 +108,9 @@ class MaxUnpool(Module):
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         super().__init__()
         who, n = type(self).__name__, self.spatial
-        self.kernel_size = sizes(who, n, "kernel_size", kernel_size, 1)
-        self.stride = sizes(who, n, "stride", self.kernel_size if stride is None else stride, 1)
-        self.padding = sizes(who, n, "padding", padding, 0)
+        self.kernel_size = repeated(who, "kernel_size", kernel_size, 1, n)
+        self.stride = repeated(who, "stride", self.kernel_size if stride is None else stride, 1, n)
+        self.padding = repeated(who, "padding", padding, 0, n)
 
     def forward(
         self, input: rl.Tensor, indices: rl.Tensor, output_size: Sequence[int] | None = None
@@ -276,14 +277,16 @@ class AvgPool(Module):
         return shown(self, "kernel_size", "stride", "padding")
 
 
-class AvgPool1d(Module):
-    """The mean of each window.  [*b, c, t] -> [*b, c, t'].
+class AvgPool1d(AvgPool):
+    """AvgPool of sequences, without a divisor_override.  [*b, c, t] -> [*b, c, t'].
 
     Formula and options: `AvgPool`.
 
     >>> AvgPool1d(2)(rl.arange(4.0).reshape(1, 1, 4)).tolist()
     [[[0.5, 2.5]]]
     """
+
+    spatial = 1
 
     def __init__(
         self,
@@ -293,13 +296,10 @@ class AvgPool1d(Module):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        super().__init__()
-        self.kernel_size = sizes("AvgPool1d", 1, "kernel_size", kernel_size, 1)
-        stride = self.kernel_size if stride is None else stride
-        self.stride = sizes("AvgPool1d", 1, "stride", stride, 1)
-        self.padding = sizes("AvgPool1d", 1, "padding", padding, 0)
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
+        sizes = repeated("AvgPool1d", "kernel_size", kernel_size, 1, 1)
+        strides = sizes if stride is None else repeated("AvgPool1d", "stride", stride, 1, 1)
+        pads = repeated("AvgPool1d", "padding", padding, 0, 1)
+        super().__init__(sizes, strides, pads, ceil_mode, count_include_pad)
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The mean of each window of the input."""
@@ -307,9 +307,6 @@ class AvgPool1d(Module):
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
             self.count_include_pad,
         )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        return shown(self, "kernel_size", "stride", "padding")
 
 
 class AvgPool2d(AvgPool):
