@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange
+from ..errors import ContractError, IndexOutOfRange, WrongType
 from ..spec import broadcast, size
 from .elementwise import clamp, square
-from .given import Dim, floating, operands, rank, together
+from .given import Dim, floating, operands, rank, together, whole
 from .indexing import beyond, numel
 from .layer import log_softmax
 from .movement import squeeze, unsqueeze
@@ -264,6 +264,8 @@ def nll_loss(
     Raises: IndexOutOfRange for a target that is no class.
     """
     together("nll_loss", input, target, optional=(weight,))
+    if type(ignore_index) is not int:
+        ignore_index = as_class("nll_loss", ignore_index)
     return of_classes("nll_loss", input, target, weight, ignore_index, reduction)
 
 
@@ -296,6 +298,16 @@ def of_classes(
     return reduce(op, losses, reduction)
 
 
+def as_class(op: str, ignore_index: Any) -> int:
+    """ignore_index as an int.  Raises: WrongType for what stood here long ago: size_average."""
+    if ignore_index is None or isinstance(ignore_index, bool):
+        raise WrongType(
+            f"{op}: ignore_index {ignore_index}; give an integer, and what was size_average as "
+            f"reduction='mean' or 'sum'"
+        )
+    return whole(op, "ignore_index", ignore_index, -(2**63))
+
+
 def class_weight(op: str, input: Tensor, weight: Tensor | None, axis: int) -> None:
     """Raises: ContractError unless there is one weight per class."""
     if weight is not None and weight.shape != input.shape[axis : axis + 1]:
@@ -316,6 +328,8 @@ def cross_entropy(
     label_smoothing: the share of the target that is spread over all classes.
     Raises: IndexOutOfRange for a target that is no class, ContractError if shapes do not fit.
     """
+    if type(ignore_index) is not int:
+        ignore_index = as_class("cross_entropy", ignore_index)
     plain = weight is None and label_smoothing == 0 and reduction == "mean"
     if rank("cross_entropy", input) != 2 or rank("cross_entropy", target) != 1 or not plain:
         together("cross_entropy", input, target, optional=(weight,))

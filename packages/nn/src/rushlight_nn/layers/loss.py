@@ -429,6 +429,16 @@ class BCEWithLogitsLoss(WeightedLoss):
         )
 
 
+def as_class(who: str, ignore_index: int) -> int:
+    """ignore_index.  Raises: WrongType for what stood here long ago: size_average, a bool or None."""
+    if ignore_index is None or isinstance(ignore_index, bool):
+        raise rl.WrongType(
+            f"{who}: ignore_index is {ignore_index}; give an integer, and what was size_average as "
+            f"reduction='mean' or 'sum'"
+        )
+    return ignore_index
+
+
 class NLLLoss(WeightedLoss):
     """-weight[y] * x[y], x log-probabilities of classes.  [b, c, *s], [b, *s] or [c], [] -> [].
 
@@ -448,7 +458,7 @@ class NLLLoss(WeightedLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, reduction)
-        self.ignore_index = ignore_index
+        self.ignore_index = as_class("NLLLoss", ignore_index)
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
         """The negative log-likelihood of the target classes, reduced."""
@@ -483,7 +493,7 @@ class CrossEntropyLoss(WeightedLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, reduction)
-        self.ignore_index = ignore_index
+        self.ignore_index = as_class("CrossEntropyLoss", ignore_index)
         self.label_smoothing = label_smoothing
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
