@@ -128,7 +128,7 @@ def zeros_(tensor: rl.Tensor) -> rl.Tensor:
 def eye_(tensor: rl.Tensor) -> rl.Tensor:
     """1 on the diagonal, 0 elsewhere.  [n, m].  Raises: ContractError unless there are 2 axes."""
     if tensor.ndim != 2:
-        raise rl.ContractError(f"eye_: {_spec(tensor)}; give a tensor of 2 axes")
+        raise rl.ContractError(f"eye_: {tensor.spec}; give a tensor of 2 axes")
     n, m = tensor.shape
     with rl.no_grad():
         return tensor.copy_(rl.eye(n, m, dtype=tensor.dtype, device=tensor.device))
@@ -143,7 +143,7 @@ def dirac_(tensor: rl.Tensor, groups: int = 1) -> rl.Tensor:
     """
     if tensor.ndim not in (3, 4, 5) or groups < 1 or tensor.shape[0] % groups:
         raise rl.ContractError(
-            f"dirac_: {_spec(tensor)} in {groups} groups; give 3 to 5 axes, the first divisible by "
+            f"dirac_: {tensor.spec} in {groups} groups; give 3 to 5 axes, the first divisible by "
             "groups"
         )
     o, c, *window = tensor.shape
@@ -165,7 +165,7 @@ def sparse_(
     Source: Martens 2010, Deep learning via Hessian-free optimization, section 5.
     """
     if tensor.ndim != 2:
-        raise rl.ContractError(f"sparse_: {_spec(tensor)}; give a tensor of 2 axes")
+        raise rl.ContractError(f"sparse_: {tensor.spec}; give a tensor of 2 axes")
     zeros = math.ceil(sparsity * tensor.shape[0])
     with rl.no_grad():
         tensor.normal_(0.0, std, generator=generator)
@@ -252,7 +252,7 @@ def orthogonal_(
     Source: Saxe, McClelland, Ganguli 2013, arXiv:1312.6120; Mezzadri 2007, arXiv:math-ph/0609050.
     """
     if tensor.ndim < 2:
-        raise rl.ContractError(f"orthogonal_: {_spec(tensor)}; give a tensor of 2 or more axes")
+        raise rl.ContractError(f"orthogonal_: {tensor.spec}; give a tensor of 2 or more axes")
     if not tensor.numel():
         return tensor
     rows = tensor.shape[0]
@@ -276,11 +276,7 @@ def fans(name: str, tensor: rl.Tensor) -> tuple[int, int]:
     """
     if tensor.ndim < 2:
         raise rl.ContractError(
-            f"{name}: {_spec(tensor)} has no fan in and fan out; give a tensor of 2 or more axes"
+            f"{name}: {tensor.spec} has no fan in and fan out; give a tensor of 2 or more axes"
         )
     window = math.prod(tensor.shape[2:])
     return tensor.shape[1] * window, tensor.shape[0] * window
-
-
-def _spec(tensor: rl.Tensor) -> str:
-    return f"{tensor.dtype}{list(tensor.shape)}"

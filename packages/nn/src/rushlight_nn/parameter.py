@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 import rushlight as rl
 
@@ -37,3 +39,10 @@ class Parameter(rl.Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+def undrawn(
+    *shape: int, device: str | rl.device | None = None, dtype: np.dtype[Any] | None = None
+) -> Parameter:
+    """A parameter whose values are still to be drawn."""
+    return Parameter(rl.empty(shape, device=device, dtype=dtype))

@@ -16,70 +16,64 @@ import rushlight as rl
 
 def relu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """max(input, 0).  [*s] -> [*s]."""
-    return _in_place(rl.relu, input) if inplace else rl.relu(input)
+    return _applied(rl.relu, input, inplace)
 
 
 def leaky_relu(input: rl.Tensor, negative_slope: float = 0.01, inplace: bool = False) -> rl.Tensor:
     """input where positive, negative_slope * input elsewhere.  [*s] -> [*s]."""
-    if inplace:
-        return _in_place(rl.leaky_relu, input, negative_slope)
-    return rl.leaky_relu(input, negative_slope)
+    return _applied(rl.leaky_relu, input, inplace, negative_slope)
 
 
 def elu(input: rl.Tensor, alpha: float = 1.0, inplace: bool = False) -> rl.Tensor:
     """input where positive, alpha * (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
-    return _in_place(rl.elu, input, alpha) if inplace else rl.elu(input, alpha)
+    return _applied(rl.elu, input, inplace, alpha)
 
 
 def silu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """input * sigmoid(input).  [*s] -> [*s]."""
-    return _in_place(rl.silu, input) if inplace else rl.silu(input)
+    return _applied(rl.silu, input, inplace)
 
 
 def hardswish(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """input min(max(input + 3, 0), 6) / 6.  [*s] -> [*s]."""
-    return _in_place(rl.hardswish, input) if inplace else rl.hardswish(input)
+    return _applied(rl.hardswish, input, inplace)
 
 
 def hardsigmoid(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """min(max(input + 3, 0), 6) / 6.  [*s] -> [*s]."""
-    return _in_place(rl.hardsigmoid, input) if inplace else rl.hardsigmoid(input)
+    return _applied(rl.hardsigmoid, input, inplace)
 
 
 def relu6(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """min(max(input, 0), 6).  [*s] -> [*s]."""
-    return _in_place(rl.relu6, input) if inplace else rl.relu6(input)
+    return _applied(rl.relu6, input, inplace)
 
 
 def mish(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """input tanh(log(1 + exp(input))).  [*s] -> [*s]."""
-    return _in_place(rl.mish, input) if inplace else rl.mish(input)
+    return _applied(rl.mish, input, inplace)
 
 
 def selu(input: rl.Tensor, inplace: bool = False) -> rl.Tensor:
     """1.0507 input where positive, 1.7581 (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
-    return _in_place(rl.selu, input) if inplace else rl.selu(input)
+    return _applied(rl.selu, input, inplace)
 
 
 def celu(input: rl.Tensor, alpha: float = 1.0, inplace: bool = False) -> rl.Tensor:
     """input where positive, alpha (exp(input / alpha) - 1) elsewhere.  [*s] -> [*s]."""
-    return _in_place(rl.celu, input, alpha) if inplace else rl.celu(input, alpha)
+    return _applied(rl.celu, input, inplace, alpha)
 
 
 def hardtanh(
     input: rl.Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> rl.Tensor:
     """min(max(input, min_val), max_val).  [*s] -> [*s]."""
-    if inplace:
-        return _in_place(rl.hardtanh, input, min_val, max_val)
-    return rl.hardtanh(input, min_val, max_val)
+    return _applied(rl.hardtanh, input, inplace, min_val, max_val)
 
 
 def threshold(input: rl.Tensor, threshold: float, value: float, inplace: bool = False) -> rl.Tensor:
     """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
-    if inplace:
-        return _in_place(rl.threshold, input, threshold, value)
-    return rl.threshold(input, threshold, value)
+    return _applied(rl.threshold, input, inplace, threshold, value)
 
 
 def rrelu(
@@ -97,8 +91,7 @@ def rrelu(
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slopes = rl.empty_like(input).uniform_(lower, upper)
-    bent: Callable[..., rl.Tensor] = rl.leaky_relu
-    return _in_place(bent, input, slopes) if inplace else bent(input, slopes)
+    return _applied(rl.leaky_relu, input, inplace, slopes)
 
 
 relu_, elu_, selu_, celu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = (
@@ -107,8 +100,12 @@ relu_, elu_, selu_, celu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = (
 )
 
 
-def _in_place(function: Callable[..., rl.Tensor], input: rl.Tensor, *options: Any) -> rl.Tensor:
-    """The input, become the function of what it was."""
+def _applied(
+    function: Callable[..., rl.Tensor], input: rl.Tensor, inplace: bool, *options: Any
+) -> rl.Tensor:
+    """function(input, *options), which the input becomes if it is to."""
+    if not inplace:
+        return function(input, *options)
     before = input.as_subclass(rl.Tensor)  # a tensor of its own, which keeps the value for backward
     return input.assign_(function(before, *options))
 

@@ -29,10 +29,11 @@ def scaled_dot_product_attention(
     given: tuple[object, ...] = (query, key, value)
     for x in given:
         if not isinstance(x, rl.Tensor) or x.ndim < 2:
-            raise rl.ContractError(f"{op}: {_told(x)}; give tensors of at least 2 axes")
+            said = getattr(x, "spec", type(x).__name__)
+            raise rl.ContractError(f"{op}: {said}; give tensors of at least 2 axes")
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise rl.ContractError(
-            f"{op}: query {_told(query)}, key {_told(key)}, value {_told(value)}; "
+            f"{op}: query {query.spec}, key {key.spec}, value {value.spec}; "
             "give [.., l, e], [.., s, e] and [.., s, v]"
         )
     if is_causal and attn_mask is not None:
@@ -62,14 +63,9 @@ def _for_heads(op: str, query: rl.Tensor, x: rl.Tensor) -> rl.Tensor:
     """Each head of x as often as it serves a head of query.  [.., h, s, e] -> [.., heads, s, e]."""
     if x.ndim < 3 or query.ndim < 3 or not x.shape[-3] or query.shape[-3] % x.shape[-3]:
         raise rl.ContractError(
-            f"{op}: {_told(x)} for query {_told(query)}; give heads in axis -3 that divide query's"
+            f"{op}: {x.spec} for query {query.spec}; give heads in axis -3 that divide query's"
         )
     *before, heads, s, e = x.shape
     times = query.shape[-3] // heads
     wide = x.unsqueeze(-3).expand(*before, heads, times, s, e)
     return wide.reshape(*before, heads * times, s, e)
-
-
-def _told(x: object) -> str:
-    """A tensor as a message shows it."""
-    return f"{x.dtype}{list(x.shape)}" if isinstance(x, rl.Tensor) else type(x).__name__

@@ -34,7 +34,7 @@ def _drop_channels(
         raise rl.ContractError(f"{op}: p={p}; a probability is from 0 to 1")
     if input.ndim not in ndims:
         wanted = " or ".join(map(str, ndims))
-        raise rl.ContractError(f"{op}: {input.dtype}{list(input.shape)}; give {wanted} axes")
+        raise rl.ContractError(f"{op}: {input.spec}; give {wanted} axes")
     if not training or p == 0:
         return input
     kept = 2 if input.ndim == ndims[-1] else 1

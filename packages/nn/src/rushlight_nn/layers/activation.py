@@ -513,7 +513,5 @@ class Softmax2d(Module):
         """The softmax of the input."""
         tensor("Softmax2d", input)
         if input.ndim not in (3, 4):
-            raise rl.ContractError(
-                f"Softmax2d: {input.dtype}{list(input.shape)}; give [b, c, h, w] or [c, h, w]"
-            )
+            raise rl.ContractError(f"Softmax2d: {input.spec}; give [b, c, h, w] or [c, h, w]")
         return rl.softmax(input, -3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import rushlight as rl
 
 from .. import functional as F, init
 from ..module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, undrawn
 from .argument import tensor, whole
 from .linear import Linear
 
@@ -76,10 +77,7 @@ class MultiheadAttention(Module):
         self.add_zero_attn = add_zero_attn
         self.head_dim = embed_dim // num_heads
         together = self.kdim == self.vdim == embed_dim
-
-        def make(*shape: int) -> Parameter:
-            return Parameter(rl.empty(shape, device=device, dtype=dtype))
-
+        make = partial(undrawn, device=device, dtype=dtype)
         e = embed_dim
         self.register_parameter("in_proj_weight", make(3 * e, e) if together else None)
         for name, n in (("q", e), ("k", self.kdim), ("v", self.vdim)):

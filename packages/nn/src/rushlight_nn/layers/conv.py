@@ -11,7 +11,7 @@ import rushlight as rl
 from rushlight.extend import padded, repeated
 
 from ..module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, undrawn
 from .argument import whole
 from .linear import reset_weight_and_bias
 
@@ -87,10 +87,9 @@ class Conv(Module):
         if self.is_transposed:
             channels = (in_channels, out_channels // groups)
         shape = (*channels, *self.kernel_size)
-        self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype))
-        self.register_parameter(
-            "bias", Parameter(rl.empty(out_channels, device=device, dtype=dtype)) if bias else None
-        )
+        self.weight = undrawn(*shape, device=device, dtype=dtype)
+        shift = undrawn(out_channels, device=device, dtype=dtype) if bias else None
+        self.register_parameter("bias", shift)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

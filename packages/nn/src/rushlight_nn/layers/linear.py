@@ -11,7 +11,7 @@ import rushlight as rl
 
 from .. import functional as F, init
 from ..module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, undrawn
 from .argument import shown, whole
 
 
@@ -55,10 +55,9 @@ class Linear(Module):
         whole("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(rl.empty(out_features, in_features, device=device, dtype=dtype))
-        self.register_parameter(
-            "bias", Parameter(rl.empty(out_features, device=device, dtype=dtype)) if bias else None
-        )
+        self.weight = undrawn(out_features, in_features, device=device, dtype=dtype)
+        shift = undrawn(out_features, device=device, dtype=dtype) if bias else None
+        self.register_parameter("bias", shift)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -106,10 +105,9 @@ class Bilinear(Module):
         self.in2_features = in2_features
         self.out_features = out_features
         shape = (out_features, in1_features, in2_features)
-        self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype))
-        self.register_parameter(
-            "bias", Parameter(rl.empty(out_features, device=device, dtype=dtype)) if bias else None
-        )
+        self.weight = undrawn(*shape, device=device, dtype=dtype)
+        shift = undrawn(out_features, device=device, dtype=dtype) if bias else None
+        self.register_parameter("bias", shift)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -117,7 +117,7 @@ class BatchNorm(Affine):
         tensor(type(self).__name__, input)
         if input.ndim not in self.axes:
             raise rl.ContractError(
-                f"{type(self).__name__}: {input.dtype}{list(input.shape)}; "
+                f"{type(self).__name__}: {input.spec}; "
                 f"give an input of {' or '.join(map(str, self.axes))} axes, channels in axis 1"
             )
         if not self.training or self.num_batches_tracked is None:
@@ -225,7 +225,7 @@ class InstanceNorm(BatchNorm):
             return rl.squeeze(self.forward(rl.unsqueeze(input, 0)), 0)
         if input.ndim != self.axes[0]:
             raise rl.ContractError(
-                f"{type(self).__name__}: {input.dtype}{list(input.shape)}; "
+                f"{type(self).__name__}: {input.spec}; "
                 f"give an input of {self.axes[0]} axes, channels in axis 1, or one sample of it"
             )
         assert self.momentum is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import rushlight as rl
 
 from .. import functional as F, init
 from ..module import Module
-from ..parameter import Parameter
+from ..parameter import Parameter, undrawn
 from .argument import shown, tensor, whole
 
 State = tuple[rl.Tensor, ...]
@@ -66,7 +67,7 @@ class Recurrent(Module):
         tensor(who, input)
         if input.ndim not in ndims or input.shape[-1] != self.input_size:
             raise rl.ContractError(
-                f"{who}: {input.dtype}{list(input.shape)}; give {ndims[0]} or {ndims[1]} axes, the "
+                f"{who}: {input.spec}; give {ndims[0]} or {ndims[1]} axes, the "
                 f"last of length {self.input_size}"
             )
 
@@ -136,10 +137,7 @@ class Cell(Recurrent):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-
-        def make(*shape: int) -> Parameter:
-            return Parameter(rl.empty(shape, device=device, dtype=dtype))
-
+        make = partial(undrawn, device=device, dtype=dtype)
         n = self.gates * hidden_size
         self.weight_ih = make(n, input_size)
         self.weight_hh = make(n, hidden_size)
@@ -274,7 +272,7 @@ class Layers(Recurrent):
             shapes |= {"bias_ih": (n,), "bias_hh": (n,)} if bias else {}
             shapes |= {"weight_hr": (proj_size, hidden_size)} if proj_size else {}
             for name, shape in shapes.items():
-                p = Parameter(rl.empty(shape, device=device, dtype=dtype))
+                p = undrawn(*shape, device=device, dtype=dtype)
                 self.register_parameter(name + suffix, p)
         self.reset_parameters()
 

@@ -54,7 +54,7 @@ class Unflatten(Module):
         shape = tuple(input.shape)
         if not -len(shape) <= self.dim < len(shape):
             raise rl.IndexOutOfRange(
-                f"Unflatten: axis {self.dim} of {input.dtype}{list(shape)}; give one that it has"
+                f"Unflatten: axis {self.dim} of {input.spec}; give one that it has"
             )
         dim = self.dim % len(shape)
         return input.reshape(*shape[:dim], *self.unflattened_size, *shape[dim + 1 :])
