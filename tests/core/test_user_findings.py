@@ -35,3 +35,66 @@ class TestIgnoreIndexIsNoBool:
             assert loss(x, target, ignore_index=np.int64(1)).item() == wanted.item()
             with pytest.raises(rl.WrongType, match=r"ignore_index 0\.5; give an integer"):
                 loss(x, target, ignore_index=0.5)
+
+
+def raised(f):
+    """The class of error among those that PyTorch has here, or None."""
+    try:
+        f()
+    except (IndexError, RuntimeError, TypeError) as error:
+        return next(kind for kind in (IndexError, RuntimeError) if isinstance(error, kind))
+    return None
+
+
+class TestAssignmentByTensorsConvertsNothing:
+    INDICES = {
+        "int": lambda t: 0,
+        "slice": lambda t: slice(0, 1),
+        "all": lambda t: ...,
+        "new-dim": lambda t: None,
+        "true": lambda t: True,
+        "0-d": lambda t: t.tensor(0),
+        "numbers": lambda t: t.tensor([0]),
+        "no-numbers": lambda t: t.tensor([], dtype=t.int64),
+        "list": lambda t: [0],
+        "numbers-slice": lambda t: (t.tensor([0]), slice(None)),
+        "int-numbers": lambda t: (0, t.tensor([0, 2])),
+        "0-d-numbers": lambda t: (t.tensor(0), t.tensor([0, 2])),
+        "mask-of-rows": lambda t: t.tensor([True, False]),
+        "mask": lambda t: t.tensor([[True, False, True], [False, False, True]]),
+        "mask-int": lambda t: (t.tensor([True, False]), 0),
+        "mask-numbers": lambda t: (t.tensor([True, False]), t.tensor([0])),
+    }
+    VALUES = {
+        "number": lambda t: 2.5,
+        "0-d": lambda t: t.tensor(2.5),
+        "one": lambda t: t.tensor([2.5]),
+        "three": lambda t: t.tensor([2.5, -1.5, 7.0]),
+        "int32": lambda t: t.tensor([2], dtype=t.int32),
+        "same": lambda t: t.tensor([4]),
+    }
+
+    @pytest.mark.parametrize("value", VALUES)
+    @pytest.mark.parametrize("index", INDICES)
+    def test_as_in_pytorch(self, index, value):
+        def assigned(t):
+            x = t.tensor([[1, 2, 3], [4, 5, 6]])
+            i, v = self.INDICES[index](t), self.VALUES[value](t)
+            return raised(lambda: x.__setitem__(i, v)), x.tolist()
+
+        assert assigned(rl) == assigned(torch)
+
+    def test_the_message(self):
+        x = rl.tensor([1, 2, 3])
+        with pytest.raises(rl.ContractError) as e:
+            x[rl.tensor([0])] = rl.tensor([1.5])
+        assert str(e.value) == (
+            "index: float32[1] assigned by index tensors to int64[3]; convert it with .to('int64')"
+        )
+
+    def test_a_wider_type_is_no_exception(self):
+        x = rl.zeros(3, dtype=rl.float64)
+        with pytest.raises(rl.ContractError, match="convert it"):
+            x[rl.tensor([0])] = rl.tensor([2.0])
+        x[rl.tensor([True, False, True])] = rl.tensor(2.0)
+        assert x.tolist() == [2.0, 0.0, 2.0]

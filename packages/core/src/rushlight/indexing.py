@@ -195,9 +195,11 @@ def places(mask: Tensor) -> list[Tensor]:
 
 
 def write(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value, stretched and converted to fit."""
+    """x[index] = value, stretched to fit; converted too, but see `convertible`."""
     refresh(x)
     found = plan(x, index)
+    if isinstance(value, Tensor) and value.dtype is not x.dtype and type(index) is not bool:
+        convertible(x, found, value)
     if not isinstance(value, Tensor):
         from .creation import tensor
 
@@ -219,6 +221,20 @@ def write(x: Tensor, index: Any, value: Any) -> None:
     flat = ops.reshape(whole, (whole.numel(),))
     flat = ops.scatter(flat, ops.reshape(spots, (spots.numel(),)), value, axis=0)
     x.assign_(replaced(x, found, ops.reshape(flat, found.shape)))
+
+
+def convertible(x: Tensor, found: Plan, value: Tensor) -> None:
+    """Raises: ContractError for an assignment by tensors that would convert, as in PyTorch.
+
+    One element by one mask is converted, and so is what tensors without dims, as ints, choose.
+    """
+    tensors = [t for _, _, t in found.tensors if t.ndim]
+    one = len(tensors) == 1 and is_mask(tensors[0]) and value.numel() == 1
+    if tensors and not one:
+        raise ContractError(
+            f"index: {value.spec} assigned by index tensors to {x.spec}; convert it with "
+            f".to({x.dtype.name!r})"
+        )
 
 
 def fitted(value: Tensor, shape: Shape) -> Tensor:
