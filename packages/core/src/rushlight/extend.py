@@ -22,7 +22,7 @@ For all: `Spec` and the arithmetic on shapes, element types, and the errors to r
 
 from __future__ import annotations
 
-from pluggy import HookimplMarker
+from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .backend import (
@@ -69,7 +69,10 @@ from .spec import Shape, Spec, broadcast, size
 from .strided import StridedArray, StridedBackend
 from .tensor import become
 
-hookimpl = HookimplMarker("rushlight")
+if TYPE_CHECKING:
+    from pluggy import HookimplMarker
+
+    hookimpl: HookimplMarker
 
 __all__ = [
     "GROUP",
@@ -123,3 +126,13 @@ __all__ = [
     "uint8",
     "uint32",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """hookimpl, for which pluggy is imported: the authors of plug-ins alone need it."""
+    if name != "hookimpl":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pluggy import HookimplMarker
+
+    made = globals()["hookimpl"] = HookimplMarker("rushlight")
+    return made
