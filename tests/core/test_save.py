@@ -282,11 +282,11 @@ class TestWriting:
         with pytest.raises(rl.ContractError) as caught:
             rl.save(path, {"x": rl.ones(1)})
         assert str(caught.value) == (
-            "save: f is a dict; give a path or a file: save(obj, f), the state first"
+            "save: f is a dict; give a path or a file of bytes: save(obj, f), the state first"
         )
         with pytest.raises(rl.ContractError) as caught:
             rl.load({"x": rl.ones(1)})
-        assert str(caught.value) == "load: f is a dict; give a path or a file: load(f)"
+        assert str(caught.value) == "load: f is a dict; give a path or a file of bytes: load(f)"
 
     def test_a_state_that_holds_itself(self, path):
         state = {}

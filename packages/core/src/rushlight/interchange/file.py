@@ -9,6 +9,7 @@ reader of safetensors finds them; all else is JSON under the key "rushlight" of 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ import numpy as np
 from ..creation import Place, as_tensor
 from ..device import Device, resolve
 from ..dtypes import bfloat16
-from ..errors import ContractError, DeviceError, FileRefused, MissingExtra
+from ..errors import ContractError, DeviceError, FileRefused, MissingExtra, WrongType
 from ..tensor import Tensor
 
 __all__ = ["load", "replacing", "save", "write"]
@@ -165,10 +166,19 @@ def replacing(path: Location) -> Iterator[Path]:
     """An empty file to fill in a `with` block, after which it takes the place of `path`.
 
     Whoever opens `path` finds the old content or the new, never a part; if the block raises, the
-    old content stays.
+    old content stays.  A link stays too: what it names is replaced.  A pipe or a device, which
+    nothing can replace, is written to instead.
     Raises: OSError as `open` does.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        with TemporaryDirectory() as folder:
+            part = Path(folder, "part")
+            part.open("xb").close()
+            yield part
+            with part.open("rb") as source, path.open("wb") as target:
+                return shutil.copyfileobj(source, target)
+    path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         part.open("xb").close()
@@ -191,13 +201,14 @@ def sync(path: Path) -> None:
 
 
 def location(f: object, method: str, call: str) -> Path | None:
-    """f as a path; None for a file with this method.  Raises: ContractError for anything else."""
+    """f as a path; None for a file with this method.  Raises: WrongType for anything else."""
     if isinstance(f, (str, os.PathLike)):
         return Path(f)
-    if hasattr(f, method):
+    if hasattr(f, method) and not isinstance(f, io.TextIOBase):
         return None
-    raise ContractError(
-        f"{call.partition('(')[0]}: f is a {type(f).__name__}; give a path or a file: {call}"
+    raise WrongType(
+        f"{call.partition('(')[0]}: f is a {type(f).__name__}; "
+        f"give a path or a file of bytes: {call}"
     )
 
 
@@ -233,7 +244,7 @@ def encoded(value: Any, path: tuple[Any, ...], arrays: dict[str, np.ndarray[Any,
     if all(isinstance(key, str) for key in value):
         return {"dict": {str(key): encoded(x, (*path, key), arrays) for key, x in value.items()}}
     for key in value:
-        if key is not None and not isinstance(key, (bool, int, float, str)):
+        if key is not None and not isinstance(key, (bool, int, float, str, np.number, np.bool)):
             raise ContractError(
                 f"save: {shown(path)} has the key {key!r}; give keys that are strings or numbers"
             )
@@ -251,6 +262,7 @@ def kept(
             f"convert it to one of {', '.join(DTYPES.values())}"
         )
     name = ".".join(map(str, path)) or "tensor"
+    name = name.encode(errors="backslashreplace").decode()  # half a surrogate pair has no UTF-8
     while name in arrays or name == "__metadata__":  # two paths of one text; safetensors' own key
         name += "~"
     arrays[name] = array
