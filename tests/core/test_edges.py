@@ -48,17 +48,9 @@ DIFFERENT = {
         "m.tensor([1, 5], dtype=m.uint8).clamp(-1, 300)",
         "m.full(2, 3)",
         "m.logsumexp(m.ones(2, 3), ())",
-        "m.arange(3.).var(0, correction=0, unbiased=True)",
-    ],
-    "an integer has no negative power, whatever holds it": [
-        "m.tensor([2]) ** m.tensor([-1])",
-        "2 ** m.tensor([-1])",
     ],
     "bools have no power": [
         "m.tensor([True]) ** True",
-    ],
-    "alpha scales, and bools become integers": [
-        "m.tensor([True]).add(True, alpha=2)",
     ],
     "an index beyond its dim is refused": [
         "m.take_along_dim(m.arange(3), m.tensor([3]), 0)",
@@ -69,15 +61,11 @@ DIFFERENT = {
         "m.minimum(m.tensor([0.0]), m.tensor([-0.0]))",
         "F.cross_entropy(m.zeros(2, 3), m.zeros(2, 3))",
     ],
-    "products into places are not offered": [
-        "m.ones(3).scatter(0, m.tensor([1, 1]), m.full((2,), 3.), reduce='multiply')",
-        "m.ones(3).scatter(0, m.tensor([1]), 3., reduce='multiply')",
-    ],
     "PyTorch's limit is nan": [
         "F.gelu(m.tensor([nan, inf, -inf, -0.0]))",
         "m.linspace(-inf, inf, 3)",
     ],
-    "nan is the largest": [
+    "nan in a sequence is the largest": [
         "m.searchsorted(m.tensor([1., 2., nan]), m.tensor([nan, 3.]))",
     ],
     "numpy reads -2 as -1": [
@@ -88,9 +76,6 @@ DIFFERENT = {
     ],
     "a 0-d tensor has no windows": [
         "m.tensor(1.).unfold(0, 1, 1)",
-    ],
-    "of linalg": [
-        "m.norm(m.ones(2, 2), p='nuc')",
     ],
     "the error is of another class": [
         "~m.tensor([1.])",

@@ -1,0 +1,94 @@
+"""Edge values, gradients at nan and classes of errors, beside PyTorch."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as torch_functional
+
+import rushlight as rl
+import rushlight_nn.functional as rl_functional
+
+NAN, INF = math.nan, math.inf
+LIBRARIES = ((rl, rl_functional), (torch, torch_functional))
+
+
+def alike(ours, theirs):
+    """Two tensors of one type, shape and values."""
+    assert str(ours.dtype).rpartition(".")[2] == str(theirs.dtype).rpartition(".")[2]
+    np.testing.assert_allclose(ours.tolist(), theirs.tolist(), rtol=1e-6)
+
+
+def beside(code):
+    """What code gives in both libraries, m and F."""
+    how = {"nan": NAN, "inf": INF, "np": np}
+    return [eval(code, {**how, "m": lib, "F": functional}) for lib, functional in LIBRARIES]
+
+
+AT_NAN = """
+F.elu(x); F.elu(x, 0.5); F.celu(x); F.celu(x, 2.0); F.selu(x); F.hardswish(x)
+m.clamp(x, 0, 1); m.clamp(x, min=0); m.clamp(x, max=0); m.clamp(x, 2, 1); x.clip(-1.0, 1.0)
+m.clamp(x, m.tensor(0.0), m.tensor([1.0])); m.clamp(x, m.tensor(nan), m.tensor(1.0))
+m.clamp(x, max=m.tensor(nan)); m.clamp(x, nan, 1.0).detach() * x
+"""
+
+
+def lines(text):
+    """The calls in a text, between semicolons and ends of lines."""
+    return [call.strip() for call in text.replace("\n", ";").split(";") if call.strip()]
+
+
+@pytest.mark.parametrize("call", lines(AT_NAN))
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_gradients_at_nan_and_infinity(call, dtype):
+    made = []
+    for lib, functional in LIBRARIES:
+        at = [NAN, INF, -INF, -4.0, -1.0, 0.5, 1.5, 4.0]
+        x = lib.tensor(at, dtype=getattr(lib, dtype), requires_grad=True)
+        z = eval(call, {"m": lib, "F": functional, "x": x, "nan": NAN})
+        z.sum().backward()
+        made.append((z, x.grad))
+    eps = float(torch.finfo(getattr(torch, dtype)).eps)
+    for ours, theirs in zip(*made, strict=True):  # exp(x) is expm1(x) + 1 here: that much is lost
+        np.testing.assert_allclose(ours.tolist(), theirs.tolist(), rtol=4 * eps, atol=eps)
+
+
+BESIDE = """
+m.tensor([2, 1, -1, -1, 0, -2, 3]) ** m.tensor([-1, -5, -2, -3, -1, -7, 2])
+2 ** m.tensor([-1, 2]); m.pow(-1, m.tensor([-1, -2], dtype=m.int8)); m.tensor([0]) ** m.tensor([0])
+m.tensor([[2, -1]], dtype=m.int32) ** m.tensor([[-1], [3]])
+m.norm(m.ones(2, 3), p='nuc'); m.norm(m.ones(2, 3), 'nuc', (0, 1), True)
+m.searchsorted(m.tensor([1., 2.]), m.tensor([nan, 1.])); m.searchsorted(m.tensor([1., nan]), nan)
+m.searchsorted(m.tensor([1., 2.]), m.tensor([nan, 1.]), right=True)
+m.bucketize(m.tensor([nan, inf]), m.tensor([1., 2.]))
+m.searchsorted(m.tensor([False, True]), 3); m.searchsorted(m.tensor([False, True]), 0.5)
+m.isclose(m.tensor([True, False]), m.tensor([True, True]), atol=1.0)
+m.isclose(m.tensor([True, False]), m.tensor([False, True]), rtol=1.0)
+m.isclose(m.tensor([True, False]), m.tensor([True, True]))
+m.add(m.tensor([True]), True, alpha=2); m.tensor([True, False]).add(True, alpha=0)
+m.tensor([1]).add(True, alpha=2); m.tensor([True, False]).add(1, alpha=2)
+m.tensor([True]).add(m.tensor([True]), alpha=2); m.tensor([1.]).add(True, alpha=2.)
+"""
+
+
+@pytest.mark.parametrize("call", lines(BESIDE))
+def test_values_beside_pytorch(call):
+    alike(*beside(call))
+
+
+REFUSED = """
+m.tensor([2]) ** -1; m.tensor([True]) ** m.tensor([True]); m.tensor([True]).add(True, alpha=2.5)
+m.norm(m.ones(3), p='nuc'); m.norm(m.ones(2, 2, 3), p='nuc'); m.norm(m.ones(3), p='x')
+m.var(m.ones(3, 2), 0, correction=0, unbiased=True); m.ones(3).std(0, unbiased=False, correction=1)
+"""
+
+
+@pytest.mark.parametrize("call", lines(REFUSED))
+def test_what_pytorch_refuses_is_refused_with_its_class(call):
+    told = []
+    for (lib, functional), kinds in zip(LIBRARIES, (rl.RushlightError, Exception), strict=True):
+        with pytest.raises(kinds) as caught:
+            eval(call, {"m": lib, "F": functional, "np": np})
+        told.append(caught.value)
+    assert isinstance(told[0], type(told[1]))
