@@ -84,12 +84,18 @@ def refuse_bools(op: str, x: Any, y: Any) -> None:
 
 
 def power(x: Any, y: Any) -> Any:
-    """x ** y.  Raises: ContractError for an integer to a negative power, and for bools."""
+    """x ** y.  Raises: ContractError for an integer to a negative number, and for bools."""
     refuse_bools("pow", x, y)
     try:
         return x**y  # the operator has fast paths for small whole exponents, np.power has not
     except ValueError as error:
-        raise ContractError(f"pow: {error}; convert the base to floating point".lower()) from error
+        if isinstance(y, int):
+            told = f"pow: {error}; convert the base to floating point"
+            raise ContractError(told.lower()) from error
+    # to a negative power 0 is left of integers, but of 1 and -1; theirs matter modulo 2
+    down, dtype = y < 0, np.result_type(x, y)
+    x = np.where(down & (np.abs(x) != 1), 0, x)
+    return (x ** np.where(down, 2 - (y & 1), y)).astype(dtype)
 
 
 error_function = np.frompyfunc(math.erf, 1, 1)

@@ -159,7 +159,8 @@ sinh, cosh, tanh, relu, sigmoid, silu = public("sinh cosh tanh relu sigmoid silu
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, but at least min and at most max; None for no bound.  [*s] -> [*s].
 
-    The gradient is 0 where a bound holds, 1 elsewhere, the bounds themselves included.
+    The gradient is 0 where a bound holds or anything is nan, 1 elsewhere, the bounds themselves
+    included.
     """
     if min is None and max is None:
         raise ContractError("clamp: neither min nor max is given; give at least one")
@@ -167,19 +168,21 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     operands("clamp", input, *[x for x in (min, max) if x is not None])
     z = input
     if min is not None:
-        z = ops.where(beyond(ops.less, z, min), min, z)
+        z = ops.where(ops.less(z, min), min, z)
     if max is not None:
-        z = ops.where(beyond(ops.greater, z, max), max, z)
-    return z
+        z = ops.where(ops.greater(z, max), max, z)
+    return ops.where(unordered(input, min, max), math.nan, z) if z.dtype in dtypes.FLOATING else z
 
 
-def beyond(compare: Any, x: Tensor, bound: Any) -> Tensor:
-    """Where a bound takes the place of x: beyond it, and everywhere if it is nan."""
-    outside = compare(x, bound)
-    if number_type(bound) is None:
-        return ops.bitwise_or(outside, ops.not_equal(bound, bound))
-    odd = isinstance(bound, float) and math.isnan(bound)
-    return ops.bitwise_or(outside, True) if odd else outside
+def unordered(x: Tensor, *bounds: Any) -> Tensor:
+    """Where x or a bound of it, which may be None, is nan."""
+    odd = isnan(x)
+    for bound in bounds:
+        if getattr(bound, "dtype", None) in dtypes.FLOATING:
+            odd = ops.bitwise_or(odd, isnan(bound))
+        elif isinstance(bound, float) and math.isnan(bound):
+            odd = ops.bitwise_or(odd, True)
+    return odd
 
 
 clip = clamp
@@ -212,6 +215,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         from .indexing import nonzero
 
+        rank("where", condition)
         return nonzero(condition, as_tuple=True)
     if getattr(condition, "dtype", None) is dtypes.uint8:  # what masks were before there were bools
         condition = ops.cast(condition, dtype=dtypes.bool_)
@@ -253,9 +257,10 @@ def scaled(op: str, x: Any, y: Any, alpha: Any) -> Any:
     operands(op, x, y, alpha)
     if isinstance(alpha, float) and not (any_floating((x, y)) or isinstance(y, float)):
         raise ContractError(f"{op}: alpha={alpha} of integers; give an integer")
-    z = y * alpha
-    both = all(getattr(given, "dtype", None) is dtypes.bool_ for given in (x, y))
-    return ops.cast(z, dtype=dtypes.bool_) if both else z
+    kinds = [number_type(given) or given.dtype for given in (x, y)]
+    if not all(kind in (bool, dtypes.bool_) for kind in kinds):
+        return y * alpha
+    return bool(y * alpha) if kinds[1] is bool else ops.cast(y * alpha, dtype=dtypes.bool_)
 
 
 def square(input: Tensor) -> Tensor:
@@ -454,11 +459,10 @@ def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: boo
     if not (rtol >= 0 and atol >= 0):
         raise ContractError(f"{op}: rtol={rtol}, atol={atol}; they are not negative")
     z = ops.equal(x, y)
-    if x.dtype is dtypes.bool_:
-        return z
     if equal_nan:
         z = z | (isnan(x) & isnan(y))
-    x, y = x.detach(), y.detach()
+    bools = x.dtype is dtypes.bool_
+    x, y = (ops.cast(v, dtype=dtypes.int64) if bools else v.detach() for v in (x, y))
     away = ops.abs(x - y)
     return z | (isfinite(away) & ops.less_equal(away, ops.abs(y * rtol) + atol))
 
@@ -569,14 +573,16 @@ def hardsigmoid(input: Tensor) -> Tensor:
 
 
 def hardswish(input: Tensor) -> Tensor:
-    """input min(max(input + 3, 0), 6) / 6.  [*s] -> [*s].
+    """input min(max(input + 3, 0), 6) / 6; gradient 1 at nan.  [*s] -> [*s].
 
     Raises: ContractError for bools and integers.
     Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
     """
     rank("hardswish", input)
     floating("hardswish", input)
-    return input * bounded("hardswish", input + 3, 0, 6) / 6
+    curved = ops.less_equal(input, 3)
+    x = ops.where(curved, input, 0.0)
+    return ops.where(curved, x * bounded("hardswish", x + 3, 0, 6) / 6, input)
 
 
 def mish(input: Tensor) -> Tensor:
@@ -621,14 +627,15 @@ def selu(input: Tensor) -> Tensor:
     """
     rank("selu", input)
     floating("selu", input)
-    return bent(input, 1.6732632423543772, 1.0) * 1.0507009873554805
+    return bent(input, 1.6732632423543772) * 1.0507009873554805
 
 
-def bent(x: Tensor, height: float, steepness: float) -> Tensor:
-    """x where positive, height (exp(steepness x) - 1) elsewhere.  [*s] -> [*s]."""
-    up = ops.greater(x, 0)
-    low = ops.where(up, 0.0, x)  # what overflows would make its gradient nan
-    return ops.where(up, x, ops.expm1(low * steepness) * height)
+def bent(x: Tensor, height: float, steepness: float = 1.0) -> Tensor:
+    """height (exp(steepness x) - 1) where x <= 0, x elsewhere, nan included.  [*s] -> [*s]."""
+    down = ops.less_equal(x, 0)
+    low = ops.where(down, x, 0.0)  # what overflows would make its gradient nan
+    low = low if steepness == 1 else low * steepness
+    return ops.where(down, ops.expm1(low) * height, x)
 
 
 @autocasts("narrow")

@@ -576,8 +576,7 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
     """searchsorted, called by this name: by the places of x in the order of both together."""
     n = rank(op, sequence)
     if not hasattr(x, "_data"):
-        floats = isinstance(x, float) and sequence.dtype not in dtypes.FLOATING
-        dtype = dtypes.default_float if floats else sequence.dtype
+        dtype = ops.elementwise.common((sequence, x))
         x = ops.full(x, shape=(), dtype=dtype, device=sequence.device)
     together(op, sequence, x)
     if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
@@ -588,6 +587,8 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
     both = joined([sequence, x] if right else [x, sequence], axis)
     places = standing(both, axis)
     places = part(places, axis, sequence.shape[-1] if right else 0, m) - standing(x, axis)
+    if x.dtype in dtypes.FLOATING:  # nan is beyond all, another nan too
+        places = ops.where(ops.equal(x, x), places, sequence.shape[-1])
     return ops.cast(ops.reshape(places, shape), dtypes.int32 if out_int32 else dtypes.int64)
 
 

@@ -12,6 +12,7 @@ from ..errors import ContractError
 from ..ops.conv import check as check_conv
 from ..ops.movement import Widths
 from ..spec import Shape, normal_axis, size
+from .elementwise import bent
 from .given import floating, operands, rank, sized, together, whole
 from .movement import part, squeeze, unsqueeze
 from .precision import autocasts
@@ -497,8 +498,7 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
     rank("elu", input)
     operands("elu", input, alpha)
-    up = ops.greater(input, 0)
-    return ops.where(up, input, ops.expm1(ops.where(up, 0.0, input)) * alpha)
+    return bent(input, alpha)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

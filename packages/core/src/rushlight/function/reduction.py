@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from .. import dtypes, ops
 from ..dtypes import DType
-from ..errors import ContractError, WrongDtype
+from ..errors import ContractError, WrongDtype, WrongType
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
@@ -87,18 +87,19 @@ def mean(
 
 
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """sum((input - mean)^2) / (n - correction) over dim, or over all.  [.., n, ..] -> [.., ..].
 
-    unbiased: False for correction 0; also in place of dim, as in PyTorch.
+    unbiased: False for correction 0, else it is 1; also in place of dim, as in PyTorch.
+    Raises: WrongType for both a correction and unbiased.
     """
     return variance("var", input, dim, unbiased, keepdim, correction)
 
 
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of var.  [.., n, ..] -> [.., ..]."""
@@ -106,14 +107,17 @@ def std(
 
 
 def variance(
-    op: str, x: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None
+    op: str, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
 ) -> Tensor:
     """var, called by this name."""
     n = rank(op, x)
     floating(op, x)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    correction = float(unbiased) if correction is None else correction
+    if correction is None:
+        correction = float(unbiased is not False)
+    elif unbiased is not None:
+        raise WrongType(f"{op}: correction {correction}, unbiased={unbiased}; give one of them")
     return ops.var(x, axes=normal_axes(op, dim, n), correction=correction, keepdim=keepdim)
 
 
@@ -164,6 +168,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     if is_dim(dim):
         return extreme("max", input, dim, keepdim)
     operands("max", input, dim)
+    rank("max", dim)
     return ops.maximum(input, dim)
 
 
@@ -179,6 +184,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     if is_dim(dim):
         return extreme("min", input, dim, keepdim)
     operands("min", input, dim)
+    rank("min", dim)
     return ops.minimum(input, dim)
 
 
@@ -262,10 +268,18 @@ def norm(
 ) -> Tensor:  # fmt: skip
     """(sum of |input|^p)^(1 / p) over dim, or over all.  [.., n, ..] -> [.., ..].
 
-    p: "fro" for 2; inf and -inf for the largest and smallest, 0 for how many are not 0.
+    p: "fro" for 2; inf and -inf for the largest and smallest, 0 for how many are not 0; "nuc" for
+    the sum of singular values over two dims.
     Raises: ContractError for another p, and for bools and integers.
     """
     return normed("norm", input, p, dim, keepdim, dtype)
+    if isinstance(p, str) and p != "fro":
+        from .linalg import matrix_norm
+
+        if p != "nuc":
+            raise ContractError(f"norm: p {p!r}; give a number, 'fro' or 'nuc'")
+        axes = normal_axes("norm", dim, rank("norm", input))
+        return matrix_norm(input, "nuc", axes, keepdim, dtype=dtype)
 
 
 def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | None) -> Tensor:
@@ -312,7 +326,7 @@ class Bounds(NamedTuple):
 
 
 def var_mean(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """var and mean over dim, or over all.  [.., n, ..] -> [.., ..] twice."""
@@ -321,7 +335,7 @@ def var_mean(
 
 
 def std_mean(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *,
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """std and mean over dim, or over all.  [.., n, ..] -> [.., ..] twice."""

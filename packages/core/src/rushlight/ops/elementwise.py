@@ -242,7 +242,8 @@ remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
 def pow(x: Any, y: Any) -> Spec:
     """x ** y; 0 ** 0 is 1; a negative base to a fraction is nan.  [*s], [*s] -> [*s].
 
-    Raises: ContractError for bools, and for an integer to a negative power.
+    Of integers to negative ones 0 is left, but of 1 and -1.
+    Raises: ContractError for bools, and for an integer to a negative number.
     """
     return quotient("pow", x, y)
 
