@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ContractError, WrongType
+from .errors import WrongType
 
 __all__ = [
     "FLOATING",
@@ -53,7 +53,9 @@ NUMBERS = (bool, int, float)
 INTEGER: set[DType] = {uint8, uint32, int8, int16, int32, int64}
 FLOATING: set[DType] = {float16, float32, float64}
 BY_NAME: dict[str, DType] = {d.name: d for d in (bool_, *INTEGER, *FLOATING)}
-ABSORBS: set[tuple[DType, type]] = set()  # the (type, number) pairs that keep the tensor's type
+# The (type, number) pairs that a kernel takes as they are.  A product of float16 does not: numpy
+# would round the number first.
+ABSORBS: set[tuple[DType, type]] = set()
 
 
 FOREIGN: set[DType] = set()  # numpy knows them as another library's: its numbers would widen them
@@ -62,7 +64,7 @@ FOREIGN: set[DType] = set()  # numpy knows them as another library's: its number
 def register(dtype: DType) -> DType:
     """Let the straight path take numbers beside tensors of this type."""
     for number in NUMBERS:
-        if promote_number(dtype, number) is dtype:
+        if promote_number(dtype, number) is dtype and dtype is not float16:
             ABSORBS.add((dtype, number))
     return dtype
 
@@ -83,7 +85,7 @@ def bfloat16() -> DType:
 def as_dtype(given: Any) -> DType:
     """The element type that a dtype, a name or a Python type stands for.
 
-    Raises: ContractError for a type that tensors cannot hold.
+    Raises: WrongType for what is no type, or one that tensors cannot hold.
     """
     try:
         name = {bool: "bool", int: "int64", float: "float64"}.get(given)
@@ -94,7 +96,7 @@ def as_dtype(given: Any) -> DType:
         return bfloat16()
     if name not in BY_NAME:
         known = ", ".join(sorted({*BY_NAME, "bfloat16"}))
-        raise ContractError(f"dtype: {given!r} is no element type; choose one of {known}")
+        raise WrongType(f"dtype: {given!r} is no element type; choose one of {known}")
     return BY_NAME[name]
 
 

@@ -13,6 +13,7 @@ from . import straight
 from .alias import link
 from .cell import Number
 from .device import Device
+from .dtypes import FLOATING, float32
 from .errors import (
     ContractError,
     DeviceError,
@@ -24,7 +25,7 @@ from .errors import (
     WrongType,
 )
 from .node import Leaf
-from .op import Operation
+from .op import Operation, operations
 from .spec import Spec
 from .straight import wrap
 from .tensor import Tensor
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .op import Interpreter
 
 Inputs = tuple[Any, ...]
+SCALES = {"mul", "div"}  # by a number, which a narrow type would round
 F = TypeVar("F", bound=Callable[..., Any])
 GENERATOR = 0x20  # the flag of a generator function's code
 
@@ -78,13 +80,17 @@ class Meaning:
         inputs = tuple([plain(x) for x in inputs])
         device = place(self, op, inputs, params)
         if op.promotes is not None:
+            if op.name in SCALES and sum(isinstance(x, Tensor) for x in inputs) == 1:
+                short = next((x.dtype for x in inputs if is_narrow(x)), None)
+                if short is not None:  # times the number as it is
+                    z = self.apply(op, tuple(map(widened, inputs)), params)
+                    return operations["cast"].call(z, short)
             inputs = op.promotes(*inputs)
         elif op.has_body and not op.is_pass:
             agreeing(op, inputs)
         asked = self.recording and not op.constant and any(asks(x) for x in inputs)
         if not op.has_rule and op.has_body and (asked or not self.has_kernel(op, device)):
-            with interpreting(self.quiet(self.recording and not op.constant)):
-                return op.statement(*inputs, **op.named(params))
+            return self.open(op, inputs, params, self.recording and not op.constant)
         residuals: tuple[Tensor, ...] = ()
         if op.forward is not None and (asked or aside):
             with interpreting(self.quiet(False)):
@@ -93,8 +99,7 @@ class Meaning:
         elif self.has_kernel(op, device):
             data = self.run(op, device, inputs, params)
         else:
-            with interpreting(self.quiet(False)):
-                made = op.statement(*inputs, **op.named(params))
+            made = self.open(op, inputs, params, False)
             if not asked and op.put is None:
                 return made
             data = self.read(made)
@@ -109,6 +114,23 @@ class Meaning:
             edges = [x._node if isinstance(x, Tensor) else None for x in inputs]
             z._node = straight.record(op, inputs, held, params, edges, data, beside)
         return (z, *residuals) if aside else z
+
+    def open(self, op: Operation, inputs: Inputs, params: Inputs, recording: bool) -> Any:
+        """What the body makes; of float16 and bfloat16 it is made in float32, and rounded once."""
+        cast = operations["cast"].call
+        with interpreting(self.quiet(recording)):
+            short = next((x.dtype for x in inputs if is_narrow(x)), None)
+            if short is None:
+                return op.statement(*inputs, **op.named(params))
+            made = op.statement(*map(widened, inputs), **op.named(params))
+            if isinstance(made, Tensor):
+                return cast(made, short) if made.dtype is float32 else made
+            exact = made[1:] if op.name.endswith(".fwd") else ()  # residuals stay wide
+            rounded = [
+                cast(z, short) if z is not None and z.dtype is float32 else z
+                for z in made[: len(made) - len(exact)]
+            ]
+            return (*rounded, *exact)
 
 
 class Eager(Meaning):
@@ -188,6 +210,16 @@ def call(kernel: Callable[..., Any], op: Operation, data: Sequence[Any], params:
 def place_index(param: Any) -> Any:
     """A kernel is told its device by number."""
     return param.index if isinstance(param, Device) else param
+
+
+def is_narrow(x: Any) -> bool:
+    """Whether x is a tensor of float16 or bfloat16."""
+    return isinstance(x, Tensor) and x.dtype in FLOATING and x.dtype.itemsize < float32.itemsize
+
+
+def widened(x: Any) -> Any:
+    """x, in float32 if it is narrow."""
+    return operations["cast"].call(x, float32) if is_narrow(x) else x
 
 
 def asks(x: Any) -> bool:
@@ -273,12 +305,12 @@ class set_grad_enabled(ContextDecorator):
 
     def __init__(self, mode: bool) -> None:
         self.wanted = mode
-        self.before = [interpreter.get()]
-        interpreter.set(self.before[0].quiet(mode and not inferring.get()))
+        self.before = interpreter.get().recording
+        self.__enter__()
 
     def __call__(self, func: F) -> F:
         """func, inside of which this holds, and outside no more."""
-        interpreter.set(self.before[0])
+        self.__exit__()
         inside: no_grad = enable_grad() if self.wanted else no_grad()
         return inside(func)
 
@@ -286,7 +318,7 @@ class set_grad_enabled(ContextDecorator):
         interpreter.set(interpreter.get().quiet(self.wanted and not inferring.get()))
 
     def __exit__(self, *_: object) -> None:
-        interpreter.set(self.before[-1])
+        interpreter.set(interpreter.get().quiet(self.before))
 
 
 class no_grad(ContextDecorator):
@@ -299,7 +331,7 @@ class no_grad(ContextDecorator):
         return super().__new__(cls) if orig_func is None else cls()(orig_func)
 
     def __init__(self) -> None:
-        self.before: list[Any] = []
+        self.before: list[bool] = []
 
     def __call__(self, func: F) -> F:
         """func, inside of which this holds; of a generator function, inside of each step."""
@@ -313,11 +345,11 @@ class no_grad(ContextDecorator):
 
     def __enter__(self) -> None:
         mode = interpreter.get()
-        self.before.append(mode)
+        self.before.append(mode.recording)
         interpreter.set(mode.quiet(self.wanted and not inferring.get()))
 
     def __exit__(self, *_: object) -> None:
-        interpreter.set(self.before.pop())
+        interpreter.set(interpreter.get().quiet(self.before.pop()))
 
 
 def stepwise(func: Any, context: Callable[[], AbstractContextManager[Any]]) -> Any:

@@ -60,7 +60,7 @@ def whole(x: Any) -> bool:
 def floordiv(x: Any, y: Any) -> Any:
     """floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
     refuse_bools("floordiv", x, y)
-    if whole(x) and whole(y) and not np.all(y):
+    if whole(x) and whole(y) and not np.all(y) and np.size(x):
         raise ContractError(
             "floordiv: an integer divided by zero; make the divisor nonzero or floating point"
         )
@@ -70,7 +70,7 @@ def floordiv(x: Any, y: Any) -> Any:
 def remainder(x: Any, y: Any) -> Any:
     """x - y floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
     refuse_bools("remainder", x, y)
-    if whole(x) and whole(y) and not np.all(y):
+    if whole(x) and whole(y) and not np.all(y) and np.size(x):
         raise ContractError(
             "remainder: an integer divided by zero; make the divisor nonzero or floating point"
         )
@@ -285,8 +285,8 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Any:
     if weight.ndim != 2:
         raise ValueError("weight is a matrix")  # the contract says how
     if x.dtype is not FLOAT32 and narrow(x):
-        z = matmul(x, weight.T)
-        return z if bias is None else z + bias
+        wide = linear(widened(x), widened(weight), None if bias is None else widened(bias))
+        return wide.astype(x.dtype)
     z = x.dot(weight.T)
     if bias is not None:
         np.add(z, bias, z)
@@ -394,6 +394,14 @@ def lapack(op: str, function: Callable[..., Any], advice: str) -> Callable[..., 
             raise LinAlgError(f"{op}: {error}; {advice}".lower()) from error
 
     return kernel
+
+
+def cholesky(x: Array) -> Any:
+    """The lower factor; LAPACK lets nan through."""
+    z = np.linalg.cholesky(x)
+    if np.isnan(np.linalg.diagonal(z)).any():
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    return z
 
 
 def slogdet(x: Array) -> Array:
@@ -797,7 +805,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "solve": lapack("solve", np.linalg.solve, SINGULAR),
     "det": np.linalg.det,
     "slogdet": slogdet,
-    "cholesky": lapack("cholesky", np.linalg.cholesky, "give symmetric positive definite matrices"),
+    "cholesky": lapack("cholesky", cholesky, "give symmetric positive definite matrices"),
     "qr": qr,
     "eigh": lapack("eigh", eigh, FINITE),
     "svd": lapack("svd", svd, FINITE),

@@ -37,7 +37,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     if hasattr(equation, "_data"):
         equation, operands = written((equation, *operands))
     given = operands
-    if len(operands) == 1 and not hasattr(operands[0], "_data"):
+    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         given = tuple(operands[0])
     if not given or not isinstance(equation, str):
         said = equation if isinstance(equation, str) else type(equation).__name__

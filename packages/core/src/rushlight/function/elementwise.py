@@ -10,7 +10,7 @@ from ..errors import ContractError, WrongDtype
 from ..ops.elementwise import number_type
 from .given import any_floating, floating, operands, rank, representable, together
 from .named import public
-from .precision import autocasts
+from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -374,6 +374,7 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
     return ops.where(ops.less_equal(input, other) | isnan(other), input, other)
 
 
+@rounds_once
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight (end - input), end itself where weight is 1.  [*s], [*s], [*s] -> [*s].
 
@@ -391,6 +392,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return ops.where(ops.less(ops.abs(weight), 0.5), low, high)
 
 
+@rounds_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value tensor1 tensor2.  [*s], [*s], [*s] -> [*s]."""
     together("addcmul", input, tensor1, tensor2)
@@ -399,6 +401,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     return ops.add(input, tensor1 * tensor2 * value)
 
 
+@rounds_once
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value tensor1 / tensor2.  [*s], [*s], [*s] -> [*s].
 
@@ -482,6 +485,7 @@ def rad2deg(input: Tensor) -> Tensor:
     return ops.mul(input, 180 / math.pi)
 
 
+@rounds_once
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x) with x = input, and 1 at 0.  [*s] -> [*s]."""
     rank("sinc", input)
@@ -526,6 +530,7 @@ def bitwise_right_shift(input: Any, other: Any) -> Tensor:
 # -- activations ----------------------------------------------------------------------------------
 
 
+@rounds_once
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)) with x = input, clamped to [eps, 1 - eps] if given.  [*s] -> [*s]."""
     rank("logit", input)
@@ -572,6 +577,7 @@ def hardsigmoid(input: Tensor) -> Tensor:
     return bounded("hardsigmoid", input + 3, 0, 6) / 6
 
 
+@rounds_once
 def hardswish(input: Tensor) -> Tensor:
     """input min(max(input + 3, 0), 6) / 6; gradient 1 at nan.  [*s] -> [*s].
 
@@ -585,6 +591,7 @@ def hardswish(input: Tensor) -> Tensor:
     return ops.where(curved, x * bounded("hardswish", x + 3, 0, 6) / 6, input)
 
 
+@rounds_once
 def mish(input: Tensor) -> Tensor:
     """input tanh(log(1 + exp(input))).  [*s] -> [*s].
 
@@ -620,6 +627,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return bent(input, alpha, 1 / alpha)
 
 
+@rounds_once
 def selu(input: Tensor) -> Tensor:
     """1.0507 input where positive, 1.0507 * 1.6733 (exp(input) - 1) elsewhere.  [*s] -> [*s].
 

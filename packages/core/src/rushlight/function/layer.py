@@ -15,7 +15,7 @@ from ..spec import Shape, normal_axis, size
 from .elementwise import bent
 from .given import floating, operands, rank, sized, together, whole
 from .movement import part, squeeze, unsqueeze
-from .precision import autocasts
+from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -351,10 +351,12 @@ def batch_norm(
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
         return input * ops.reshape(scale, shape) + ops.reshape(shift, shape)
     n = size(input.shape) // builtins.max(input.shape[1], 1)
-    if n <= 1:
+    if n == 1:
         raise ContractError(
-            f"batch_norm: {input.spec} has {n} values per channel; training needs more than 1"
+            f"batch_norm: {input.spec} has 1 value per channel; training needs more than 1"
         )
+    if n == 0:  # nothing that the running statistics could move towards
+        return batch_norm(input, input_free, input_free + 1, weight, bias, False, momentum, eps)
     made: tuple[Tensor, ...] = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
     z, mu, variance = made
     for running, new in ((running_mean, mu), (running_var, variance * (n / (n - 1)))):
@@ -487,6 +489,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return ops.gelu_tanh(input) if approximate == "tanh" else ops.gelu(input)
 
 
+@rounds_once
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input where positive, negative_slope input elsewhere.  [*s] -> [*s]."""
     rank("leaky_relu", input)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from operator import index as as_index
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange
+from ..errors import ContractError, IndexOutOfRange, NotOffered, WrongType
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, lengths, no_dims, rank, sized, together, whole
 from .named import named
@@ -252,9 +253,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def several(op: str, tensors: Any) -> tuple[Tensor, ...]:
-    """The tensors of a sequence.  Raises: ContractError if it has none, or holds anything else."""
+    """The tensors of a sequence.  Raises: WrongType for anything else, ContractError for none."""
     if hasattr(tensors, "_data") or not hasattr(tensors, "__iter__"):
-        raise ContractError(f"{op}: one {type(tensors).__name__}; give a list or tuple of tensors")
+        raise WrongType(f"{op}: one {type(tensors).__name__}; give a list or tuple of tensors")
     given = tuple(tensors)
     if not given:
         raise ContractError(f"{op}: no tensors; give at least one")
@@ -437,17 +438,22 @@ def pad(
 
     [.., n] -> [.., before + n + after].
     mode: constant, of value; reflect; replicate, the outermost again; circular.
-    Raises: ContractError for more numbers than dims, and for what a mode cannot reach.
+    Raises: ContractError for more numbers than dims, and for what a mode cannot reach; NotOffered
+    for another mode.
     """
     n = rank("pad", input)
+    if not isinstance(pad, (tuple, list)):
+        raise WrongType(f"pad: pad {pad!r}; give a tuple, two integers for each dim")
     if len(pad) % 2 or len(pad) > 2 * n:
         raise ContractError(f"pad: {list(pad)} for {input.spec}; give two numbers for each dim")
-    ends = [(whole("pad", "length", k, -(2**62))) for k in pad]
+    if not builtins.all(isinstance(k, SupportsIndex) for k in pad):
+        raise WrongType(f"pad: pad {pad!r}; give integers, two for each dim")
+    ends = [as_index(k) for k in pad]
     around = {n - 1 - i: (ends[2 * i], ends[2 * i + 1]) for i in range(len(ends) // 2)}
     if mode == "constant":
         return padded(input, around, 0 if value is None else value)
     if mode not in FOLDS:
-        raise ContractError(f"pad: mode {mode!r}; use constant, reflect, replicate or circular")
+        raise NotOffered(f"pad: mode {mode!r}; use constant, reflect, replicate or circular")
     if value:
         raise ContractError(f"pad: value {value} in mode {mode!r}; leave it out")
     if n - len(around) not in (1, 2) or not 1 <= len(around) <= 3:
@@ -609,7 +615,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     before = [normal_axis("movedim", d, n) for d in lengths((source,))]
     after = [normal_axis("movedim", d, n) for d in lengths((destination,))]
     if not len(before) == len(after) == len(set(before)) == len(set(after)):
-        raise ContractError(
+        mixed = isinstance(source, int) != isinstance(destination, int)
+        raise (WrongType if mixed else ContractError)(
             f"movedim: source {source}, destination {destination}; name as many, each once"
         )
     if n == 0:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-def named(function: Any, *names: str) -> Callable[..., Any]:
-    """The function with its first arguments under these names.
+def named(function: Any, *names: str, called: str = "") -> Callable[..., Any]:
+    """The function with its first arguments under these names, perhaps under one of its own.
 
     It shares code and closure, so a call costs the same, and what an operation is told later holds
     here too.
@@ -22,9 +22,13 @@ def named(function: Any, *names: str) -> Callable[..., Any]:
     others = code.co_varnames[len(names) :]
     assert not {*code.co_cellvars} & {*code.co_varnames[: len(names)]}, "read by an inner function"
     made = FunctionType(
-        code.replace(co_varnames=(*names, *others)),
+        code.replace(
+            co_varnames=(*names, *others),
+            co_name=called or code.co_name,
+            co_qualname=called or code.co_qualname,
+        ),
         function.__globals__,
-        function.__name__,
+        called or function.__name__,
         function.__defaults__,
         function.__closure__,
     )

@@ -6,13 +6,13 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError
+from ..errors import ContractError, IndexOutOfRange
 from ..ops.movement import Widths
 from ..spec import Shape, size
 from .given import rank, whole
 from .layer import COUNT, SPATIAL, repeated, windowed
 from .movement import squeeze
-from .precision import autocasts
+from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -40,7 +40,8 @@ def pool_windows(
     """
     dims = SPATIAL[n]
     if rank(op, x) not in (n + 1, n + 2):
-        raise ContractError(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
+        short = x.ndim <= n and op == "avg_pool2d"  # PyTorch reads dims before it counts them
+        raise (IndexOutOfRange if short else ContractError)(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
     sizes = repeated(op, "kernel_size", kernel_size, 1, n)
     strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
     pads = repeated(op, "padding", padding, 0, n)
@@ -56,7 +57,7 @@ def pool_windows(
     ):
         room = m + 2 * p - d * (k - 1) - 1
         last = -(-room // s) * s  # where the last window begins, if it begins within
-        if ceil_mode and last > room >= 0 and last < m + p:
+        if ceil_mode and last > room and 0 <= last < m + p and m:
             beyond[i] = last - room
     widths = tuple((p, p) for p in pads)
     reaching = tuple((p, p + e) for p, e in zip(pads, beyond, strict=True))
@@ -205,6 +206,7 @@ def avg_pool3d(
     )
 
 
+@rounds_once
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means of output_size windows that cover the sequence.  [b, c, t] -> [b, c, output_size].
 
@@ -213,6 +215,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return adaptive(1, input, output_size)
 
 
+@rounds_once
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means of output_size windows that cover the image.  [b, c, h, w] -> [b, c, *output_size].
 
@@ -222,6 +225,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 @autocasts("wide")
+@rounds_once
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of output_size windows that cover the volume.  [b, c, d, h, w] -> [b, c, *output_size].
 

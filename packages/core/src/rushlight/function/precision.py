@@ -1,4 +1,4 @@
-"""What autocast does with a function that is more than one operation.  Knows no element type."""
+"""In which element type a function of several operations computes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal, TypeVar
 
-from .. import straight
+from .. import dtypes, ops, straight
 
 Policy = Literal["narrow", "wide", "widest", "given"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,3 +34,23 @@ def autocasts(policy: Policy) -> Callable[[F], F]:
         return made  # type: ignore[no-any-return]  # it is called as the function is
 
     return decorate
+
+
+def rounds_once(function: F) -> F:
+    """State, as a decorator, that float16 and bfloat16 are computed in float32 and rounded once."""
+
+    @wraps(function)
+    def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+        dtype = getattr(input, "dtype", None)
+        if dtype not in dtypes.FLOATING or dtype.itemsize > 2:
+            return function(input, *args, **kwargs)
+        args = tuple([wide(x, dtype) for x in args])
+        kwargs = {name: wide(x, dtype) for name, x in kwargs.items()}
+        return ops.cast(function(wide(input, dtype), *args, **kwargs), dtype)
+
+    return call  # type: ignore[return-value]  # it is called as the function is
+
+
+def wide(x: Any, dtype: Any) -> Any:
+    """x in float32, if it is a tensor of this type."""
+    return ops.cast(x, dtypes.float32) if getattr(x, "dtype", None) is dtype else x

@@ -14,7 +14,7 @@ from .given import lengths, rank, together, whole
 from .indexing import dot, matmul, outer
 from .linalg import cross as vector_product
 from .movement import cat, matrix, movedim, several, stack
-from .precision import autocasts
+from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -35,6 +35,7 @@ __all__ = [
 
 
 @autocasts("narrow")
+@rounds_once
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -46,12 +47,14 @@ def addmm(
 
 
 @autocasts("given")
+@rounds_once
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta input + alpha mat vec.  [m], [m, k], [k] -> [m].  See addmm."""
     return added("addmv", input, mat, vec, (2, 1), beta, alpha)
 
 
 @autocasts("narrow")
+@rounds_once
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:

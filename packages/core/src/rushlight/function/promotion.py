@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
 from ..dtypes import DType
-from ..errors import ContractError
+from ..errors import WrongType
 from ..ops.elementwise import common, number_type
 from .given import rank
 
@@ -62,10 +62,10 @@ def get_default_dtype() -> DType:
 def set_default_dtype(d: Any) -> None:
     """Make this the default floating type.  What was compiled before keeps the one it knew.
 
-    Raises: ContractError for a type that is not floating.
+    Raises: WrongType for a type that is not floating.
     """
     dtype = dtypes.as_dtype(d)
     if dtype not in dtypes.FLOATING:
-        raise ContractError(f"set_default_dtype: {dtype.name}; give a floating type")
+        raise WrongType(f"set_default_dtype: {dtype.name}; give a floating type")
     dtypes.default_float = dtype
     dtypes.promote_number.cache_clear()

@@ -206,11 +206,18 @@ def randperm(
 
     Of 32 bits up to n = 2^16, so that two are alike, and keep their order, with a chance below 1/2;
     beyond, of 63 bits.
+    Raises: ContractError for a dtype that does not hold all of them.
     """
     n, place = whole("randperm", "n", n), resolve(device)
+    wanted = dtypes.as_dtype(dtype or dtypes.int64)
+    if n - 1 > most_whole(wanted):
+        raise ContractError(
+            f"randperm: 0 to {n - 1} in {wanted.name}, which holds all up to {most_whole(wanted)}; "
+            f"give a wider dtype"
+        )
     keys = integers("randperm", 2**63, (n,), place, generator, 1 if n <= FEW else 2)
     z = ops.argsort(keys, axis=0, descending=False)
-    return ops.cast(z, dtypes.as_dtype(dtype or dtypes.int64)).requires_grad_(requires_grad)
+    return ops.cast(z, wanted).requires_grad_(requires_grad)
 
 
 def wide(dtype: DType) -> DType:

@@ -12,7 +12,7 @@ from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
 from .given import Dim, floating, no_dims, operands, rank, together
-from .precision import autocasts
+from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -98,6 +98,7 @@ def var(
     return variance("var", input, dim, unbiased, keepdim, correction)
 
 
+@rounds_once
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
@@ -167,8 +168,8 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
         return ops.max(input, chosen("max", input, None), False)
     if is_dim(dim):
         return extreme("max", input, dim, keepdim)
-    operands("max", input, dim)
     rank("max", dim)
+    operands("max", input, dim)
     return ops.maximum(input, dim)
 
 
@@ -183,8 +184,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
         return ops.min(input, chosen("min", input, None), False)
     if is_dim(dim):
         return extreme("min", input, dim, keepdim)
-    operands("min", input, dim)
     rank("min", dim)
+    operands("min", input, dim)
     return ops.minimum(input, dim)
 
 
@@ -272,7 +273,6 @@ def norm(
     the sum of singular values over two dims.
     Raises: ContractError for another p, and for bools and integers.
     """
-    return normed("norm", input, p, dim, keepdim, dtype)
     if isinstance(p, str) and p != "fro":
         from .linalg import matrix_norm
 
@@ -280,6 +280,7 @@ def norm(
             raise ContractError(f"norm: p {p!r}; give a number, 'fro' or 'nuc'")
         axes = normal_axes("norm", dim, rank("norm", input))
         return matrix_norm(input, "nuc", axes, keepdim, dtype=dtype)
+    return normed("norm", input, p, dim, keepdim, dtype)
 
 
 def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | None) -> Tensor:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError
+from ..errors import ContractError, IndexOutOfRange
 from ..spec import Shape, size
 from .elementwise import bounded
 from .given import floating, lengths, rank, together
@@ -240,7 +240,8 @@ def unfold(
     Without b, [c, h, w] -> [c kh kw, patches].  Raises: ContractError if no patch fits.
     """
     if rank("unfold", input) not in (3, 4):
-        raise ContractError(f"unfold: {input.spec}; give [b, c, h, w] or [c, h, w]")
+        kind = IndexOutOfRange if input.ndim == 1 else ContractError  # as PyTorch's
+        raise kind(f"unfold: {input.spec}; give [b, c, h, w] or [c, h, w]")
     sizes, dilations, widths, strides = patches("unfold", kernel_size, dilation, padding, stride)
     x = ops.reshape(input, (1,) * (4 - input.ndim) + input.shape)
     x = ops.pad(x, ((0, 0), (0, 0), *((p, p) for p in widths)), 0)
