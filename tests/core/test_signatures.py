@@ -52,7 +52,7 @@ DEVIATIONS = {
     ("copy_", "missing a required argument: 'src'"): "other is the name in TorchScript only",
     ("backward", "keyword argument 'inputs'"): "autograd.grad has them",
     ("embedding", "keyword argument 'padding_idx'"): "nn.functional.embedding has it",
-    ("embedding", "keyword argument 'max_norm'"): "assigns to the weight in passing",
+    ("embedding", "keyword argument 'max_norm'"): "nn.functional.embedding has it",
     ("randint", "default 4 of dtype"): "int64 is number 4 there; here None means it",
     ("randperm", "default 4 of dtype"): "int64 is number 4 there; here None means it",
     ("rrelu_", "keyword argument 'generator'"): "draws from the default stream",

@@ -7,11 +7,22 @@ import math
 import rushlight as rl
 
 
-def embedding(input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = None) -> rl.Tensor:
+def embedding(
+    input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = None,
+    max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> rl.Tensor:  # fmt: skip
     """Row input[i] of weight for each i.  int[*s], [n, d] -> [*s, d].
 
     padding_idx: a row to which no gradient goes.
+    max_norm: rows that input names and that are longer, by their norm_type-norm, are first made so
+        long, in weight itself and unseen by autograd.
+    Raises: ContractError for a padding_idx that is no row, and for scale_grad_by_freq and sparse,
+    which are not supported.
     """
+    _supported("embedding", scale_grad_by_freq, sparse)
+    if max_norm is not None:
+        _shorten(weight, input, max_norm, norm_type)
     rows = rl.embedding(input, weight)
     if padding_idx is None:
         return rows
@@ -24,11 +35,28 @@ def embedding(input: rl.Tensor, weight: rl.Tensor, padding_idx: int | None = Non
     return passing
 
 
+def _supported(op: str, scale_grad_by_freq: bool, sparse: bool) -> None:
+    """Raises: ContractError for options that there are in PyTorch alone."""
+    if scale_grad_by_freq or sparse:
+        raise rl.ContractError(
+            f"{op}: scale_grad_by_freq and sparse are not supported; leave them out"
+        )
+
+
+def _shorten(weight: rl.Tensor, input: rl.Tensor, max_norm: float, norm_type: float) -> None:
+    """The rows of weight that input names become no longer than max_norm."""
+    with rl.no_grad():
+        index = input.reshape(-1)
+        rows = rl.embedding(index, weight)
+        long = rl.norm(rows, norm_type, 1, True)
+        # the small number is PyTorch's
+        rows = rl.where(long > max_norm, rows * (max_norm / (long + 1e-7)), rows)
+        weight.index_copy_(0, index, rows)
+
+
 def embedding_bag(
     input: rl.Tensor, weight: rl.Tensor, offsets: rl.Tensor | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,  # noqa: ARG001  of max_norm
-    scale_grad_by_freq: bool = False,
+    max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
     mode: str = "mean", sparse: bool = False, per_sample_weights: rl.Tensor | None = None,
     include_last_offset: bool = False, padding_idx: int | None = None,
 ) -> rl.Tensor:  # fmt: skip
@@ -38,31 +66,18 @@ def embedding_bag(
 
     offsets: where in a flat input each bag begins; with include_last_offset, then where the last
         one ends.
+    max_norm, norm_type: as in `embedding`.
     mode: "sum", "mean" or "max"; the max of a flat input takes memory for [b, l, d].
     per_sample_weights: a factor for each row, in the shape of input; of sums only.
     padding_idx: a row that counts nothing.
-    Raises: ContractError if arguments do not fit, and for max_norm, scale_grad_by_freq and sparse,
-    which are not supported.
+    Raises: ContractError if arguments do not fit, and for scale_grad_by_freq and sparse, which are
+    not supported.
     """
-    op, factors = "embedding_bag", per_sample_weights
-    if max_norm or scale_grad_by_freq or sparse:
-        raise rl.ContractError(
-            f"{op}: max_norm, scale_grad_by_freq and sparse are not supported; leave them out"
-        )
-    if mode not in ("sum", "mean", "max"):
-        raise rl.ContractError(f"{op}: mode {mode!r}; give 'sum', 'mean' or 'max'")
-    if input.ndim not in (1, 2) or (offsets is None or offsets.ndim != 1) != (input.ndim == 2):
-        given = None if offsets is None else offsets.spec
-        raise rl.ContractError(
-            f"{op}: {input.spec} with offsets {given}; give [b, l], or [l] and offsets [b]"
-        )
-    if factors is not None and (mode != "sum" or factors.shape != input.shape):
-        raise rl.ContractError(
-            f"{op}: per_sample_weights {factors.spec} for {input.spec}, mode {mode!r}; give "
-            "them input's shape, and mode 'sum'"
-        )
-    rows = embedding(input, weight, padding_idx)
-    rows = rows if factors is None else rows * factors.unsqueeze(-1)
+    _supported("embedding_bag", scale_grad_by_freq, sparse)
+    _check_bags(input, offsets, mode, per_sample_weights)
+    rows = embedding(input, weight, padding_idx, max_norm, norm_type)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
     seen = rl.ones_like(input) > 0
     if padding_idx is not None:
         seen = rl.ne(input, padding_idx % weight.shape[0])
@@ -80,6 +95,25 @@ def embedding_bag(
     if mode == "sum":
         return total
     return total / zeros.index_add(0, bag, seen.to(rows.dtype).unsqueeze(-1)).clamp(min=1)
+
+
+def _check_bags(
+    input: rl.Tensor, offsets: rl.Tensor | None, mode: str, factors: rl.Tensor | None
+) -> None:
+    """Raises: ContractError unless these make bags."""
+    op = "embedding_bag"
+    if mode not in ("sum", "mean", "max"):
+        raise rl.ContractError(f"{op}: mode {mode!r}; give 'sum', 'mean' or 'max'")
+    if input.ndim not in (1, 2) or (offsets is None or offsets.ndim != 1) != (input.ndim == 2):
+        given = None if offsets is None else offsets.spec
+        raise rl.ContractError(
+            f"{op}: {input.spec} with offsets {given}; give [b, l], or [l] and offsets [b]"
+        )
+    if factors is not None and (mode != "sum" or factors.shape != input.shape):
+        raise rl.ContractError(
+            f"{op}: per_sample_weights {factors.spec} for {input.spec}, mode {mode!r}; give "
+            "them input's shape, and mode 'sum'"
+        )
 
 
 def _bagged(rows: rl.Tensor, seen: rl.Tensor, mode: str) -> rl.Tensor:

@@ -13,18 +13,22 @@ from ..module import Module
 from ..parameter import Parameter
 from .argument import whole
 
+QUIET = {"norm_type": 2.0}  # what a repr leaves out, beside None
+
 
 class Table(Module):
     """A learned table, whose rows are found by number.
 
     padding_idx: a row that begins as zeros and whose gradient is zero.
+    max_norm: rows that are looked up and longer, by their norm_type-norm, are first made so long,
+        in weight itself.
     weight: [num_embeddings, embedding_dim]; begins normal, with variance 1.
 
-    Raises: ContractError for a padding_idx that is no row, and for max_norm, scale_grad_by_freq and
-    sparse, which are not supported.
+    Raises: ContractError for a padding_idx that is no row, and for scale_grad_by_freq and sparse,
+    which are not supported.
     """
 
-    mode = ""  # how rows are put together
+    said: tuple[str, ...] = ("padding_idx", "max_norm", "norm_type")
 
     def __init__(
         self,
@@ -43,8 +47,7 @@ class Table(Module):
         super().__init__()
         who = type(self).__name__
         whole(who, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        given = {"max_norm": max_norm, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}
-        for name, value in given.items():
+        for name, value in {"scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}.items():
             if value:
                 raise rl.ContractError(f"{who}: {name}={value} is not supported; leave it out")
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
@@ -54,6 +57,8 @@ class Table(Module):
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.max_norm = max_norm
+        self.norm_type = norm_type
         shape = (num_embeddings, embedding_dim)
         if _weight is None:
             self.weight = Parameter(rl.empty(shape, device=device, dtype=dtype), not _freeze)
@@ -71,9 +76,9 @@ class Table(Module):
                 self.weight[self.padding_idx] = 0.0
 
     def extra_repr(self) -> str:
-        said = f"{self.num_embeddings}, {self.embedding_dim}"
-        said += f", mode={self.mode!r}" if self.mode else ""
-        return said if self.padding_idx is None else f"{said}, padding_idx={self.padding_idx}"
+        options = {name: getattr(self, name) for name in self.said}
+        said = [f"{name}={x!r}" for name, x in options.items() if x != QUIET.get(name)]
+        return ", ".join([f"{self.num_embeddings}, {self.embedding_dim}", *said])
 
 
 class Embedding(Table):
@@ -89,15 +94,25 @@ class Embedding(Table):
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: rl.Tensor, freeze: bool = True, padding_idx: int | None = None
+        cls,
+        embeddings: rl.Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
     ) -> Self:
         """A layer of a table that there is.  freeze: it is not trained.  [n, d]."""
         n, d = embeddings.shape
-        return cls(n, d, padding_idx=padding_idx, _weight=embeddings, _freeze=freeze)
+        return cls(
+            n, d, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
+            _weight=embeddings, _freeze=freeze,
+        )  # fmt: skip
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
         """The rows that the input names."""
-        return F.embedding(input, self.weight, self.padding_idx)
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type)
 
 
 class EmbeddingBag(Table):
@@ -113,6 +128,8 @@ class EmbeddingBag(Table):
     >>> EmbeddingBag(10, 3)(rl.tensor([1, 2, 4, 5]), rl.tensor([0, 3])).shape
     (2, 3)
     """
+
+    said = ("max_norm", "norm_type", "mode", "padding_idx")
 
     def __init__(
         self,
@@ -144,15 +161,19 @@ class EmbeddingBag(Table):
         cls,
         embeddings: rl.Tensor,
         freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
         mode: str = "mean",
+        sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> Self:
         """A layer of a table that there is.  freeze: it is not trained.  [n, d]."""
         n, d = embeddings.shape
         return cls(
-            n, d, mode=mode, _weight=embeddings, include_last_offset=include_last_offset,
-            padding_idx=padding_idx, _freeze=freeze,
+            n, d, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
+            include_last_offset, padding_idx, _freeze=freeze,
         )  # fmt: skip
 
     def forward(
@@ -167,6 +188,7 @@ class EmbeddingBag(Table):
         per_sample_weights: a factor for each row, in the shape of input; of sums only.
         """
         return F.embedding_bag(
-            input, self.weight, offsets, mode=self.mode, per_sample_weights=per_sample_weights,
+            input, self.weight, offsets, self.max_norm, self.norm_type, mode=self.mode,
+            per_sample_weights=per_sample_weights,
             include_last_offset=self.include_last_offset, padding_idx=self.padding_idx,
         )  # fmt: skip
