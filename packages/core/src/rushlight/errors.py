@@ -3,7 +3,7 @@
 RushlightError
 ├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
 │   ├── WrongType      an argument of a type that is not taken        (TypeError)
-│   ├── WrongDtype     elements of a type that is not computed in     (NotImplementedError)
+│   ├── WrongDtype     elements of a type that is not computed in (NotImplementedError, TypeError)
 │   ├── LinAlgError    a matrix that has no such factors or inverse
 │   └── IndexOutOfRange  an index beyond its axis                     (IndexError)
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
@@ -35,7 +35,7 @@ class WrongType(ContractError, TypeError):
     """An argument of a Python type that an operation does not take: a list for a tensor."""
 
 
-class WrongDtype(ContractError, NotImplementedError):
+class WrongDtype(ContractError, NotImplementedError, TypeError):
     """Elements of a type in which an operation does not compute: the mean of integers."""
 
 
