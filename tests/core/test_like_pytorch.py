@@ -80,6 +80,13 @@ def test_values_beside_pytorch(call):
 REFUSED = """
 m.tensor([2]) ** -1; m.tensor([True]) ** m.tensor([True]); m.tensor([True]).add(True, alpha=2.5)
 m.norm(m.ones(3), p='nuc'); m.norm(m.ones(2, 2, 3), p='nuc'); m.norm(m.ones(3), p='x')
+~m.ones(1); m.bitwise_not(m.ones(1)); m.ones(2, 3).movedim((0, 1), 0);
+m.moveaxis(m.ones(2), 0, (0,))
+m.ones(2, 3).movedim((0, 0), (0, 1)); m.from_numpy(np.array(['a'])); m.from_numpy('a')
+m.set_default_dtype(m.int32); m.set_default_dtype(3); m.promote_types(1, 2)
+m.can_cast(m.float32, 3); m.zeros(2, dtype=3)
+F.avg_pool2d(m.ones(3), 2); F.avg_pool2d(m.ones(3, 3), 2); F.avg_pool2d(m.ones(1, 1, 1, 3, 3), 2)
+F.avg_pool3d(m.ones(3, 3), 2); F.unfold(m.ones(3), 2)
 m.var(m.ones(3, 2), 0, correction=0, unbiased=True); m.ones(3).std(0, unbiased=False, correction=1)
 """
 

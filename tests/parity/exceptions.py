@@ -29,7 +29,6 @@ class Deviates(NamedTuple):
         )
 
 
-ODD = "10:nan*"  # the label of a call on odd values
 NAN = "1:nan*"
 ROWS = "4x3:nan*"
 INTEGERS = "int64 bool"
@@ -270,28 +269,6 @@ EXCEPTIONS = [
     # -- errors and shapes
     Deviates(
         "__getitem__", "error", "Negative steps read backward; PyTorch refuses them.", "3, :-1"
-    ),
-    Deviates(
-        "__invert__", "error", "~x of floats is a RuntimeError; PyTorch's is a TypeError.", "3"
-    ),
-    Deviates(
-        "movedim moveaxis",
-        "error",
-        "One destination for two dims is a ValueError and RuntimeError; PyTorch's is a TypeError.",
-        "2x3, (0, 1), 0",
-    ),
-    Deviates(
-        "avg_pool2d nn.AvgPool2d nn.Unfold",
-        "error",
-        "Too few dims are a ValueError and RuntimeError; PyTorch's are an IndexError.",
-        "3, 2 | 2)(4 | 2, stride=2)(3",
-    ),
-    Deviates(
-        "from_numpy",
-        "error",
-        "An element type that tensors do not have is a ValueError and RuntimeError; PyTorch's is a "
-        "TypeError.",
-        "numpy:str*",
     ),
     Deviates(
         "logcumsumexp",

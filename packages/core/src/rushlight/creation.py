@@ -126,7 +126,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Place = None) -> Tensor:
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """The array as a tensor of the numpy device, in shared memory: writing it changes the tensor.
 
-    Raises: ContractError for an element type that tensors do not have.
+    Raises: WrongType for what is no array, or has an element type that tensors do not have.
     """
     if not isinstance(array, np.ndarray):
         raise WrongType(f"from_numpy: {type(array).__name__} is no numpy array; use rl.tensor()")
@@ -137,7 +137,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def full(
-    size: Sequence[int] | int, fill_value: Any, *, dtype: Any = None, device: Place = None,
+    size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """fill_value everywhere; without dtype, of the type of tensor(fill_value).  -> [*size]."""
@@ -230,7 +230,7 @@ def empty_like(
 
 
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Place = None,
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """start, start + step, .. below end; start is 0 if left out.  -> [ceil((end - start) / step)].

@@ -614,8 +614,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     n = rank("movedim", input)
     before = [normal_axis("movedim", d, n) for d in lengths((source,))]
     after = [normal_axis("movedim", d, n) for d in lengths((destination,))]
-    if not len(before) == len(after) == len(set(before)) == len(set(after)):
-        mixed = isinstance(source, int) != isinstance(destination, int)
+    mixed = isinstance(source, int) != isinstance(destination, int)
+    if mixed or not len(before) == len(after) == len(set(before)) == len(set(after)):
         raise (WrongType if mixed else ContractError)(
             f"movedim: source {source}, destination {destination}; name as many, each once"
         )

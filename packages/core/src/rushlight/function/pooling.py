@@ -41,7 +41,8 @@ def pool_windows(
     dims = SPATIAL[n]
     if rank(op, x) not in (n + 1, n + 2):
         short = x.ndim <= n and op == "avg_pool2d"  # PyTorch reads dims before it counts them
-        raise (IndexOutOfRange if short else ContractError)(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
+        kind = IndexOutOfRange if short else ContractError
+        raise kind(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
     sizes = repeated(op, "kernel_size", kernel_size, 1, n)
     strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
     pads = repeated(op, "padding", padding, 0, n)

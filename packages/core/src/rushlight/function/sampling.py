@@ -240,7 +240,7 @@ def unfold(
     Without b, [c, h, w] -> [c kh kw, patches].  Raises: ContractError if no patch fits.
     """
     if rank("unfold", input) not in (3, 4):
-        kind = IndexOutOfRange if input.ndim == 1 else ContractError  # as PyTorch's
+        kind = IndexOutOfRange if input.ndim < 3 else ContractError  # as PyTorch's
         raise kind(f"unfold: {input.spec}; give [b, c, h, w] or [c, h, w]")
     sizes, dilations, widths, strides = patches("unfold", kernel_size, dilation, padding, stride)
     x = ops.reshape(input, (1,) * (4 - input.ndim) + input.shape)
