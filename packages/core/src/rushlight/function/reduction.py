@@ -263,6 +263,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return z if keepdim else ops.reshape(z, shape=reduced(input.shape, axes, False))
 
 
+@rounds_once
 def norm(
     input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False,
     dtype: DType | None = None,
