@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import rushlight_nn
 import torch
 
 import rushlight as rl
+import rushlight_nn
 
 LIBRARIES = pytest.mark.parametrize("t", [rl, torch], ids=["rushlight", "torch"])
 
@@ -46,40 +46,41 @@ def raised(f):
     return None
 
 
-class TestAssignmentByTensorsConvertsNothing:
-    INDICES = {
-        "int": lambda t: 0,
-        "slice": lambda t: slice(0, 1),
-        "all": lambda t: ...,
-        "new-dim": lambda t: None,
-        "true": lambda t: True,
-        "0-d": lambda t: t.tensor(0),
-        "numbers": lambda t: t.tensor([0]),
-        "no-numbers": lambda t: t.tensor([], dtype=t.int64),
-        "list": lambda t: [0],
-        "numbers-slice": lambda t: (t.tensor([0]), slice(None)),
-        "int-numbers": lambda t: (0, t.tensor([0, 2])),
-        "0-d-numbers": lambda t: (t.tensor(0), t.tensor([0, 2])),
-        "mask-of-rows": lambda t: t.tensor([True, False]),
-        "mask": lambda t: t.tensor([[True, False, True], [False, False, True]]),
-        "mask-int": lambda t: (t.tensor([True, False]), 0),
-        "mask-numbers": lambda t: (t.tensor([True, False]), t.tensor([0])),
-    }
-    VALUES = {
-        "number": lambda t: 2.5,
-        "0-d": lambda t: t.tensor(2.5),
-        "one": lambda t: t.tensor([2.5]),
-        "three": lambda t: t.tensor([2.5, -1.5, 7.0]),
-        "int32": lambda t: t.tensor([2], dtype=t.int32),
-        "same": lambda t: t.tensor([4]),
-    }
+INDICES = {
+    "int": lambda t: 0,
+    "slice": lambda t: slice(0, 1),
+    "all": lambda t: ...,
+    "new-dim": lambda t: None,
+    "true": lambda t: True,
+    "0-d": lambda t: t.tensor(0),
+    "numbers": lambda t: t.tensor([0]),
+    "no-numbers": lambda t: t.tensor([], dtype=t.int64),
+    "list": lambda t: [0],
+    "numbers-slice": lambda t: (t.tensor([0]), slice(None)),
+    "int-numbers": lambda t: (0, t.tensor([0, 2])),
+    "0-d-numbers": lambda t: (t.tensor(0), t.tensor([0, 2])),
+    "mask-of-rows": lambda t: t.tensor([True, False]),
+    "mask": lambda t: t.tensor([[True, False, True], [False, False, True]]),
+    "mask-int": lambda t: (t.tensor([True, False]), 0),
+    "mask-numbers": lambda t: (t.tensor([True, False]), t.tensor([0])),
+}
+VALUES = {
+    "number": lambda t: 2.5,
+    "0-d": lambda t: t.tensor(2.5),
+    "one": lambda t: t.tensor([2.5]),
+    "three": lambda t: t.tensor([2.5, -1.5, 7.0]),
+    "int32": lambda t: t.tensor([2], dtype=t.int32),
+    "same": lambda t: t.tensor([4]),
+}
 
+
+class TestAssignmentByTensorsConvertsNothing:
     @pytest.mark.parametrize("value", VALUES)
     @pytest.mark.parametrize("index", INDICES)
     def test_as_in_pytorch(self, index, value):
         def assigned(t):
             x = t.tensor([[1, 2, 3], [4, 5, 6]])
-            i, v = self.INDICES[index](t), self.VALUES[value](t)
+            i, v = INDICES[index](t), VALUES[value](t)
             return raised(lambda: x.__setitem__(i, v)), x.tolist()
 
         assert assigned(rl) == assigned(torch)
@@ -98,3 +99,84 @@ class TestAssignmentByTensorsConvertsNothing:
             x[rl.tensor([0])] = rl.tensor([2.0])
         x[rl.tensor([True, False, True])] = rl.tensor(2.0)
         assert x.tolist() == [2.0, 0.0, 2.0]
+
+
+X = rl.ones(1, 2)
+
+
+REFUSED = {
+    "pad-int": (lambda: rl.pad(X, 1), "pad: pad 1; give a tuple, two integers for each dim"),
+    "pad-float": (
+        lambda: rl.pad(X, (1.5, 1)),
+        "pad: pad (1.5, 1); give integers, two for each dim",
+    ),
+    "einsum-int": (
+        lambda: rl.einsum(1, 2),
+        "einsum: 'int' without tensors; give an equation and tensors",
+    ),
+    "einsum-operand": (
+        lambda: rl.einsum("i", 2),
+        "einsum: int is not a tensor; make one with rl.tensor()",
+    ),
+    "where": (lambda: rl.where(1), "where: int is not a tensor; make one with rl.tensor()"),
+    "max": (lambda: X.max(0.5), "max: float is not a tensor; make one with rl.tensor()"),
+    "min": (lambda: X.min(0.5), "min: float is not a tensor; make one with rl.tensor()"),
+    "arange": (rl.arange, "arange: no end; give where the numbers end"),
+    "full": (lambda: rl.full(3, 1), "full: size 3; give a tuple, (3,)"),
+    "cat": (lambda: rl.cat(X), "cat: one Tensor; give a list or tuple of tensors"),
+    "stack": (lambda: rl.stack(X), "stack: one Tensor; give a list or tuple of tensors"),
+    "meshgrid": (lambda: rl.meshgrid(1), "meshgrid: one int; give a list or tuple of tensors"),
+    "linear": (
+        lambda: rushlight_nn.Linear("a", 2),
+        "Linear: in_features is 'a'; give an integer from 0",
+    ),
+}
+
+
+class TestNonsenseIsRefused:
+    @pytest.mark.parametrize("call", REFUSED)
+    def test_with_a_type_error(self, call):
+        wrong, sentence = REFUSED[call]
+        with pytest.raises(rl.WrongType) as e:
+            wrong()
+        assert str(e.value) == sentence
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            lambda t: t.nn.functional.pad(t.ones(2), 1),
+            lambda t: t.nn.functional.pad(t.ones(2), (1.5, 1)),
+            lambda t: t.einsum(1, 2),
+            lambda t: t.where(1),
+            lambda t: t.ones(2).view(),
+            lambda t: t.ones(2).max(0.5),
+            lambda t: t.arange(),
+            lambda t: t.full(3, 1),
+            lambda t: t.cat(t.ones(2)),
+            lambda t: t.meshgrid(1),
+            lambda t: t.nn.Linear("a", 2),
+        ],
+    )
+    def test_pytorch_has_one_too(self, wrong):
+        with pytest.raises(TypeError):
+            wrong(torch)
+
+    def test_view_is_called_view(self):
+        with pytest.raises(TypeError, match=r"^view\(\) missing .* argument: 'size'"):
+            X.view()
+        assert rl.Tensor.view.__name__ == "view"
+        assert rl.Tensor.reshape.__name__ == "reshape"
+
+    @pytest.mark.parametrize("pad", [rl.pad, torch.nn.functional.pad])
+    def test_no_such_padding(self, pad):
+        t = rl if pad is rl.pad else torch
+        with pytest.raises(NotImplementedError, match="bogus"):
+            pad(t.ones(1, 2), (1, 1), mode="bogus")
+
+    @LIBRARIES
+    def test_what_is_sense_remains(self, t):
+        assert t.arange(3).tolist() == t.arange(end=3).tolist() == [0, 1, 2]
+        assert t.arange(1, 3).tolist() == t.arange(start=1, end=3).tolist() == [1, 2]
+        assert t.full((), 2).item() == 2
+        assert t.tensor([1.0, 3.0]).max(t.tensor(2.0)).tolist() == [2.0, 3.0]
+        assert t.einsum("i->", [t.ones(2)]).item() == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -140,7 +140,12 @@ def full(
     size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Place = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """fill_value everywhere; without dtype, of the type of tensor(fill_value).  -> [*size]."""
+    """fill_value everywhere; without dtype, of the type of tensor(fill_value).  -> [*size].
+
+    Raises: WrongType for a size that is one number.
+    """
+    if isinstance(size, SupportsIndex):
+        raise WrongType(f"full: size {size}; give a tuple, ({size},)")
     value = single("full", fill_value)
     inferred = {bool: dtypes.bool_, int: dtypes.int64}.get(type(value), dtypes.default_float)
     return filled("full", value, (size,), dtype or inferred, device, requires_grad)
@@ -237,8 +242,9 @@ def arange(
 
     int64 if all arguments are ints, else float32.  Raises: ContractError if step is 0.
     """
-    if end is None:
-        start, end = 0, start
+    if start is None and end is None:
+        raise WrongType("arange: no end; give where the numbers end")
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     start, end, step = (single("arange", x) for x in (start, end, step))
     if step == 0:
         raise ContractError("arange: step 0 never arrives; give another step")

@@ -417,7 +417,10 @@ class Tensor:
     reshape, permute, transpose, t = (
         function.reshape, function.permute, function.transpose, function.t,
     )  # fmt: skip
-    view, split = named(reshape, "self", "size"), named(function.split, "self", "split_size")
+    view, split = (
+        named(reshape, "self", "size", called="view"),
+        named(function.split, "self", "split_size"),
+    )
     swapaxes, squeeze, unsqueeze = function.swapaxes, function.squeeze, function.unsqueeze
     flatten, unflatten, expand = function.flatten, function.unflatten, function.expand
     broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from operator import index
+from typing import SupportsIndex
 
 import rushlight as rl
 
@@ -10,14 +11,12 @@ from ..module import Module
 
 
 def whole(who: str, least: int = 0, **arguments: object) -> None:
-    """Raises: ContractError unless these are integers, none below the least."""
+    """Raises: WrongType unless these are integers, ContractError for one below the least."""
     for name, value in arguments.items():
-        try:
-            n = index(value)  # type: ignore[arg-type]  # what is no integer is the question
-        except TypeError:
-            n = least - 1
-        if n < least:
-            raise rl.ContractError(f"{who}: {name} is {value!r}; give an integer from {least}")
+        number = isinstance(value, SupportsIndex)
+        if not number or index(value) < least:
+            kind = rl.ContractError if number else rl.WrongType
+            raise kind(f"{who}: {name} is {value!r}; give an integer from {least}")
 
 
 def tensor(who: str, x: object) -> None:

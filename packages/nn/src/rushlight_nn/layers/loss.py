@@ -430,7 +430,7 @@ class BCEWithLogitsLoss(WeightedLoss):
 
 
 def as_class(who: str, ignore_index: int) -> int:
-    """ignore_index.  Raises: WrongType for what stood here long ago: size_average, a bool or None."""
+    """ignore_index.  Raises: WrongType for what stood here long ago: size_average."""
     if ignore_index is None or isinstance(ignore_index, bool):
         raise rl.WrongType(
             f"{who}: ignore_index is {ignore_index}; give an integer, and what was size_average as "
