@@ -99,3 +99,16 @@ def test_what_pytorch_refuses_is_refused_with_its_class(call):
             eval(call, {"m": lib, "F": functional, "np": np})
         told.append(caught.value)
     assert isinstance(told[0], type(told[1]))
+
+
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_quantiles_compile(name):
+    x = torch.randn(4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x[0, 1] = NAN
+    q = [0.0, 0.3, 1.0]
+    call = lambda v, parts: getattr(rl, name)(v, parts, 1)  # noqa: E731  compiled and not
+    given = rl.tensor(x.numpy()), rl.tensor(q, dtype=rl.float64)
+    alike(rl.compile(call)(*given), getattr(torch, name)(x, torch.tensor(q, dtype=x.dtype), 1))
+    for wrong in (-0.1, 1.5, NAN):
+        with pytest.raises(rl.ContractError, match=rf"^{name}: q float64\[\] of .*; give it that"):
+            call(given[0], wrong)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import index as as_index
 from typing import Any
 
-from .. import dtypes
+from .. import dtypes, straight
 from ..dtypes import DType
 from ..errors import ContractError, DeviceError, OutOfMemory, WrongDtype, WrongType
 from ..ops.elementwise import number_type
@@ -101,6 +101,12 @@ def representable(op: str, value: Any, dtype: DType) -> Any:
             f"wider dtype"
         )
     return value if floats else int(value) % (most + 1) if wraps else int(value)
+
+
+def hold(op: str, sound: Any, message: str) -> None:
+    """Raises: ContractError unless this tensor is true everywhere; a trace does not know."""
+    if straight.current().eager and not sound.all().item():
+        raise ContractError(f"{op}: {message}")
 
 
 def sized(op: str, given: Any) -> Shape:

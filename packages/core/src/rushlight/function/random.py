@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import dtypes, ops, straight
+from .. import dtypes, ops
 from ..device import resolve
 from ..dtypes import DType
 from ..errors import ContractError, WrongType
 from ..random import BLOCK, default_generator
 from ..spec import Shape, broadcast, size as size_of
-from .given import floating, operands, rank, roomy, sized, whole
+from .given import floating, hold, operands, rank, roomy, sized, whole
 from .indexing import searchsorted
 from .movement import unbind
 from .reduction import all, any
@@ -90,12 +90,6 @@ def numbers(op: str, **given: Any) -> None:
             raise WrongType(f"{op}: {name} {x!r}; give a number")
         if isinstance(x, float) and not math.isfinite(x):
             raise ContractError(f"{op}: {name} {x}; give a finite number")
-
-
-def hold(op: str, sound: Any, message: str) -> None:
-    """Raises: ContractError unless this tensor is true everywhere; a trace does not know."""
-    if straight.current().eager and not all(sound).item():
-        raise ContractError(f"{op}: {message}")
 
 
 def rand(

@@ -10,7 +10,7 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..spec import normal_axis, reduced, size
 from .elementwise import lerp
-from .given import Dim, floating, rank, together, whole
+from .given import Dim, floating, hold, rank, together, whole
 from .indexing import sort
 from .movement import along, joined, movedim, part, unsqueeze
 from .precision import autocasts
@@ -49,7 +49,8 @@ def quantile(
 
     [.., n, ..] -> [.., ..], or [k, .., ..] for a vector q of k parts from 0 to 1.
     interpolation: between neighbours "linear" or "midpoint", else "lower", "higher" or "nearest".
-    Raises: ContractError for integers, another dtype of q, and an empty dim.
+    Raises: ContractError for integers, another dtype of q, a q beyond 0 to 1 (not while tracing),
+    and an empty dim.
     """
     return parted("quantile", input, q, dim, keepdim, interpolation)
 
@@ -73,9 +74,10 @@ def parted(
     if not hasattr(q, "_data"):
         q = ops.full(q, shape=(), dtype=input.dtype, device=input.device)
     together(op, input, q)
-    wrong = ops.less(q, 0) | ops.greater(q, 1)
-    if q.dtype is not input.dtype or q.ndim > 1 or bool(wrong.any()):
-        raise ContractError(f"{op}: q {q.spec} of {input.spec}; give it that dtype, from 0 to 1")
+    wrong = f"q {q.spec} of {input.spec}; give it that dtype, from 0 to 1"
+    if q.dtype is not input.dtype or q.ndim > 1:
+        raise ContractError(f"{op}: {wrong}")
+    hold(op, ops.greater_equal(q, 0) & ops.less_equal(q, 1), wrong)
     if interpolation not in (*ROUNDED, "linear", "midpoint"):
         known = ", ".join(["linear", "midpoint", *ROUNDED])
         raise ContractError(f"{op}: interpolation {interpolation!r}; give one of {known}")
