@@ -430,7 +430,7 @@ def test_parameters_by_name():
     assert len(ours) == len([*ours.parameters()]) == 2
     assert ours.get("c") is theirs.get("c") is None
     assert "a" in ours
-    lines = [f"  ({name}): Parameter containing: [float32 of size {n}]" for name, n in sizes]
+    lines = [f"    ({name}): Parameter containing: [float32 of size {n}]" for name, n in sizes]
     assert repr(ours) == "\n".join(["ParameterDict(", *lines, ")"])
     assert ours.pop("a").shape == (2, 3)
     assert [*ours.keys()] == ["b"]

@@ -7,7 +7,7 @@ as fast as any other; beside it stands only its name, and which of the three kin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -68,6 +68,7 @@ class Module:
     # What is owned, in order of registration; the values are the attributes of these names.
     _registered: dict[str, Kind]
     _transient: set[str]  # buffers that no state dict holds
+    _younger: ClassVar[frozenset[str]] = frozenset()  # what older state dicts lack
     _hooks: Hooks | None = None
 
     def __init__(self) -> None:
@@ -336,7 +337,7 @@ class Module:
                 "give what state_dict() returned or rl.load() read"
             )
         own = self.state_dict(keep_vars=True)
-        missing = [key for key in own if key not in state_dict]
+        missing = [key for key in own if key not in state_dict and not self._may_lack(key)]
         unexpected = [key for key in state_dict if key not in own]
         given = {key: _as_tensor(key, state_dict[key]) for key in own if key in state_dict}
         faults = [
@@ -359,6 +360,11 @@ class Module:
         else:
             self._copy(own, given)
         return IncompatibleKeys(missing, unexpected)
+
+    def _may_lack(self, key: str) -> bool:
+        """Whether a state may be without this tensor, which then stays as it is."""
+        path, _, name = key.rpartition(".")
+        return name in self.get_submodule(path)._younger
 
     def _copy(self, own: State, given: State) -> None:
         with rl.no_grad():

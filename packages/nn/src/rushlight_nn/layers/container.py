@@ -217,9 +217,10 @@ def as_parameter(who: str, item: object) -> Parameter:
 
 
 def described(items: Iterable[tuple[object, Parameter]]) -> str:
-    """A line for each parameter, with its name, type and shape."""
+    """A line for each parameter, with its name, type, shape, and device if not the host."""
     return "\n".join(
-        f"({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+        f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}"
+        f"{'' if p.device.host else f' ({p.device})'}]"
         for name, p in items
     )
 

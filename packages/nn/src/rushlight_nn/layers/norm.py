@@ -62,6 +62,7 @@ class BatchNorm(Affine):
     """
 
     axes: tuple[int, ...] = ()  # numbers of axes that an input may have
+    _younger = frozenset({"num_batches_tracked"})  # PyTorch saves it since 0.4.1
 
     running_mean: rl.Tensor | None
     running_var: rl.Tensor | None
