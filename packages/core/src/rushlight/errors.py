@@ -5,7 +5,6 @@ RushlightError
 │   ├── WrongType      an argument of a type that is not taken        (TypeError)
 │   ├── WrongDtype     elements of a type that is not computed in (NotImplementedError, TypeError)
 │   ├── NotOffered     a way of computing that there is not           (NotImplementedError)
-│   ├── NotOffered     a way of computing that there is not           (NotImplementedError)
 │   ├── LinAlgError    a matrix that has no such factors or inverse
 │   └── IndexOutOfRange  an index beyond its axis                     (IndexError)
 ├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
@@ -39,10 +38,6 @@ class WrongType(ContractError, TypeError):
 
 class WrongDtype(ContractError, NotImplementedError, TypeError):
     """Elements of a type in which an operation does not compute: the mean of integers."""
-
-
-class NotOffered(ContractError, NotImplementedError):
-    """A way of computing that an operation does not offer: a mode of padding with another name."""
 
 
 class NotOffered(ContractError, NotImplementedError):
