@@ -180,3 +180,57 @@ class TestNonsenseIsRefused:
         assert t.full((), 2).item() == 2
         assert t.tensor([1.0, 3.0]).max(t.tensor(2.0)).tolist() == [2.0, 3.0]
         assert t.einsum("i->", [t.ones(2)]).item() == 2
+
+
+class TestIdioms:
+    @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (4, 1, 5), (0,), (2, 0, 3), (0, 2)])
+    def test_strides_are_those_of_the_shape(self, shape):
+        x, y = rl.ones(shape), torch.ones(shape)
+        assert x.stride() == y.stride()
+        assert [x.stride(i) for i in range(-x.ndim, x.ndim)] == [
+            y.stride(i) for i in range(-y.ndim, y.ndim)
+        ]
+        assert x.is_contiguous() is y.is_contiguous() is True
+
+    def test_a_turned_tensor_is_values_too(self):
+        x = rl.ones(2, 3).mT
+        assert x.is_contiguous()
+        assert x.stride() == (2, 1)
+
+    @LIBRARIES
+    def test_no_such_dim(self, t):
+        with pytest.raises(IndexError):
+            t.ones(2, 3).stride(2)
+
+    def test_type_tells_the_type(self):
+        x = rl.ones(2, dtype=rl.float64)
+        assert x.type() == "float64"
+        assert rl.ones(2).type(x.type()).dtype is rl.float64
+
+    @LIBRARIES
+    def test_asarray(self, t):
+        x = t.ones(2)
+        assert t.asarray(x) is x
+        assert t.asarray([1, 2]).tolist() == [1, 2]
+
+    @pytest.mark.parametrize("name", ["absolute", "negative"])
+    def test_in_place_of_one(self, name):
+        def made(t):
+            x = t.tensor([-1.0, 2.0])
+            assert getattr(x, f"{name}_")() is x
+            return x.tolist()
+
+        assert made(rl) == made(torch)
+
+    @pytest.mark.parametrize("name", ["multiply", "subtract", "divide", "true_divide"])
+    def test_in_place_of_two(self, name):
+        def made(t):
+            x = t.tensor([-1.0, 2.0])
+            assert getattr(x, f"{name}_")(t.tensor([4.0, 0.5])) is x
+            return x.tolist()
+
+        assert made(rl) == made(torch)
+
+    @LIBRARIES
+    def test_in_place_subtract_with_alpha(self, t):
+        assert t.ones(2).subtract_(t.ones(2), alpha=2).tolist() == [-1.0, -1.0]

@@ -20,6 +20,7 @@ from .cell import Cell
 from .creation import (
     arange,
     as_tensor,
+    asarray,
     empty,
     empty_like,
     eye,
@@ -161,6 +162,7 @@ __all__ = [
     "amp",
     "arange",
     "as_tensor",
+    "asarray",
     "autocast",
     "autograd",
     "bfloat16",

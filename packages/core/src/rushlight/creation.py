@@ -123,6 +123,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Place = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
+asarray = as_tensor
+
+
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """The array as a tensor of the numpy device, in shared memory: writing it changes the tensor.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
@@ -15,7 +16,7 @@ from .errors import ContractError, DeviceError, TracingError
 from .function.given import representable
 from .function.named import named
 from .node import END, HOOKED, Leaf, Node, Removable
-from .spec import Shape, Spec, size
+from .spec import Shape, Spec, normal_axis, size
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -486,6 +487,20 @@ class Tensor:
         """self: how its elements lie in memory is the backend's affair."""
         return self
 
+    def is_contiguous(self) -> Any:
+        """True: a tensor is its values, see contiguous."""
+        return True
+
+    def stride(self, dim: Any = None) -> Any:
+        """By how many elements neighbours along each dim, or one, stand apart in row-major order.
+
+        What is told is the order that the shape has, not how the backend keeps it.
+        Raises: IndexOutOfRange.
+        """
+        shape = self.shape
+        steps = tuple([math.prod([n or 1 for n in shape[i + 1 :]]) for i in range(len(shape))])
+        return steps if dim is None else steps[normal_axis("stride", dim, len(shape))]
+
     # -- indexing
 
     def __getitem__(self, index: Any) -> Tensor:
@@ -548,9 +563,9 @@ class Tensor:
             return moved(z, place)
         return z.clone() if copy and z is self else z
 
-    def type(self, dtype: Any) -> Tensor:
-        """self as another element type."""
-        return self.to(dtypes.as_dtype(dtype))
+    def type(self, dtype: Any = None) -> Any:
+        """self as another element type; the name of its own, "float32", if none is given."""
+        return self.dtype.name if dtype is None else self.to(dtypes.as_dtype(dtype))
 
     def float(self) -> Tensor:
         """self as float32."""
@@ -809,6 +824,8 @@ class Tensor:
     relu_, sigmoid_, pow_, remainder_, square_, reciprocal_, clip_, masked_fill_ = becoming(
         relu, sigmoid, pow, remainder, square, reciprocal, clip, masked_fill
     )
+    absolute_, negative_, true_divide_ = abs_, neg_, div_
+    multiply_, subtract_, divide_ = mul_, sub_, div_
     eq_, ne_, lt_, le_, gt_, ge_ = becoming(eq, ne, lt, le, gt, ge)
     logical_not_, logical_and_, logical_or_ = becoming(logical_not, logical_and, logical_or)
     squeeze_, unsqueeze_, t_, transpose_ = becoming(squeeze, unsqueeze, t, transpose, turn=True)
