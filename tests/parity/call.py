@@ -32,7 +32,9 @@ class Call(NamedTuple):
 
     types: on which it is compared.  bad: PyTorch refuses it, whatever the type.
     drawn: the result is random, or left unset: only shape and type are compared.
-    order: how many gradients are compared.  wider: a factor on the tolerance; `why` says for what.
+    order: how many gradients are compared.
+    elementwise: whether the error of each element is relative to itself, not to the largest.
+    wider: a factor on the tolerance.  why: the reason for it, or what a program does.
     program: is run instead of the name, with the library.
     """
 
@@ -42,6 +44,7 @@ class Call(NamedTuple):
     bad: bool = False
     drawn: bool = False
     order: int = 2
+    elementwise: bool = False
     wider: float = 1.0
     why: str = ""
     program: Callable[[Any], Any] | None = None
@@ -67,6 +70,14 @@ class Call(NamedTuple):
     def on(self, *types: str) -> Call:
         """On these types only."""
         return self._replace(types=types)
+
+    def of_elements(self) -> Call:
+        """Of a function of single elements."""
+        return self._replace(elementwise=True)
+
+    def rounding(self, wider: float, why: str) -> Call:
+        """With so much more of rounding than others have, and the reason."""
+        return self._replace(wider=wider, why=why)
 
     def up_to(self, order: int) -> Call:
         """With so many gradients compared."""

@@ -162,7 +162,20 @@ def eigen(lib: Any) -> Any:
     values, vectors = lib.linalg.eigh(x)
     rebuilt = (vectors * values.exp()) @ vectors.mT
     rebuilt[0, 1].backward()
-    return [values, rebuilt, x.grad]
+    return [values, rebuilt, x.grad + x.grad.mT]  # all there is to know of a symmetric matrix
+
+
+def solved_by_a_triangle(lib: Any) -> Any:
+    """Solutions by both triangles of a matrix, and their gradients of both orders."""
+    found = []
+    for upper in (False, True):
+        b = lib.tensor([[1.0, 0.5], [0.25, -1.0], [2.0, 1.5]], requires_grad=True)
+        x = lib.tensor([[2.0, 0.5, 0.75], [1.0, 1.5, 0.3], [0.5, 0.25, 1.0]], requires_grad=True)
+        z = lib.cholesky_solve(b, x.triu() if upper else x.tril(), upper)
+        first = lib.autograd.grad((z * z).sum(), [b, x], create_graph=True)
+        second = lib.autograd.grad(sum((g * g).sum() for g in first), [b, x])
+        found += [z, *first, *second]
+    return found
 
 
 def singular(lib: Any) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from parity.call import LAYOUTS, Call
 from parity.calls import CALLS, ELEMENT_TYPES
-from parity.compare import BUILT_IN, Outcome, outcome
+from parity.compare import BUILT_IN, NARROW, Outcome, outcome
 from parity.layers import LAYERS, Layer
 from parity.names import TABLE, function, places
 
@@ -61,10 +62,12 @@ def of_function(name: str, where: str, call: Call, dtype: str, layout: str) -> C
     def run() -> tuple[Outcome, Outcome]:
         ours, theirs = (function(library, where, name) for library in (rl, torch))
         seed = f"{name} {call.label}"
-        return (
-            outcome(rl, ours, call, dtype, layout, seed),
-            outcome(torch, theirs, call, dtype, "plain", seed),
-        )
+        found = outcome(rl, ours, call, dtype, layout, seed)
+        expected = outcome(torch, theirs, call, dtype, "plain", seed)
+        if dtype in NARROW and expected.error is None:
+            exact = outcome(torch, theirs, call, dtype, "plain", seed, wide=True)
+            expected = expected._replace(exact=exact)
+        return found, expected
 
     strict = plain and name in CALLS and where == places(name)[0]
     about = shown if plain else f"{shown}-{layout}"
@@ -98,18 +101,24 @@ def filled(layer: Any, like: Any = None) -> Any:
     return layer
 
 
-def run(library: Any, layer: Any, call: Any, dtype: str, label: str, training: bool) -> Outcome:
-    """What the layer gives, and its buffers afterwards; or the error of its constructor."""
+def run(
+    library: Any, layer: Any, call: Any, dtype: str, label: str, training: bool, wide: bool = False
+) -> Outcome:
+    """What the layer gives, and its buffers afterwards; or the error of its constructor.
+
+    wide: whether in float64, on parameters and inputs of the type.
+    """
     if isinstance(layer, Exception):
         return Outcome(layer)
     layer = layer.to(getattr(library, dtype)).train(training)
+    layer = layer.to(library.float64) if wide else layer
 
     def function(*xs: Any) -> Any:
         made = layer(*xs)
         return [made, [*layer.buffers()]]
 
     parameters = [*layer.parameters()]
-    return outcome(library, function, call, dtype, "plain", label, parameters)
+    return outcome(library, function, call, dtype, "plain", label, parameters, wide)
 
 
 def attempt(make: Callable[..., Any], *given: Any) -> Any:
@@ -139,12 +148,15 @@ def of_layer(name: str, layer: Layer, dtype: str, mode: str) -> Comparison:
         ours = attempt(constructed, rl, name, layer.given)
         if not isinstance(ours, Exception) and not isinstance(theirs, Exception):
             filled(ours, theirs)
-        label = f"{name} {layer.label}"
+        label, training = f"{name} {layer.label}", mode == "train"
+        exact = None
+        if dtype in NARROW:
+            exact = run(torch, deepcopy(theirs), layer.call, dtype, label, training, wide=True)
         found, expected = (
-            run(library, one, layer.call, dtype, label, mode == "train")
+            run(library, one, layer.call, dtype, label, training)
             for library, one in ((rl, ours), (torch, theirs))
         )
-        return found, expected
+        return found, expected._replace(exact=exact)
 
     about = f"nn.{name}({layer.label})-{dtype}-{mode}"
     return Comparison(f"nn.{name}", layer.label, dtype, layer.call, about, mode == "train", both)
