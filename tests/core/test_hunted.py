@@ -44,3 +44,119 @@ def test_a_file_of_text_is_refused():
         rl.save({}, io.StringIO())
     with pytest.raises(rl.ContractError, match=r"^load: f is a StringIO; give a path or a file of"):
         rl.load(io.StringIO())
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8"])
+def test_padding_of_integers_never_wins_a_window(dtype):
+    info = torch.iinfo(getattr(torch, dtype))
+    values = [[[info.min, info.min + 1, info.max, info.min, info.min]]]
+    ours = rl.max_pool2d(rl.tensor([values], dtype=getattr(rl, dtype)), 3, 1, 1)
+    theirs = torch.max_pool2d(torch.tensor([values], dtype=getattr(torch, dtype)), 3, 1, 1)
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(("most", "dtype"), [(128, "int8"), (257, "bfloat16"), (2, "bool")])
+def test_a_permutation_that_its_type_does_not_hold_is_refused(most, dtype):
+    dtype = getattr(rl, dtype)
+    assert sorted(rl.randperm(most, dtype=dtype).to(rl.int64).tolist()) == list(range(most))
+    with pytest.raises(rl.ContractError, match=rf"^randperm: 0 to {most} in .*; give a wider dty"):
+        rl.randperm(most + 1, dtype=dtype)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3, 3), (2, 2, 0)], ids=str)
+def test_batch_norm_of_nothing_leaves_the_running_statistics(shape):
+    ours, theirs = [], []
+    for lib, F, found in (rl, rl, ours), (torch, torch.nn.functional, theirs):
+        mean, var = lib.ones(2), lib.ones(2) * 3
+        weight = lib.ones(2, requires_grad=True)
+        x = lib.zeros(*shape, requires_grad=True)
+        z = F.batch_norm(x, mean, var, weight, None, True)
+        z.sum().backward()
+        found += [tuple(z.shape), tuple(x.grad.shape)]
+        found += [mean.tolist(), var.tolist(), weight.grad.tolist()]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "s", "p", "d"),
+    [
+        (2, 3, 2, 0, 1), (1, 3, 3, 1, 1), (1, 4, 5, 0, 1), (3, 4, 2, 1, 1), (2, 2, 3, 0, 2),
+        (2, 3, 1, 0, 1), (1, 3, 2, 0, 1), (2, 5, 3, 0, 1), (0, 3, 5, 1, 1),
+    ],
+)  # fmt: skip
+def test_a_window_beyond_its_input_counts_in_ceil_mode_as_in_pytorch(n, k, s, p, d):
+    def found(lib, F, pool):
+        x = lib.arange(1.0 * n).reshape(1, 1, n).requires_grad_()
+        try:
+            z = pool(F, x)
+        except RuntimeError:
+            return "refused"
+        values, *places = z if isinstance(z, tuple) else (z,)
+        (values * values).sum().backward()
+        return values.tolist(), x.grad.tolist(), [place.tolist() for place in places]
+
+    for pool in (
+        lambda F, x: F.max_pool1d(x, k, s, p, d, ceil_mode=True),
+        lambda F, x: F.max_pool1d(x, k, s, p, d, ceil_mode=True, return_indices=True),
+        lambda F, x: F.avg_pool1d(x, (k - 1) * d + 1, s, p, ceil_mode=True),
+    ):
+        assert found(rl, rl, pool) == found(torch, torch.nn.functional, pool)
+
+
+@pytest.mark.parametrize("values", [[[np.nan]], [[1.0, np.nan], [np.nan, 1.0]]], ids=str)
+def test_cholesky_refuses_nan(values):
+    with pytest.raises(torch.linalg.LinAlgError):
+        torch.linalg.cholesky(torch.tensor(values))
+    with pytest.raises(rl.linalg.LinAlgError, match=r"^cholesky: .*; give symmetric positive"):
+        rl.linalg.cholesky(rl.tensor(values))
+    with pytest.raises(rl.linalg.LinAlgError):
+        rl.linalg.cholesky(rl.ones(3, 1, 1) * rl.tensor(values)[:1, :1] - rl.inf)
+
+
+def test_what_retain_grad_keeps_is_what_all_hooks_made():
+    def found(lib):
+        x = lib.ones(2, requires_grad=True)
+        y = x * 2
+        y.register_hook(lambda g: g + 1)
+        y.retain_grad()
+        y.register_hook(lambda g: g * 10)
+        y.sum().backward()
+        return y.grad.tolist(), x.grad.tolist()
+
+    assert found(rl) == found(torch) == ([20.0, 20.0], [40.0, 40.0])
+
+
+@pytest.mark.parametrize("divide", ["floor_divide", "remainder", "fmod"])
+def test_nothing_can_be_divided_by_zero(divide):
+    for lib in rl, torch:
+        x = lib.zeros(0, 2, dtype=lib.int64)
+        for y in (0, lib.tensor(0), lib.tensor([0, 1])):
+            assert tuple(getattr(lib, divide)(x, y).shape) == (0, 2)
+    with pytest.raises(rl.ContractError, match="divided by zero"):
+        getattr(rl, divide)(rl.ones(1, dtype=rl.int64), 0)
+    assert rl.compile(lambda x: getattr(rl, divide)(x, 0))(rl.zeros(0, dtype=rl.int64)).numel() == 0
+
+
+@pytest.mark.parametrize("seed", [float("inf"), float("nan"), "a", None], ids=repr)
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        torch.manual_seed(seed)
+    with pytest.raises(rl.ContractError, match=r"^manual_seed: .*; give an integer$"):
+        rl.manual_seed(seed)
+
+
+@pytest.mark.parametrize("seed", ["7", 1.5, True, -1], ids=repr)
+def test_what_int_takes_is_a_seed(seed):
+    mine = rl.Generator().manual_seed(seed).initial_seed()
+    assert mine == torch.Generator().manual_seed(int(seed)).initial_seed()
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_a_number_has_no_dim_to_roll_or_repeat(dim):
+    for lib in rl, torch:
+        with pytest.raises(IndexError):
+            lib.roll(lib.tensor(1.0), 1, dim)
+        with pytest.raises(IndexError):
+            lib.repeat_interleave(lib.tensor(1.0), 2, dim)
+        assert lib.roll(lib.tensor(1.0), 1).item() == 1
+        assert lib.repeat_interleave(lib.tensor(1.0), 2).tolist() == [1, 1]

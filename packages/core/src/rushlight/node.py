@@ -71,8 +71,12 @@ HOOKED: dict[ref[Node], None] = {}  # the nodes that have hooks: asked at each s
 
 
 def hooked(node: Node, g: Any) -> Any:
-    """What the hooks of a node make of its cotangent, in the order of registration."""
-    for hook in tuple(getattr(node, "hooks", {}).values()):
+    """What the hooks of a node make of its cotangent, in the order of registration.
+
+    Those that say they are `last` come after all others.
+    """
+    hooks = getattr(node, "hooks", {}).values()
+    for hook in sorted(hooks, key=lambda hook: getattr(hook, "last", False)):
         g = hook(g)
     return g
 

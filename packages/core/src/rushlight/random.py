@@ -13,7 +13,7 @@ from typing import Any
 from . import ops
 from .cell import Cell
 from .device import Device, resolve
-from .errors import ContractError
+from .errors import ContractError, WrongType
 
 BLOCK = 4  # words of 32 bits in a block of Philox4x32
 LANE = 2**64  # blocks in a lane: the counter's upper half is the number of the lane
@@ -37,11 +37,14 @@ class Generator:
         return resolve(self._place)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Begin anew with this seed, an integer taken modulo 2^64."""
+        """Begin anew with this seed, an integer taken modulo 2^64.
+
+        Raises: WrongType for what `int` does not take.
+        """
         try:
             self.key.value, self.counter.value = int(seed) % 2**64, 0
-        except (TypeError, ValueError):
-            raise ContractError(f"manual_seed: {seed!r}; give an integer") from None
+        except (TypeError, ValueError, OverflowError):
+            raise WrongType(f"manual_seed: {seed!r}; give an integer") from None
         return self
 
     def seed(self) -> int:
@@ -62,7 +65,7 @@ class Generator:
         """Go on where get_state() was called.  Raises: ContractError for anything else."""
         try:
             seed, counter = int(state["seed"]), int(state["counter"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ContractError(
                 f"set_state: {state!r} is no state; give what get_state() returned"
             ) from error

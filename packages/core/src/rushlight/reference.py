@@ -68,13 +68,20 @@ def floordiv(x: Any, y: Any) -> Any:
 
 
 def remainder(x: Any, y: Any) -> Any:
-    """x - y floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
+    """x - y floor(x / y); a 0 has the sign of x.
+
+    Raises: ContractError for an integer divided by 0, and for bools.
+    """
     refuse_bools("remainder", x, y)
     if whole(x) and whole(y) and not np.all(y) and np.size(x):
         raise ContractError(
             "remainder: an integer divided by zero; make the divisor nonzero or floating point"
         )
-    return np.remainder(x, y)
+    z = np.remainder(x, y)
+    zero = z == 0
+    if whole(z) or not zero.any():
+        return z
+    return np.where(zero, np.copysign(z, x), z)
 
 
 def refuse_bools(op: str, x: Any, y: Any) -> None:

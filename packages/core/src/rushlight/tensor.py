@@ -885,6 +885,8 @@ def become(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 class Retain:
     """The hook by which a computed tensor gets its gradient in .grad."""
 
+    last = True  # what other hooks make of the gradient is what is kept
+
     def __init__(self, x: Tensor) -> None:
         self.way = ref(x)
 

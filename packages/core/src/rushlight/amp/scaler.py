@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from .. import dtypes
@@ -129,8 +130,9 @@ class GradScaler:
                     f"let autocast choose float16"
                 )
         finite: dict[Device, list[Tensor]] = {}
+        inverse = 1.0 / self._scale if self._scale else inf  # 0: so often did gradients overflow
         with no_grad():
-            become(grads, [g * (1.0 / self._scale) for g in grads])
+            become(grads, [g * inverse for g in grads])
             for g in grads:
                 finite.setdefault(g.device, []).append(all(isfinite(g)))
             seen.finite = tuple([all(stack(flags)) for flags in finite.values()])

@@ -356,7 +356,8 @@ def batch_norm(
             f"batch_norm: {input.spec} has 1 value per channel; training needs more than 1"
         )
     if n == 0:  # nothing that the running statistics could move towards
-        return batch_norm(input, input_free, input_free + 1, weight, bias, False, momentum, eps)
+        still = ops.full(1, shape=input.shape[1:2], dtype=input.dtype, device=input.device)
+        return batch_norm(input, still, still, weight, bias, eps=eps)
     made: tuple[Tensor, ...] = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
     z, mu, variance = made
     for running, new in ((running_mean, mu), (running_var, variance * (n / (n - 1)))):

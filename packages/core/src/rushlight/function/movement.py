@@ -407,8 +407,12 @@ def repeat_interleave(
         return repeat_interleave(places, input, 0, output_size=output_size)
     if dim is None:
         input, n = ops.reshape(input, (size(input.shape),)), 1
+    if n == 0:
+        raise IndexOutOfRange(
+            f"repeat_interleave: dim {dim} of {input.spec}, which has none; omit it"
+        )
     axis = normal_axis("repeat_interleave", dim or 0, n)
-    x = input if input.ndim else ops.reshape(input, (1,))
+    x = input
     before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     if hasattr(repeats, "_data") and repeats.numel() == 1:
         repeats = repeats.item()
@@ -558,6 +562,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     axes = lengths((dims,))
     if len(by) != len(axes):
         raise ContractError(f"roll: shifts {list(by)} along dims {list(axes)}; give as many")
+    if n == 0:
+        raise IndexOutOfRange(f"roll: dims {list(axes)} of {input.spec}, which has none; omit them")
     for k, dim in zip(by, axes, strict=True):
         axis = normal_axis("roll", dim, n)
         length = input.shape[axis] if n else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from .. import dtypes
 from ..errors import ContractError
 from ..op import composite
 from ..spec import Shape, Spec, size
@@ -209,11 +210,21 @@ def max_pool_vjp(
 
 
 def pooled(
-    x: Any, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, value: float = -inf
+    x: Any,
+    sizes: Shape,
+    stride: Shape,
+    padding: Widths,
+    dilation: Shape,
+    value: float | None = None,
 ) -> Any:
-    """The windows of a pooling, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k]."""
+    """The windows of a pooling, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k].
+
+    value: None for the least of the type.
+    """
     ndim, n = len(x.shape), len(sizes)
     if any(map(any, padding)):
+        if value is None:
+            value = int(dtypes.iinfo(x.dtype).min) if x.dtype in dtypes.INTEGER else -inf
         x = pad(x, widths=(*((0, 0),) * (ndim - n), *padding), value=value)
     axes = tuple(range(ndim - n, ndim))
     return windows(x, axes=axes, sizes=sizes, strides=stride, dilations=dilation)

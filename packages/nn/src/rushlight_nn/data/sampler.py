@@ -12,6 +12,7 @@ Item = TypeVar("Item", covariant=True)
 
 # Weyl's sequence: the multiples of 2**64 / golden ratio are all different, and far apart.
 STRIDE = 0x9E3779B97F4A7C15
+FAR = 2**127  # half of all blocks away from where a seeded stream begins
 
 
 class Sampler(Generic[Item]):
@@ -73,8 +74,10 @@ class Seeded(Sampler[int]):
         self.epoch = epoch
 
     def stream(self) -> rl.Generator:
-        """The random stream of this epoch."""
-        return rl.Generator().manual_seed((self.seed + self.epoch * STRIDE) % 2**64)
+        """The random stream of this epoch: no part of one that is seeded alike."""
+        stream = rl.Generator()
+        stream.set_state({"seed": self.seed + self.epoch * STRIDE, "counter": FAR})
+        return stream
 
     def permutation(self, count: int, stream: rl.Generator) -> list[int]:
         """0 to count - 1 in random order."""

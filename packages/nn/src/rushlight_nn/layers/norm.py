@@ -142,7 +142,7 @@ class BatchNorm(Affine):
         """As `_normalise`, the running statistics becoming the mean over `count` batches."""
         assert self.running_mean is not None
         assert self.running_var is not None
-        mean, var = rl.zeros_like(self.running_mean), rl.zeros_like(self.running_var)
+        mean, var = self.running_mean.clone(), self.running_var.clone()
         result = self._normalise(input, mean, var, 1.0)
         with rl.no_grad():
             share = 1.0 / count.to(mean.dtype)
@@ -229,11 +229,10 @@ class InstanceNorm(BatchNorm):
                 f"{type(self).__name__}: {input.spec}; "
                 f"give an input of {self.axes[0]} axes, channels in axis 1, or one sample of it"
             )
-        assert self.momentum is not None
         own = self.training or self.running_mean is None
         return rl.instance_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias,
-            own, self.momentum, self.eps,
+            own, self.momentum or 0.0, self.eps,
         )  # fmt: skip
 
 
