@@ -90,37 +90,19 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self._check_workers()
         self._streams = isinstance(dataset, IterableDataset)
+        self._check_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise rl.ContractError(
-                    "DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last; "
-                    "give the batch_sampler alone, it decides all of them"
-                )
             batch_size = None
-        elif sampler is not None and shuffle:
-            raise rl.ContractError(
-                "DataLoader: sampler with shuffle; give one of the two, a sampler is the order"
-            )
-        if self._streams:
-            if batch_sampler is not None or sampler is not None or shuffle:
-                raise rl.ContractError(
-                    "DataLoader: an IterableDataset with shuffle, sampler or batch_sampler; leave "
-                    "them out, its samples have no numbers"
-                )
+        elif self._streams:
             if batch_size is not None:
                 BatchSampler((), batch_size, drop_last)  # which checks it
-        elif sampler is None and batch_sampler is None:
-            sampler = (
-                RandomSampler(dataset, generator=generator, seed=seed)
-                if shuffle
-                else SequentialSampler(dataset)
-            )
-        if batch_sampler is None and batch_size is None and drop_last:
-            raise rl.ContractError(
-                "DataLoader: drop_last without batches; give a batch_size, or leave drop_last out"
-            )
-        if batch_size is not None and sampler is not None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        else:
+            if sampler is None and shuffle:
+                sampler = RandomSampler(dataset, generator=generator, seed=seed)
+            elif sampler is None:
+                sampler = SequentialSampler(dataset)
+            if batch_size is not None:
+                batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         batched = batch_sampler is not None or batch_size is not None
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -132,7 +114,37 @@ class DataLoader:
         self._at = (0, 0)  # where the present one is
         self._idle: list[Pool] = []  # persistent workers that no iterator uses
 
+    def _check_order(
+        self,
+        batch_size: int | None,
+        shuffle: bool | None,
+        sampler: Iterable[int] | None,
+        batch_sampler: Iterable[Sequence[int]] | None,
+        drop_last: bool,
+    ) -> None:
+        """Raises: ContractError for options of the order that exclude each other."""
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise rl.ContractError(
+                    "DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last; "
+                    "give the batch_sampler alone, it decides all of them"
+                )
+        elif sampler is not None and shuffle:
+            raise rl.ContractError(
+                "DataLoader: sampler with shuffle; give one of the two, a sampler is the order"
+            )
+        elif batch_size is None and drop_last:
+            raise rl.ContractError(
+                "DataLoader: drop_last without batches; give a batch_size, or leave drop_last out"
+            )
+        if self._streams and (batch_sampler is not None or sampler is not None or shuffle):
+            raise rl.ContractError(
+                "DataLoader: an IterableDataset with shuffle, sampler or batch_sampler; leave "
+                "them out, its samples have no numbers"
+            )
+
     def _check_workers(self) -> None:
+        """Raises: ContractError for options of workers without any, or that make no sense."""
         count, ahead, timeout = self.num_workers, self.prefetch_factor, self.timeout
         if type(count) is not int or count < 0:
             raise rl.ContractError(f"DataLoader: num_workers={count!r}; give an integer from 0")

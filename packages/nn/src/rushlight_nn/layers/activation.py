@@ -104,7 +104,7 @@ class Hardswish(_InPlace):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """input * min(max(input + 3, 0), 6) / 6."""
         return F.hardswish(input, self.inplace)
 
 
@@ -116,7 +116,7 @@ class Hardsigmoid(_InPlace):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """min(max(input + 3, 0), 6) / 6."""
         return F.hardsigmoid(input, self.inplace)
 
 
@@ -128,7 +128,7 @@ class Mish(_InPlace):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """input * tanh(log(1 + exp(input)))."""
         return F.mish(input, self.inplace)
 
 
@@ -140,7 +140,7 @@ class SELU(_InPlace):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """1.0507 * input where input > 0, 1.7581 * (exp(input) - 1) elsewhere."""
         return F.selu(input, self.inplace)
 
 
@@ -152,7 +152,7 @@ class Softsign(Module):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """input / (1 + |input|)."""
         return F.softsign(input)
 
 
@@ -164,7 +164,7 @@ class LogSigmoid(Module):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """log(1 / (1 + exp(-input)))."""
         return F.logsigmoid(input)
 
 
@@ -235,7 +235,7 @@ class Threshold(_InPlace):
         self.value = value
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """value where input <= threshold, input elsewhere."""
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
 
@@ -261,7 +261,7 @@ class RReLU(_InPlace):
         self.upper = upper
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """input where input > 0, input times a drawn slope, or the mean one, elsewhere."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
 
@@ -277,7 +277,7 @@ class Hardshrink(Module):
         self.lambd = lambd
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """0 where |input| <= lambd, input elsewhere."""
         return F.hardshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
@@ -296,7 +296,7 @@ class Softshrink(Module):
         self.lambd = lambd
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """sign(input) * max(|input| - lambd, 0)."""
         return F.softshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
@@ -311,7 +311,7 @@ class Tanhshrink(Module):
     """
 
     def forward(self, input: rl.Tensor) -> rl.Tensor:
-        """The function of each element."""
+        """input - tanh(input)."""
         return F.tanhshrink(input)
 
 

@@ -58,20 +58,7 @@ class Conv(Module):
     ) -> None:
         super().__init__()
         who, n = type(self).__name__, self.spatial
-        whole(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if groups <= 0 or in_channels % groups or out_channels % groups:
-            raise rl.ContractError(
-                f"{who}: {in_channels} and {out_channels} channels in {groups} groups; "
-                "give a positive number of groups that divides both"
-            )
-        if padding_mode not in self.padding_modes:
-            *others, last = map(repr, self.padding_modes)
-            wanted = f"{', '.join(others)} or {last}" if others else last
-            raise rl.ContractError(f"{who}: padding_mode {padding_mode!r}; give {wanted}")
-        if isinstance(padding, str) and (padding not in {"same", "valid"} or self.is_transposed):
-            raise rl.ContractError(
-                f"{who}: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
-            )
+        self._check(who, in_channels, out_channels, groups, padding, padding_mode)
         self.kernel_size = repeated(who, "kernel_size", kernel_size, 1, n)
         self.stride = repeated(who, "stride", stride, 1, n)
         self.dilation = repeated(who, "dilation", dilation, 1, n)
@@ -91,6 +78,25 @@ class Conv(Module):
         shift = undrawn(out_channels, device=device, dtype=dtype) if bias else None
         self.register_parameter("bias", shift)
         self.reset_parameters()
+
+    def _check(
+        self, who: str, c: int, out: int, groups: int, padding: str | Size, padding_mode: str
+    ) -> None:
+        """Raises: ContractError for channels, groups or names of padding that do not fit."""
+        whole(who, in_channels=c, out_channels=out, groups=groups)
+        if groups <= 0 or c % groups or out % groups:
+            raise rl.ContractError(
+                f"{who}: {c} and {out} channels in {groups} groups; "
+                "give a positive number of groups that divides both"
+            )
+        if padding_mode not in self.padding_modes:
+            *others, last = map(repr, self.padding_modes)
+            wanted = f"{', '.join(others)} or {last}" if others else last
+            raise rl.ContractError(f"{who}: padding_mode {padding_mode!r}; give {wanted}")
+        if isinstance(padding, str) and (padding not in {"same", "valid"} or self.is_transposed):
+            raise rl.ContractError(
+                f"{who}: padding {padding!r}; give a number, a pair, 'same' or 'valid'"
+            )
 
     def reset_parameters(self) -> None:
         """Draw the first values anew."""

@@ -39,6 +39,14 @@ class WeightedLoss(Loss):
         self.register_buffer("weight", weight)
 
 
+class MarginLoss(Loss):
+    """A loss with a margin."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+
 class L1Loss(Loss):
     """|x - y|.  [*s], [*s] -> [].
 
@@ -120,23 +128,19 @@ class KLDivLoss(Loss):
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(MarginLoss):
     """max(0, margin - y (x1 - x2)), y 1 if x1 is to be larger, else -1.  [*s], [*s], [*s] -> [].
 
     >>> MarginRankingLoss(1.0)(rl.tensor([2.0]), rl.tensor([3.0]), rl.tensor([1.0])).item()
     2.0
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.margin = margin
-
     def forward(self, input1: rl.Tensor, input2: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """max(0, margin - target (input1 - input2)), reduced."""
         return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
 
 
-class HingeEmbeddingLoss(Loss):
+class HingeEmbeddingLoss(MarginLoss):
     """x where y is 1, max(0, margin - x) where y is -1.  [*s], [*s] -> [].
 
     >>> HingeEmbeddingLoss(reduction="sum")(rl.tensor([0.5, 0.5]), rl.tensor([1.0, -1.0])).item()
@@ -144,11 +148,10 @@ class HingeEmbeddingLoss(Loss):
     """
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.margin = margin
+        super().__init__(margin, reduction)
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """input where target is 1, max(0, margin - input) where it is -1, reduced."""
         return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
 
 
@@ -160,11 +163,11 @@ class SoftMarginLoss(Loss):
     """
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """log(1 + exp(-target input)), reduced."""
         return F.soft_margin_loss(input, target, self.reduction)
 
 
-class CosineEmbeddingLoss(Loss):
+class CosineEmbeddingLoss(MarginLoss):
     """1 - cos where y is 1, max(0, cos - margin) where it is -1, cos of the angle of x1 and x2.
 
     [n, d], [n, d], [n] -> [], or without n.
@@ -173,12 +176,8 @@ class CosineEmbeddingLoss(Loss):
     0.9599999785423279
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.margin = margin
-
     def forward(self, input1: rl.Tensor, input2: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """1 - cos where target is 1, max(0, cos - margin) where it is -1, reduced."""
         return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
 
 
@@ -204,7 +203,7 @@ class MultiMarginLoss(WeightedLoss):
         self.margin = margin
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """sum of max(0, margin - input[target] + input[i])**p over other i, over c, reduced."""
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
 
 
@@ -219,7 +218,7 @@ class MultiLabelMarginLoss(Loss):
     """
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """sum of max(0, 1 - input[y] + input[i]) over targets y and others i, over c, reduced."""
         return F.multilabel_margin_loss(input, target, self.reduction)
 
 
@@ -233,7 +232,7 @@ class MultiLabelSoftMarginLoss(WeightedLoss):
     """
 
     def forward(self, input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """log(1 + exp(input)) - target input, its mean over classes, reduced."""
         return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)
 
 
@@ -256,7 +255,7 @@ class PoissonNLLLoss(Loss):
         self.eps = eps
 
     def forward(self, log_input: rl.Tensor, target: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """exp(x) - target x, or x - target log(x + eps), x the log_input, reduced."""
         return F.poisson_nll_loss(
             log_input, target, self.log_input, self.full, self.eps, self.reduction
         )
@@ -279,7 +278,7 @@ class GaussianNLLLoss(Loss):
         self.eps = eps
 
     def forward(self, input: rl.Tensor, target: rl.Tensor, var: rl.Tensor | float) -> rl.Tensor:
-        """The loss, reduced."""
+        """(log(v) + (input - target)**2 / v) / 2, v = max(var, eps), reduced."""
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
@@ -310,7 +309,7 @@ class TripletMarginLoss(Loss):
         self.swap = swap
 
     def forward(self, anchor: rl.Tensor, positive: rl.Tensor, negative: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """max(0, |anchor - positive|_p - |anchor - negative|_p + margin), reduced."""
         return F.triplet_margin_loss(
             anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
         )
@@ -339,7 +338,7 @@ class TripletMarginWithDistanceLoss(Loss):
         self.swap = swap
 
     def forward(self, anchor: rl.Tensor, positive: rl.Tensor, negative: rl.Tensor) -> rl.Tensor:
-        """The loss, reduced."""
+        """max(0, d(anchor, positive) - d(anchor, negative) + margin), reduced."""
         return F.triplet_margin_with_distance_loss(
             anchor,
             positive,
