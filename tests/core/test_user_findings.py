@@ -234,3 +234,53 @@ class TestIdioms:
     @LIBRARIES
     def test_in_place_subtract_with_alpha(self, t):
         assert t.ones(2).subtract_(t.ones(2), alpha=2).tolist() == [-1.0, -1.0]
+
+
+class TestTheSignOfWhatIsLeft:
+    """A remainder of 0 has the sign of what was divided."""
+
+    VALUES = (-0.0, 0.0, -3.0, 3.0, -4.5, 4.5, float("inf"), -float("inf"), float("nan"))
+    DIVISORS = (3.0, -3.0, 1.5, -1.5, float("inf"), -float("inf"), 0.0)
+
+    @pytest.mark.parametrize(
+        ("device", "dtype"),
+        [
+            ("numpy", "float64"),
+            ("numpy", "float32"),
+            ("numpy", "float16"),
+            ("numpy", "bfloat16"),
+            ("hostile", "float32"),  # it has no kernels, and fewer types
+            ("hostile", "bfloat16"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["fmod", "remainder"])
+    def test_beside_pytorch(self, name, dtype, device):
+        def left(t, **place):
+            x = t.tensor(self.VALUES, dtype=getattr(t, dtype), **place).unsqueeze(1)
+            y = t.tensor(self.DIVISORS, dtype=getattr(t, dtype), **place)
+            every = [getattr(x, name)(y), getattr(x, name)(3), getattr(x, name)(-1.5)]
+            return [z.cpu().double().numpy() for z in every]
+
+        for z, w in zip(left(rl, device=device), left(torch), strict=True):
+            np.testing.assert_array_equal(z, w)
+            known = ~np.isnan(w)
+            np.testing.assert_array_equal(np.signbit(z[known]), np.signbit(w[known]))
+
+    @pytest.mark.parametrize("name", ["fmod", "remainder"])
+    def test_integers(self, name):
+        def left(t):
+            x, y = t.arange(-4, 5).unsqueeze(1), t.tensor([3, -3, 2, -2])
+            return getattr(x, name)(y).tolist()
+
+        assert left(rl) == left(torch)
+
+    def test_a_number_before_and_without_dims(self):
+        z, w = (-3.0 % t.tensor([3.0, -3.0]) for t in (rl, torch))
+        np.testing.assert_array_equal(np.signbit(z.numpy()), np.signbit(w.numpy()))
+        assert np.signbit((rl.tensor(-3.0) % 3).item())
+
+    def test_compiled(self):
+        x = rl.tensor([-0.0, -3.0, 3.0])
+        z = rl.compile(lambda x: (x % 3, x.fmod(3)))(x)
+        for left in z:
+            assert np.signbit(left.numpy()).tolist() == [True, True, False]

@@ -229,10 +229,11 @@ floordiv.gradients(x=level, y=level)
 
 @composite(promotes=promoted)
 def remainder(x: Any, y: Any) -> Any:
-    """x - floor(x / y) * y, with the sign of y.  [*s], [*s] -> [*s]."""
+    """x - floor(x / y) * y, with the sign of y; a 0 has that of x.  [*s], [*s] -> [*s]."""
     meet("remainder", x, y)
     q = floordiv(x, y)
-    return x - where(equal(q, 0), 0, q * y)  # 0 times an infinite y is nan, and x is left
+    left = x - where(equal(q, 0), 0, q * y)  # 0 times an infinite y is nan, and x is left
+    return where(equal(left, 0), x * 0, left)
 
 
 remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
@@ -624,7 +625,7 @@ def fmod(x: Any, y: Any) -> Any:
     """x - trunc(x / y) * y, with the sign of x.  [*s], [*s] -> [*s]."""
     meet("fmod", x, y)
     left = remainder(abs(x), abs(y))
-    return where(less(x, 0), -left, left)
+    return where(equal(left, 0), x * 0, where(less(x, 0), -left, left))
 
 
 fmod.gradients(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
