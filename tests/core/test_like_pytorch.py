@@ -112,3 +112,15 @@ def test_quantiles_compile(name):
     for wrong in (-0.1, 1.5, NAN):
         with pytest.raises(rl.ContractError, match=rf"^{name}: q float64\[\] of .*; give it that"):
             call(given[0], wrong)
+
+
+def test_what_is_a_part_in_one_library_and_a_copy_in_the_other():
+    """As docs/aliasing.md says."""
+    for (lib, _), shared in zip(LIBRARIES, (True, False), strict=True):
+        for turn in (lib.fliplr, lib.flipud, lambda v: v.flip(0), lambda v, lib=lib: lib.rot90(v)):
+            x = lib.zeros(2, 3)
+            turn(x).fill_(1.0)
+            assert x.tolist() == [[float(shared)] * 3] * 2
+        x = lib.zeros(4)
+        x.unfold(0, 2, 2).fill_(1.0)
+        assert x.tolist() == [float(not shared)] * 4
