@@ -303,8 +303,8 @@ class Module:
     ) -> State:
         """Every parameter and persistent buffer by its path, detached.
 
-        As in PyTorch the tensors are those of the module, not copies: clone what must not follow
-        further training.
+        As in PyTorch no values are copied, and changing one of these tensors in place changes the
+        module.  They hold the values of now: unlike PyTorch's, they do not follow further training.
         keep_vars: True gives the tensors themselves, not detached.
         """
         state: State = {} if destination is None else destination
