@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -150,10 +151,31 @@ def grid_sample(
     Raises: ContractError for shapes, types and modes that do not fit.
     Source: Jaderberg et al. 2015, arXiv:1506.02025, section 3.3.
     """
-    op, n, align = "grid_sample", rank("grid_sample", input) - 2, bool(align_corners)
+    n, align = fitting(input, grid, mode, padding_mode), bool(align_corners)
+    around = []
+    for i, m in enumerate(input.shape[2:]):
+        u = select(grid, -1, n - 1 - i)
+        u = (u + 1) / 2 * (m - 1) if align else ((u + 1) * m - 1) / 2
+        if mode == "bicubic":
+            found = [(within(p.detach(), m, padding_mode, align), w) for p, w in taps(u, mode)]
+        else:
+            found = taps(within(u, m, padding_mode, align), mode)
+        around.append(found)
+    flat = ops.reshape(input, (*input.shape[:2], size(input.shape[2:])))
+    z: Any = None
+    for corner in product(*around):
+        part = at_corner(flat, input.shape[2:], corner, mode)
+        z = part if z is None else z + part
+    made: Tensor = z
+    return made
+
+
+def fitting(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> int:
+    """How many spatial dims grid_sample has.  Raises: ContractError for what does not fit."""
+    op, n = "grid_sample", rank("grid_sample", input) - 2
     together(op, input, grid)
-    b, c = (*input.shape, 0, 0)[:2]
-    if n not in (2, 3) or 0 in input.shape[2:] or (grid.ndim, grid.shape[0]) != (n + 2, b):
+    batched = grid.ndim == n + 2 and grid.shape[:1] == input.shape[:1]
+    if n not in (2, 3) or 0 in input.shape[2:] or not batched:
         raise ContractError(f"{op}: {input.spec} at {grid.spec}; give [b, c, *s] and [b, *o, n]")
     if grid.shape[-1] != n or grid.dtype is not input.dtype:
         raise ContractError(f"{op}: a grid {grid.spec} for {input.spec}; end in {n}, of one dtype")
@@ -164,39 +186,37 @@ def grid_sample(
             f"{op}: padding_mode {padding_mode!r}; give 'zeros', 'border' or 'reflection'"
         )
     floating(op, input)
-    image, out = input.shape[2:], grid.shape[1:-1]
+    return n
 
-    def inside(u: Tensor, m: int) -> Tensor:
-        """Places as the padding has them."""
-        if padding_mode == "reflection":
-            u = reflected(u, m, align)
-        return u if padding_mode == "zeros" else bounded(op, u, 0.0, m - 1.0)
 
-    around = []
-    for i, m in enumerate(image):
-        u = select(grid, -1, n - 1 - i)
-        u = (u + 1) / 2 * (m - 1) if align else ((u + 1) * m - 1) / 2
-        if mode == "bicubic":
-            around.append([(inside(p.detach(), m), w, m) for p, w in taps(u, mode)])
-        else:
-            around.append([(p, w, m) for p, w in taps(inside(u, m), mode)])
-    flat = ops.reshape(input, (b, c, size(image)))
-    z: Any = None
-    for corner in product(*around):
-        index: Any = 0
-        weight: Any = 1.0
-        seen: Any = True
-        for p, w, m in corner:
-            seen = ops.greater_equal(p, 0) & ops.less(p, m) & seen
-            index, weight = index * m + spot(ops.where(ops.equal(p, p), p, 0.0), m), weight * w
-        index = ops.expand(ops.reshape(index, (b, 1, size(out))), (b, c, size(out)))
-        part = ops.reshape(ops.gather(flat, index, axis=2), (b, c, *out))
-        if mode != "nearest":
-            part = part * ops.reshape(weight, (b, 1, *out))
-        part = ops.where(ops.reshape(seen, (b, 1, *out)), part, 0.0)
-        z = part if z is None else z + part
-    made: Tensor = z
-    return made
+def within(u: Tensor, n: int, padding_mode: str, align: bool) -> Tensor:
+    """Places along an axis of n elements, as the padding has them."""
+    if padding_mode == "zeros":
+        return u
+    u = reflected(u, n, align) if padding_mode == "reflection" else u
+    return bounded("grid_sample", u, 0.0, n - 1.0)
+
+
+def at_corner(
+    flat: Tensor, image: Shape, corner: Sequence[tuple[Tensor, Any]], mode: str
+) -> Tensor:
+    """What one neighbour of each place adds to it, 0 from outside.  [b, c, n] -> [b, c, *o].
+
+    image: the lengths of what is flat.
+    corner: whole numbers and a share along each of its axes, [b, *o].
+    """
+    b, c, out = *flat.shape[:2], corner[0][0].shape[1:]
+    index: Any = 0
+    weight: Any = 1.0
+    seen: Any = True
+    for (p, w), m in zip(corner, image, strict=True):
+        seen = ops.greater_equal(p, 0) & ops.less(p, m) & seen
+        index, weight = index * m + spot(ops.where(ops.equal(p, p), p, 0.0), m), weight * w
+    index = ops.expand(ops.reshape(index, (b, 1, size(out))), (b, c, size(out)))
+    part = ops.reshape(ops.gather(flat, index, axis=2), (b, c, *out))
+    if mode != "nearest":
+        part = part * ops.reshape(weight, (b, 1, *out))
+    return ops.where(ops.reshape(seen, (b, 1, *out)), part, 0.0)
 
 
 def reflected(u: Tensor, n: int, align: bool) -> Tensor:
