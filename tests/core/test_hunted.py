@@ -85,10 +85,10 @@ def test_batch_norm_of_nothing_leaves_the_running_statistics(shape):
     ],
 )  # fmt: skip
 def test_a_window_beyond_its_input_counts_in_ceil_mode_as_in_pytorch(n, k, s, p, d):
-    def found(lib, F, pool):
+    def found(lib, functional, pool):
         x = lib.arange(1.0 * n).reshape(1, 1, n).requires_grad_()
         try:
-            z = pool(F, x)
+            z = pool(functional, x)
         except RuntimeError:
             return "refused"
         values, *places = z if isinstance(z, tuple) else (z,)
@@ -96,9 +96,9 @@ def test_a_window_beyond_its_input_counts_in_ceil_mode_as_in_pytorch(n, k, s, p,
         return values.tolist(), x.grad.tolist(), [place.tolist() for place in places]
 
     for pool in (
-        lambda F, x: F.max_pool1d(x, k, s, p, d, ceil_mode=True),
-        lambda F, x: F.max_pool1d(x, k, s, p, d, ceil_mode=True, return_indices=True),
-        lambda F, x: F.avg_pool1d(x, (k - 1) * d + 1, s, p, ceil_mode=True),
+        lambda lib, x: lib.max_pool1d(x, k, s, p, d, ceil_mode=True),
+        lambda lib, x: lib.max_pool1d(x, k, s, p, d, ceil_mode=True, return_indices=True),
+        lambda lib, x: lib.avg_pool1d(x, (k - 1) * d + 1, s, p, ceil_mode=True),
     ):
         assert found(rl, rl, pool) == found(torch, torch.nn.functional, pool)
 
