@@ -13,9 +13,9 @@ from ..module import Module
 def whole(who: str, least: int = 0, **arguments: object) -> None:
     """Raises: WrongType unless these are integers, ContractError for one below the least."""
     for name, value in arguments.items():
-        number = isinstance(value, SupportsIndex)
-        if not number or index(value) < least:
-            kind = rl.ContractError if number else rl.WrongType
+        number = index(value) if isinstance(value, SupportsIndex) else None
+        if number is None or number < least:
+            kind = rl.WrongType if number is None else rl.ContractError
             raise kind(f"{who}: {name} is {value!r}; give an integer from {least}")
 
 

@@ -6,6 +6,7 @@ reduction, everywhere: "mean" of all elements, their "sum", or "none": the loss 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import rushlight as rl
 
@@ -428,7 +429,7 @@ class BCEWithLogitsLoss(WeightedLoss):
         )
 
 
-def as_class(who: str, ignore_index: int) -> int:
+def as_class(who: str, ignore_index: Any) -> Any:
     """ignore_index.  Raises: WrongType for what stood here long ago: size_average."""
     if ignore_index is None or isinstance(ignore_index, bool):
         raise rl.WrongType(
