@@ -10,82 +10,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as torch_functional
+from parity.differences import DIFFERENT
 
 import rushlight as rl
 from rushlight_nn import functional
 
-# What differs, by the reason.
-DIFFERENT = {
-    "a slice may go backward": [
-        "m.arange(5)[::-1]",
-    ],
-    "numbers beyond a type are compared as they are": [
-        "m.tensor([1], dtype=m.uint8) > -1",
-        "m.tensor([44], dtype=m.uint8) == 300",
-    ],
-    "numbers of more than 64 bits are numbers": [
-        "m.tensor([1.]) + 2**70",
-    ],
-    "any integer may be an index": [
-        "m.index_select(m.arange(3), 0, m.tensor([1], dtype=m.int8))",
-        "m.gather(m.arange(3), 0, m.tensor([0], dtype=m.int8))",
-        "F.one_hot(m.tensor([1], dtype=m.int32))",
-    ],
-    "what PyTorch has no kernel for is computed": [
-        "m.tensor([True]).abs()",
-        "m.tensor([True]).floor()",
-        "m.tensor([True]).ceil()",
-        "m.tensor([True]).relu()",
-        "m.tensor([True, False]).median()",
-        "m.tensor([True, False]).topk(1)",
-        "m.arange(3, dtype=m.bool)",
-        "m.linspace(0, 1, 3, dtype=m.bool)",
-        "m.matmul(m.ones(2, 3, dtype=m.bool), m.ones(3, 2, dtype=m.bool))",
-        "F.softmax(m.tensor([1, 2]), 0)",
-        "F.log_softmax(m.tensor([1, 2]), 0)",
-        "m.prod(m.arange(6.).reshape(2, 3), (0, 1))",
-        "m.tensor([1., 5.]).clamp(m.tensor([2., 2.]), 3)",
-        "m.tensor([1, 5], dtype=m.uint8).clamp(-1, 300)",
-        "m.logsumexp(m.ones(2, 3), ())",
-    ],
-    "bools have no power": [
-        "m.tensor([True]) ** True",
-    ],
-    "an index beyond its dim is refused": [
-        "m.take_along_dim(m.arange(3), m.tensor([3]), 0)",
-    ],
-    "of equal zeros PyTorch returns the first": [
-        "m.tensor([-0.0]).relu()",
-        "m.maximum(m.tensor([-0.0]), m.tensor([0.0]))",
-        "m.minimum(m.tensor([0.0]), m.tensor([-0.0]))",
-        "F.cross_entropy(m.zeros(2, 3), m.zeros(2, 3))",
-    ],
-    "PyTorch's limit is nan": [
-        "F.gelu(m.tensor([nan, inf, -inf, -0.0]))",
-        "m.linspace(-inf, inf, 3)",
-    ],
-    "nan in a sequence is the largest": [
-        "m.searchsorted(m.tensor([1., 2., nan]), m.tensor([nan, 3.]))",
-    ],
-    "numpy reads -2 as -1": [
-        "m.arange(6).reshape(-2, 3)",
-    ],
-    "windows have elements": [
-        "m.ones(4).unfold(0, 0, 1)",
-    ],
-    "a 0-d tensor has no windows": [
-        "m.tensor(1.).unfold(0, 1, 1)",
-    ],
-    "the error is of another class": [
-        "m.arange(3).repeat_interleave(m.tensor([1.]))",
-        "m.rand(2, dtype=m.int64)",
-        "m.tensor([1]) + 2**70",
-        "F.interpolate(m.ones(1, 1, 2, 2), size=4, mode='nope')",
-        "F.interpolate(m.ones(2, 2), size=4)",
-        "m.bincount(m.tensor([0.5]))",
-        "m.zeros(2, dtype=m.int64).normal_()",
-    ],
-}
 EXPRESSIONS = """
 m.cat([m.tensor([]), m.ones(2, 3)])
 m.cat([m.ones(2, 3), m.tensor([])], 1)

@@ -5,76 +5,11 @@ import inspect
 import pytest
 import torch
 import torch.nn.functional as torch_functional
+from parity.differences import DEVIATIONS, NO_SIGNATURE, NOT_OFFERED
 
 import rushlight as rl
 from rushlight_nn import functional
 
-# Arguments that nothing here has, and why.
-NOT_OFFERED = {
-    "out": "a result is always a new tensor",
-    "layout": "all tensors are dense",
-    "sparse_grad": "so are all gradients",
-    "sparse": "so are all gradients",
-    "memory_format": "how elements lie in memory is the backend's affair",
-    "pin_memory": "there is no pinned memory",
-    "out_dtype": "a product has the type of its factors",
-    "compute_mode": "there is one way to compute distances",
-    "implicit": "of PyTorch's own calls",
-    "scale": "of PyTorch's own calls of elu",
-    "input_scale": "of PyTorch's own calls of elu",
-    "cudnn_enabled": "kernels are the backend's affair",
-    "_stacklevel": "of PyTorch's own calls",
-    "size_average": "deprecated in PyTorch",
-    "reduce": "deprecated in PyTorch",
-}
-# What differs all the same: (name, what the difference tells) and why.
-DEVIATIONS = {
-    ("std", "unbiased stands elsewhere"): "in place of dim a bool is unbiased",
-    ("std_mean", "unbiased stands elsewhere"): "in place of dim a bool is unbiased",
-    ("var", "unbiased stands elsewhere"): "in place of dim a bool is unbiased",
-    ("var_mean", "unbiased stands elsewhere"): "in place of dim a bool is unbiased",
-    ("std", "default True of unbiased"): "None is True, unless there is a correction",
-    ("std_mean", "default True of unbiased"): "None is True, unless there is a correction",
-    ("var", "default True of unbiased"): "None is True, unless there is a correction",
-    ("var_mean", "default True of unbiased"): "None is True, unless there is a correction",
-    ("max", "other stands elsewhere"): "in place of dim a tensor is other",
-    ("min", "other stands elsewhere"): "in place of dim a tensor is other",
-    ("scatter", "value stands elsewhere"): "in place of src a number is value",
-    ("arange", "end stands elsewhere"): "a lone start is end",
-    ("randint", "high stands elsewhere"): "a lone low is high",
-    ("randint", "size stands elsewhere"): "a lone low is high",
-    ("randint_like", "high stands elsewhere"): "a lone low is high",
-    ("random_", "to stands elsewhere"): "a lone low is to",
-    ("repeat_interleave", "missing a required argument: 'input'"): "a lone input is repeats",
-    ("uniform_", "keyword argument 'from'"): "no name in Python; give it by place",
-    ("random_", "keyword argument 'from'"): "no name in Python; give it by place",
-    ("view", "missing a required argument: 'size'"): "bits of another type are not offered",
-    ("copy_", "missing a required argument: 'src'"): "other is the name in TorchScript only",
-    ("backward", "keyword argument 'inputs'"): "autograd.grad has them",
-    ("embedding", "keyword argument 'padding_idx'"): "nn.functional.embedding has it",
-    ("embedding", "keyword argument 'max_norm'"): "nn.functional.embedding has it",
-    ("randint", "default 4 of dtype"): "int64 is number 4 there; here None means it",
-    ("randperm", "default 4 of dtype"): "int64 is number 4 there; here None means it",
-    ("rrelu_", "keyword argument 'generator'"): "draws from the default stream",
-    ("det", "missing a required argument: 'A'"): "A is the name in linalg",
-    ("slogdet", "missing a required argument: 'A'"): "A is the name in linalg",
-    ("inverse", "missing a required argument: 'A'"): "A is the name in linalg",
-    ("matrix_power", "missing a required argument: 'A'"): "A is the name in linalg",
-    ("cholesky_solve", "missing a required argument: 'L'"): "L is the name in the documentation",
-    ("one_hot", "missing a required argument: 'tensor'"): "the name in the documentation",
-    ("isin", "missing a required argument"): "the names in the documentation",
-    ("result_type", "missing a required argument: 'tensor1'"): "the name in the documentation",
-    ("tensor_split", "missing a required argument: 'indices_or_sections'"): "either has this name",
-    ("scatter_reduce", "missing a required argument: 'reduce'"): "reduce is no deprecated one here",
-    ("tril_indices", "default 4 of dtype"): "int64 is number 4 there; here None means it",
-    ("triu_indices", "default 4 of dtype"): "int64 is number 4 there; here None means it",
-    ("softmin", "dim has no default"): "a dim to be guessed is deprecated there",
-    ("softmax", "dim has no default"): "a dim to be guessed is deprecated there",
-    ("log_softmax", "dim has no default"): "a dim to be guessed is deprecated there",
-    ("mse_loss", "keyword argument 'weight'"): "weights are not offered",
-    ("l1_loss", "keyword argument 'weight'"): "weights are not offered",
-    ("meshgrid", "default None of indexing"): "'ij' is what None means, with a warning",
-}
 # torch.<name> is the inner function of these; people call that of nn.functional.
 INNER = set(
     "batch_norm binary_cross_entropy_with_logits cosine_embedding_loss dropout embedding "
@@ -95,14 +30,19 @@ ABSENT = object()
 
 
 class Given:
-    """What one overload takes: names in order, those by keyword only, and defaults."""
+    """What one overload takes: names in order, those by keyword only, and defaults.
 
-    def __init__(self):
+    left_out: names that are not offered.
+    """
+
+    def __init__(self, left_out):
         self.names, self.keywords, self.defaults = [], [], {}
+        self.left_out = left_out
 
     def add(self, name, by_name, *default):
-        if name in NOT_OFFERED:
-            return name != "reduce"  # what comes after it is elsewhere by place
+        """Whether the argument is left out: what comes after it is elsewhere by place."""
+        if name in self.left_out:
+            return True
         (self.keywords if by_name else self.names).append(name)
         if default:
             self.defaults[name] = default[0]
@@ -112,9 +52,17 @@ class Given:
         return f"({', '.join([*self.names, '*', *self.keywords])})"
 
 
-def of_schema(schema, method):
+def left_out(name, ours):
+    """The arguments of a name that are not offered."""
+    offered = inspect.signature(ours).parameters
+    if any(given.kind is given.VAR_KEYWORD for given in offered.values()):
+        return set()  # whatever the form that is not in place takes
+    return {a for a, (_, names) in NOT_OFFERED.items() if name in names.split()} - {*offered}
+
+
+def of_schema(schema, method, left_out):
     """An overload as it is called from Python."""
-    given = Given()
+    given = Given(left_out)
     for argument in schema.arguments:
         name = argument.name
         if name == "self" and method:
@@ -140,9 +88,9 @@ def public(schema, method):
     return ours and "reverse" not in names and "b" not in names
 
 
-def of_signature(function, method):
+def of_signature(function, method, left_out):
     """A function that PyTorch has in Python."""
-    given, late = Given(), False
+    given, late = Given(left_out), False
     for parameter in list(inspect.signature(function).parameters.values())[method:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -152,16 +100,16 @@ def of_signature(function, method):
     return given
 
 
-def overloads(name, room):
-    """Everything that PyTorch's function of this name can be given."""
+def overloads(name, room, left_out=()):
+    """Everything that PyTorch's function of this name can be given, but for what is left out."""
     method, layer = room is rl.Tensor, room is functional or name in INNER
     home = torch.Tensor if method else torch_functional if layer else torch
     theirs = getattr(home, name)
     theirs = getattr(theirs, "__wrapped__", theirs)
     if inspect.isfunction(theirs) and "boolean_dispatch" not in theirs.__qualname__:
-        return [of_signature(theirs, method)]
+        return [of_signature(theirs, method, left_out)]
     schemas = torch._C._jit_get_schemas_for_operator(f"aten::{name}")
-    return [of_schema(schema, method) for schema in schemas if public(schema, method)]
+    return [of_schema(schema, method, left_out) for schema in schemas if public(schema, method)]
 
 
 def same(ours, theirs):
@@ -222,7 +170,8 @@ def functions_of(room, theirs):
 
 def compared(name, room, ours=None):
     """All differences that are not in the table, and the entries of the table that were met."""
-    ours, found = ours or getattr(room, name), overloads(name, room)
+    ours = ours or getattr(room, name)
+    found = overloads(name, room, left_out(name, ours))
     told = [text for given in found for text in differences(ours, given, room is rl.Tensor)]
     told += wrong_defaults(ours, found)
     known = {(n, part) for n, part in DEVIATIONS if n == name and any(part in t for t in told)}
@@ -249,10 +198,29 @@ def test_a_function_of_layers_is_called_as_pytorchs(name):
     assert compared(name, functional)[0] == []
 
 
+ALL = [
+    (room, name)
+    for room, names in ((rl, FUNCTIONS), (rl.Tensor, METHODS), (functional, FUNCTIONALS))
+    for name in names
+]
+
+
 def test_the_table_lists_nothing_that_is_mended():
-    rooms = ((rl, FUNCTIONS), (rl.Tensor, METHODS), (functional, FUNCTIONALS))
-    met = {entry for room, names in rooms for name in names for entry in compared(name, room)[1]}
+    met = {entry for room, name in ALL for entry in compared(name, room)[1]}
     assert met == DEVIATIONS.keys()
+
+
+def test_what_is_not_offered_is_what_pytorch_has_and_nothing_here():
+    met = set()
+    for room, name in ALL:
+        theirs = {a for given in overloads(name, room) for a in given.names + given.keywords}
+        met |= {(name, a) for a in theirs & left_out(name, getattr(room, name))}
+    listed = {(name, a) for a, (_, names) in NOT_OFFERED.items() for name in names.split()}
+    assert met == listed
+
+
+def test_every_name_is_compared_or_has_no_signature():
+    assert {name for room, name in ALL if not overloads(name, room)} == {*NO_SIGNATURE}
 
 
 @pytest.mark.parametrize(
