@@ -160,3 +160,12 @@ def test_a_number_has_no_dim_to_roll_or_repeat(dim):
             lib.repeat_interleave(lib.tensor(1.0), 2, dim)
         assert lib.roll(lib.tensor(1.0), 1).item() == 1
         assert lib.repeat_interleave(lib.tensor(1.0), 2).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("function", ["floor", "ceil", "trunc"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+def test_rounding_leaves_what_has_no_fraction(function, dtype):
+    x = rl.tensor([1, 0], dtype=getattr(rl, dtype))
+    for run in getattr(rl, function), rl.compile(getattr(rl, function)):
+        assert run(x).dtype is x.dtype
+        assert run(x).tolist() == x.tolist()

@@ -590,7 +590,7 @@ def silu(x: Any) -> Any:
 @composite
 def ceil(x: Any) -> Any:
     """The smallest integer not below x.  [*s] -> [*s]."""
-    return -floor(-x)
+    return -floor(-x) if x.dtype in dtypes.FLOATING else floor(x)
 
 
 ceil.gradients(x=level)
@@ -599,7 +599,7 @@ ceil.gradients(x=level)
 @composite
 def trunc(x: Any) -> Any:
     """x without its fraction.  [*s] -> [*s]."""
-    return where(less(x, 0), ceil(x), floor(x))
+    return where(less(x, 0), ceil(x), floor(x)) if x.dtype in dtypes.FLOATING else floor(x)
 
 
 trunc.gradients(x=level)

@@ -52,6 +52,9 @@ class DataLoader:
     loaded into a loader made alike, the next `for` goes on with the batch after the last one given
     out.
 
+    What the dataset or collate_fn raises ends the epoch for that iterator; a new `for` begins the
+    next one.  PyTorch's goes on with the batch after.
+
     Raises: ContractError for options that exclude each other or make no sense; WorkerFailed, while
     it is iterated, if a worker ends or takes longer than the timeout.
 
