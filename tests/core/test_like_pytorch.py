@@ -124,3 +124,42 @@ def test_what_is_a_part_in_one_library_and_a_copy_in_the_other():
         x = lib.zeros(4)
         x.unfold(0, 2, 2).fill_(1.0)
         assert x.tolist() == [float(not shared)] * 4
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+def test_weighted_losses(name, reduction):
+    made = []
+    for lib, functional in LIBRARIES:
+        x = lib.tensor([[1.0, 2.0], [4.0, -1.0]], requires_grad=True)
+        weight = lib.tensor([[1.0, 0.0], [3.0, 0.5]], requires_grad=True)
+        loss = getattr(functional, name)
+        z = loss(x, lib.zeros(2, 2), reduction=reduction, weight=weight)
+        z.sum().backward()
+        made.append((z, x.grad, weight.grad))
+        with pytest.raises(ValueError, match=r"same (size|shape)"):
+            loss(x, lib.zeros(2, 2), weight=lib.ones(2))
+    for ours, theirs in zip(*made, strict=True):
+        alike(ours, theirs)
+
+
+def test_backward_adds_to_some_leaves_only():
+    made = []
+    for lib, _ in LIBRARIES:
+        a, b, c = (lib.tensor(float(k), requires_grad=True) for k in (2, 3, 5))
+        (a * b + b * c).backward(inputs=[a, b])
+        (a * c).backward(inputs=[a])
+        lib.autograd.backward([a * b, b * c], inputs=[b])
+        a.backward(inputs=a)
+        assert c.grad is None
+        made.append((a.grad.item(), b.grad.item()))
+    assert made[0] == made[1]
+
+
+def test_backward_refuses_what_is_no_leaf():
+    a = rl.ones(1, requires_grad=True)
+    with pytest.raises(rl.ContractError, match=r"^backward: input float32\[1\] is no leaf"):
+        (a * 2).backward(inputs=[a * 2])
+    with pytest.raises(RuntimeError, match=r"^backward: no inputs; give leaves"):
+        (a * 2).backward(inputs=[])
+    assert a.grad is None

@@ -156,7 +156,6 @@ DEVIATIONS = {
     ("random_", "keyword argument 'from'"): "no name in Python; give it by place",
     ("view", "missing a required argument: 'size'"): "bits of another type are not offered",
     ("copy_", "missing a required argument: 'src'"): "other is the name in TorchScript only",
-    ("backward", "keyword argument 'inputs'"): "autograd.grad has them",
     ("embedding", "keyword argument 'padding_idx'"): "nn.functional.embedding has it",
     ("randint", "default 4 of dtype"): "int64 is number 4 there; here None means it",
     ("randperm", "default 4 of dtype"): "int64 is number 4 there; here None means it",
@@ -175,8 +174,6 @@ DEVIATIONS = {
     ("softmin", "dim has no default"): "a dim to be guessed is deprecated there",
     ("softmax", "dim has no default"): "a dim to be guessed is deprecated there",
     ("log_softmax", "dim has no default"): "a dim to be guessed is deprecated there",
-    ("mse_loss", "keyword argument 'weight'"): "weights are not offered",
-    ("l1_loss", "keyword argument 'weight'"): "weights are not offered",
     ("meshgrid", "default None of indexing"): "'ij' is what None means, with a warning",
 }
 

@@ -227,15 +227,17 @@ class Tensor:
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add d self / d leaf to the .grad of every leaf that asks.
 
         gradient: the cotangent of self; may be left out if self has one element.
         retain_graph: keep the tape for another backward pass.
         create_graph: make the gradients differentiable.
+        inputs: add to these leaves alone.
         Raises: NoGradient if self asks for none, or the tape was used up.
         """
-        differentiate(self, gradient, retain_graph, create_graph)
+        differentiate(self, gradient, retain_graph, create_graph, inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Removable:
         """Call hook(g) with the gradient of this in each backward pass; g becomes what it returns.

@@ -106,12 +106,16 @@ def backward(
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add d tensors / d leaf to the .grad of every leaf that asks.
 
     grad_tensors: cotangents of the tensors, which need none if they have one element.
-    Raises: NoGradient if a tensor asks for none, or the tape was used up.
+    inputs: add to these leaves alone; only what leads to them is visited.
+    Raises: NoGradient if a tensor asks for none, or the tape was used up; ContractError for inputs
+    that are no leaves that ask, or none.
     """
+    wanted = None if inputs is None else leaves(inputs)
     mode = interpreter.get()
     token = interpreter.set(mode.quiet(create_graph))
     try:
@@ -122,7 +126,10 @@ def backward(
         else:
             roots = rooted("backward", *paired(tensors, grad_tensors))
         keep = create_graph if retain_graph is None else retain_graph
-        ends: dict[Any, Tensor] = walk(roots, mend, keep=keep)
+        some = wanted is not None
+        ends: dict[Any, Tensor] = walk(roots, mend, targets=wanted or (), prune=some, keep=keep)
+        if wanted is not None:
+            ends = {node: g for node, g in ends.items() if node in wanted}
         plain = mode.eager and not HOOKED  # then a gradient fits: the walk has mended it
         if not plain:
             ends = {node: hooked(node, g) for node, g in ends.items()}
@@ -138,6 +145,20 @@ def backward(
                     leaf.grad = alone(g) if leaf.grad is None else leaf.grad + g
     finally:
         interpreter.reset(token)
+
+
+def leaves(inputs: Tensor | Sequence[Tensor]) -> set[Any]:
+    """Their nodes.  Raises: ContractError unless all are leaves that ask for a gradient."""
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for x in given:
+        if not isinstance(x._node, Leaf):
+            raise ContractError(
+                f"backward: input {x.spec} is no leaf that requires a gradient; give leaves, or "
+                f"use autograd.grad"
+            )
+    if not given:
+        raise ContractError("backward: no inputs; give leaves, or leave inputs out")
+    return {x._node for x in given}
 
 
 def grad(

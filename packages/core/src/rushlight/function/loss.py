@@ -67,27 +67,46 @@ def alike(op: str, input: Tensor, target: Tensor) -> None:
         )
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """(input - target)^2.  [*s], [*s] -> [] or [*s]."""
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """(input - target)^2.  [*s], [*s] -> [] or [*s].
+
+    weight: factors of the losses, by whose sum a mean is divided.
+    """
     alike("mse_loss", input, target)
     dtype, shape = input._data.dtype, input._data.shape
     plain = dtype is target._data.dtype and dtype in dtypes.FLOATING and 0 not in shape
-    if reduction == "mean" and plain:
+    if reduction == "mean" and plain and weight is None:
         return ops.mse(input, target)
-    return squared_error(input, target, reduction)
+    return squared_error(input, target, reduction, weight)
 
 
 @autocasts("wide")
-def squared_error(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+def squared_error(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
     """mse_loss where it is not one operation."""
-    return reduce("mse_loss", square(input - target), reduction)
+    return weighed("mse_loss", square(input - target), reduction, weight)
+
+
+def weighed(op: str, losses: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
+    """Losses times weight, reduced; a mean is divided by the sum of weight."""
+    if weight is None:
+        return reduce(op, losses, reduction)
+    alike(op, losses, weight)
+    z = reduce(op, losses * weight, "sum" if reduction == "mean" else reduction)
+    return z / sum(weight) if reduction == "mean" else z
 
 
 @autocasts("wide")
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """|input - target|.  [*s], [*s] -> [] or [*s]."""
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|input - target|.  [*s], [*s] -> [] or [*s].
+
+    weight: factors of the losses, by whose sum a mean is divided.
+    """
     alike("l1_loss", input, target)
-    return reduce("l1_loss", ops.abs(input - target), reduction)
+    return weighed("l1_loss", ops.abs(input - target), reduction, weight)
 
 
 @autocasts("wide")
