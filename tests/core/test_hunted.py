@@ -1,6 +1,7 @@
 """What a hunt for faults found, each beside what PyTorch does."""
 
 import io
+import operator
 import os
 import threading
 
@@ -169,3 +170,15 @@ def test_rounding_leaves_what_has_no_fraction(function, dtype):
     for run in getattr(rl, function), rl.compile(getattr(rl, function)):
         assert run(x).dtype is x.dtype
         assert run(x).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("device", ["numpy", "hostile"])
+@pytest.mark.parametrize("number", [300, 256, 255, -1, 2**40, -(2**70)])
+def test_a_number_beyond_a_type_is_compared_as_it_is(device, number):
+    """PyTorch takes its lowest bits, by which 255 > 300: see parity's differences."""
+    values = [5, 0, 255]
+    x = rl.tensor(values, dtype=rl.uint8, device=device)
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        compare, wanted = getattr(rl, name), getattr(operator, name)
+        for run in compare, rl.compile(compare):
+            assert run(x, number).tolist() == [wanted(value, number) for value in values]

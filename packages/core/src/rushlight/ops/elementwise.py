@@ -71,6 +71,14 @@ def promoted(*inputs: Any) -> tuple[Any, ...]:
     return converted(inputs, common(inputs))
 
 
+def compared(*inputs: Any) -> tuple[Any, ...]:
+    """The inputs in the type in which they meet, but integers beyond it as they are."""
+    dtype = common(inputs)
+    if dtype not in dtypes.INTEGER:
+        return converted(inputs, dtype)
+    return tuple([x if type(x) is int else convert(x, dtype) for x in inputs])
+
+
 def floated(*inputs: Any) -> tuple[Any, ...]:
     """The same, in floating point."""
     dtype = common(inputs)
@@ -304,40 +312,40 @@ minimum.gradients(x=to_smaller, y=to_larger)
 # -- comparison and bits --------------------------------------------------------------------------
 
 
-@primitive(promotes=promoted, constant=True)
+@primitive(promotes=compared, constant=True)
 def equal(x: Any, y: Any) -> Spec:
     """x == y; nan equals nothing.  [*s], [*s] -> bool[*s]."""
     return elementwise("equal", x, y)._replace(dtype=dtypes.bool_)
 
 
-@primitive(promotes=promoted, constant=True)
+@primitive(promotes=compared, constant=True)
 def less(x: Any, y: Any) -> Spec:
     """x < y; false beside nan.  [*s], [*s] -> bool[*s]."""
     return elementwise("less", x, y)._replace(dtype=dtypes.bool_)
 
 
-@composite(promotes=promoted, constant=True)
+@composite(promotes=compared, constant=True)
 def not_equal(x: Any, y: Any) -> Any:
     """x != y; nan differs from everything.  [*s], [*s] -> bool[*s]."""
     meet("not_equal", x, y)
     return ~equal(x, y)
 
 
-@composite(promotes=promoted, constant=True)
+@composite(promotes=compared, constant=True)
 def greater(x: Any, y: Any) -> Any:
     """x > y; false beside nan.  [*s], [*s] -> bool[*s]."""
     meet("greater", x, y)
     return less(y, x)
 
 
-@composite(promotes=promoted, constant=True)
+@composite(promotes=compared, constant=True)
 def less_equal(x: Any, y: Any) -> Any:
     """x <= y; false beside nan.  [*s], [*s] -> bool[*s]."""
     meet("less_equal", x, y)
     return less(x, y) | equal(x, y)
 
 
-@composite(promotes=promoted, constant=True)
+@composite(promotes=compared, constant=True)
 def greater_equal(x: Any, y: Any) -> Any:
     """x >= y; false beside nan.  [*s], [*s] -> bool[*s]."""
     meet("greater_equal", x, y)
