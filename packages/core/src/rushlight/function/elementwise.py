@@ -341,7 +341,6 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 def frac(input: Tensor) -> Tensor:
     """input - trunc(input), with the sign of input.  [*s] -> [*s]."""
-    rank("frac", input)
     floating("frac", input)
     return ops.sub(input, ops.trunc(input))
 
@@ -572,7 +571,6 @@ def hardsigmoid(input: Tensor) -> Tensor:
 
     Raises: ContractError for bools and integers.
     """
-    rank("hardsigmoid", input)
     floating("hardsigmoid", input)
     return bounded("hardsigmoid", input + 3, 0, 6) / 6
 
@@ -584,7 +582,6 @@ def hardswish(input: Tensor) -> Tensor:
     Raises: ContractError for bools and integers.
     Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
     """
-    rank("hardswish", input)
     floating("hardswish", input)
     curved = ops.less_equal(input, 3)
     x = ops.where(curved, input, 0.0)
@@ -597,14 +594,12 @@ def mish(input: Tensor) -> Tensor:
 
     Source: Misra 2019, arXiv:1908.08681.
     """
-    rank("mish", input)
     floating("mish", input)
     return input * ops.tanh(ops.log1p_exp(input))
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), without overflow.  [*s] -> [*s]."""
-    rank("logsigmoid", input)
     floating("logsigmoid", input)
     return -ops.log1p_exp(-input)
 
@@ -620,7 +615,6 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
     Raises: ContractError for alpha 0.
     """
-    rank("celu", input)
     floating("celu", input)
     if alpha == 0:
         raise ContractError("celu: alpha=0; give a number that can be divided by")
@@ -633,7 +627,6 @@ def selu(input: Tensor) -> Tensor:
 
     Source: Klambauer et al. 2017, arXiv:1706.02515, eq. 2.
     """
-    rank("selu", input)
     floating("selu", input)
     return bent(input, 1.6732632423543772) * 1.0507009873554805
 
@@ -669,7 +662,6 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 where |input| <= lambd, input elsewhere.  [*s] -> [*s]."""
-    rank("hardshrink", input)
     floating("hardshrink", input)
     return ops.where(ops.less_equal(ops.abs(input), lambd), 0.0, input)
 
@@ -679,7 +671,6 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
     Raises: ContractError for a lambd below 0.
     """
-    rank("softshrink", input)
     floating("softshrink", input)
     if lambd < 0:
         raise ContractError(f"softshrink: lambd {lambd}; give a number from 0")

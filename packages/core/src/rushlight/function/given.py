@@ -66,7 +66,8 @@ def any_floating(xs: Sequence[Any]) -> bool:
 
 
 def floating(op: str, x: Any) -> None:
-    """Raises: WrongDtype unless x is of a floating type."""
+    """Raises: WrongType for what is no tensor, WrongDtype unless it is of a floating type."""
+    rank(op, x)
     if x.dtype not in dtypes.FLOATING:
         raise WrongDtype(f"{op}: {x.spec} is not floating point; convert it with .float()")
 

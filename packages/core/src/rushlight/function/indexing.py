@@ -242,7 +242,7 @@ class Ordered(NamedTuple):
 
 
 def argsort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False,  # noqa: ARG001
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False,  # noqa: ARG001  always
 ) -> Tensor:  # fmt: skip
     """Where along dim the elements stand in order, nan as the largest.  [*s] -> int64[*s].
 
@@ -260,7 +260,7 @@ def order(op: str, x: Tensor, dim: int, descending: bool) -> Tensor:
 
 
 def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False,  # noqa: ARG001
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False,  # noqa: ARG001  always
 ) -> Ordered:  # fmt: skip
     """In order along dim, nan as the largest, and where each element stood.  [*s] -> [*s] twice.
 
@@ -307,7 +307,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False,  # noqa: ARG001
+    input: Tensor, sorted: bool = True, return_inverse: bool = False,  # noqa: ARG001  always
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:  # fmt: skip

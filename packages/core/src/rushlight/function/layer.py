@@ -321,21 +321,8 @@ def batch_norm(
     Raises: ContractError if training has one value per channel, or evaluation nothing running.
     Source: Ioffe, Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
-    together("batch_norm", input, optional=(running_mean, running_var, weight, bias))
-    if input.ndim < 2:
-        raise ContractError(f"batch_norm: {input.spec}; give [b, c, *s]")
-    floating("batch_norm", input)
-    per_channel = {
-        "running_mean": running_mean,
-        "running_var": running_var,
-        "weight": weight,
-        "bias": bias,
-    }
-    for name, p in per_channel.items():
-        if p is not None and p.shape != input.shape[1:2]:
-            raise ContractError(
-                f"batch_norm: {name} {p.spec} for {input.spec}; give one value per channel"
-            )
+    op = "batch_norm"
+    scaling(op, input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     params = (running_mean, running_var, weight, bias)
     if mixed(input, *params):
         return widely(batch_norm, input, *params, training, momentum, eps)
@@ -441,7 +428,9 @@ def scaling(op: str, input: Tensor, **per_channel: Tensor | None) -> None:
     floating(op, input)
     for name, p in per_channel.items():
         if p is not None and p.shape != input.shape[1:2]:
-            raise ContractError(f"{op}: {name} {p.spec} for {input.spec}; give one per channel")
+            raise ContractError(
+                f"{op}: {name} {p.spec} for {input.spec}; give one value per channel"
+            )
 
 
 def instance_norm(

@@ -379,7 +379,6 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
     Raises: ContractError for bools and integers.
     """
-    rank("logcumsumexp", input)
     floating("logcumsumexp", input)
     return running("logcumsumexp", ops.logcumsumexp, input, dim, None)
 

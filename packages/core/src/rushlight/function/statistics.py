@@ -34,7 +34,6 @@ __all__ = [
 
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """mean of what is not nan; nan of nothing else.  [.., n, ..] -> [.., ..]."""
-    rank("nanmean", input)
     floating("nanmean", input)
     count = sum(ops.equal(input, input), dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
@@ -155,7 +154,6 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     min, max: both 0 for the smallest and the largest element.
     Raises: ContractError for integers, bounds that are not finite, and max below min.
     """
-    rank("histc", input)
     floating("histc", input)
     bins, x = whole("histc", "bins", bins, 1), ops.reshape(input.detach(), (size(input.shape),))
     low, high = float(min), float(max)
