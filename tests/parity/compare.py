@@ -320,14 +320,19 @@ def told(x: Array) -> str:
     return f"{x.dtype.name}{list(x.shape)}"
 
 
-def check(one: Any, ours: Outcome, theirs: Outcome) -> None:
-    """Raises: Deviation where a comparison differs that is no known exception.
+def check(one: Any, ours: Outcome, theirs: Outcome) -> str:
+    """Whether they are `alike`, PyTorch is `lacking` a kernel, or one `differs` as is known.
 
-    AssertionError if PyTorch refuses what the table thinks good, or takes what it thinks bad.
+    Raises: Deviation where a comparison differs that is no known exception; AssertionError if
+    PyTorch refuses what the table thinks good, or takes what it thinks bad.
     """
     if one.strict and one.dtype == one.call.usual:
         assert one.call.bad == (theirs.error is not None), f"PyTorch: {theirs.error}"
     known = {e.what for e in EXCEPTIONS if e.covers(one.name, one.label, one.dtype)}
-    for found in compare(one.call, ours, theirs):
+    different = [*compare(one.call, ours, theirs)]
+    for found in different:
         if found.what not in known:
             raise found
+    if different:
+        return "differs"
+    return "lacking" if theirs.error is not None and lacking(ours, theirs) else "alike"

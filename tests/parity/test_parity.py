@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from parity.call import bad, call
 from parity.calls import ELEMENT_TYPES, FLOATS
 from parity.compare import NARROW, Outcome, check, compare, outcome
-from parity.exceptions import EXCEPTIONS
+from parity.exceptions import COUNTED, EXCEPTIONS
 from parity.layers import CONTAINERS, LAYERS
 from parity.names import NAMES, TABLE
 from parity.run import COMPARISONS, Comparison
@@ -17,6 +19,7 @@ import rushlight_nn as nn
 from rushlight.testing.case import Values
 
 GROUPS: dict[str, list[Comparison]] = {}  # a test of each comparison would take thrice as long
+OUTCOMES: Counter[str] = Counter()
 for _one in COMPARISONS:
     GROUPS.setdefault(f"{_one.name}-{_one.dtype}", []).append(_one)
 
@@ -26,10 +29,16 @@ def test_a_name_is_pytorchs(group):
     different = []
     for one in GROUPS[group]:
         try:
-            check(one, *one.run())
+            OUTCOMES[check(one, *one.run())] += 1
         except AssertionError as error:
             different.append(f"{one.id}: {error}")
     assert not different, "\n".join(different)
+
+
+def test_the_page_counts_what_was_run():
+    if OUTCOMES.total() < len(COMPARISONS):
+        pytest.skip("counts all comparisons, and not all were run")
+    assert pytest.approx(dict(OUTCOMES), abs=0.01 * len(COMPARISONS)) == COUNTED, dict(OUTCOMES)
 
 
 @pytest.mark.parametrize(
