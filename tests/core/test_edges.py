@@ -1366,7 +1366,8 @@ def same(ours, theirs):
     x, y = ours[2], theirs[2]
     if x.dtype.kind != "f":
         return bool((x == y).all())
-    close = np.allclose(x, y, rtol=4 * np.finfo(x.dtype).eps, atol=1e-7, equal_nan=True)
+    eps = np.finfo(x.dtype).eps
+    close = np.allclose(x, y, rtol=4 * eps, atol=eps, equal_nan=True)
     return close and bool((np.signbit(x) == np.signbit(y))[~np.isnan(x)].all())
 
 
