@@ -293,7 +293,7 @@ MISTAKES = {
     ),
     "batch_norm of one": (
         lambda: rl.batch_norm(rl.ones(1, 3), None, None, training=True),
-        "batch_norm: float32[1, 3] has 1 values per channel; training needs more than 1",
+        "batch_norm: float32[1, 3] has 1 value per channel; training needs more than 1",
     ),
     "mse_loss": (
         lambda: rl.mse_loss(rl.ones(3), rl.ones(3, 1)),
