@@ -272,7 +272,7 @@ def test_a_double_is_not_cast(name):
         case.ours(*ours(case, ["float64", *["float32"] * (len(case.shapes) - 1)]))
 
 
-@pytest.mark.parametrize("name", [name for name in ALL])
+@pytest.mark.parametrize("name", list(ALL))
 def test_compiled_equals_eager(name):
     case = ALL[name]
     xs = [x.detach() for x in ours(case, ["float32"] * len(case.shapes))]
