@@ -1267,7 +1267,7 @@ TABLE: dict[str, list[Call]] = {
         bad([1, 2], requires_grad=True),
         bad(None),
     ],
-    "as_tensor": [
+    "as_tensor asarray": [
         call([1, 2]),
         call(np.arange(3.0)),
         call(x(3)),

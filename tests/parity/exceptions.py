@@ -315,6 +315,7 @@ OWN: dict[str, str] = {
         "Tensor": "A class; its methods are compared.",
         "dtype": "Also makes an element type of a name.",
         "spec assign_ values as_subclass": "Of rushlight's own.",
+        "stride is_contiguous": "A tensor is its values: strides are always those of its shape.",
         "cpu": "PyTorch's name of the place is cpu, here it is numpy.",
     }.items()
     for name in names.split()

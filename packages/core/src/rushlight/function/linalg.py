@@ -160,8 +160,8 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 def tolerance(op: str, x: Tensor, atol: Any, rtol: Any) -> tuple[float, float]:
     """Up to where singular values count as 0.  Raises: ContractError for what is no matrix."""
-    if rank(op, x) < 2 or x.dtype not in dtypes.FLOATING:
-        raise ContractError(f"{op}: {x.spec}; give floating matrices [*b, m, n]")
+    if rank(op, x) < 2 or x.dtype not in (dtypes.float32, dtypes.float64):
+        raise ContractError(f"{op}: {x.spec}; give float32 or float64 matrices [*b, m, n]")
     if rtol is None:
         rtol = 0.0 if atol else float(dtypes.finfo(x.dtype).eps) * max(x.shape[-2:])
     return float(atol or 0.0), float(rtol)
