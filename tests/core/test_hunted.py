@@ -182,3 +182,16 @@ def test_a_number_beyond_a_type_is_compared_as_it_is(device, number):
         compare, wanted = getattr(rl, name), getattr(operator, name)
         for run in compare, rl.compile(compare):
             assert run(x, number).tolist() == [wanted(value, number) for value in values]
+
+
+@pytest.mark.parametrize("short", ["float16", "bfloat16"])
+@pytest.mark.parametrize("other", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["addcmul", "addcdiv"])
+def test_a_narrow_tensor_beside_a_wider_one_is_promoted(name, short, other):
+    def call(lib):
+        x, y = (lib.tensor([1.5, 2.5], dtype=getattr(lib, t)) for t in (short, other))
+        return getattr(lib, name)(x, y, y)
+
+    ours, theirs = call(rl), call(torch)
+    assert str(ours.dtype) == str(theirs.dtype).removeprefix("torch.")
+    assert ours.tolist() == pytest.approx(theirs.tolist(), rel=1e-6)

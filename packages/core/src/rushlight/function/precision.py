@@ -37,12 +37,18 @@ def autocasts(policy: Policy) -> Callable[[F], F]:
 
 
 def rounds_once(function: F) -> F:
-    """State, as a decorator, that float16 and bfloat16 are computed in float32 and rounded once."""
+    """State, as a decorator, that float16 and bfloat16 are computed in float32 and rounded once.
+
+    Beside a tensor of another floating type the function decides, which promotes or refuses.
+    """
 
     @wraps(function)
     def call(input: Any, *args: Any, **kwargs: Any) -> Any:
         dtype = getattr(input, "dtype", None)
         if dtype not in dtypes.FLOATING or dtype.itemsize > 2:
+            return function(input, *args, **kwargs)
+        beside = {getattr(x, "dtype", None) for x in (*args, *kwargs.values())}
+        if not dtypes.FLOATING.isdisjoint(beside - {dtype}):
             return function(input, *args, **kwargs)
         args = tuple([wide(x, dtype) for x in args])
         kwargs = {name: wide(x, dtype) for name, x in kwargs.items()}
