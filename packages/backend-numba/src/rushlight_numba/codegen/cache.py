@@ -1,0 +1,75 @@
+"""Object code on disk, by the digest of all that it was made from.
+
+Knows nothing of what the bytes are.  $RUSHLIGHT_CACHE names the folder, else it is the platform's.
+Several processes may share it: an entry appears whole or not at all, and one that is damaged reads
+as absent.  A folder that cannot be written is a cache that stays empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+FORMAT = b"rushlight object 1\n"  # first in every entry, then the length, the digest, the bytes
+LENGTH_BYTES = 8
+DIGEST_BYTES = 32
+HEAD_BYTES = len(FORMAT) + LENGTH_BYTES + DIGEST_BYTES
+
+
+def folder() -> Path:
+    """Where entries lie: $RUSHLIGHT_CACHE, or `rushlight` in the platform's folder of caches."""
+    given = os.environ.get("RUSHLIGHT_CACHE")
+    if given:
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/rushlight").expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "rushlight").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rushlight").expanduser()
+
+
+def key(*parts: str) -> str:
+    """The name of the entry made from these texts, in this order."""
+    digest = hashlib.sha256(FORMAT)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(LENGTH_BYTES, "little") + encoded)
+    return digest.hexdigest()
+
+
+def _place(key: str) -> Path:
+    return folder() / f"{key}.o"
+
+
+def _head(code: bytes) -> bytes:
+    length = len(code).to_bytes(LENGTH_BYTES, "little")
+    return FORMAT + length + hashlib.sha256(code).digest()
+
+
+def read(key: str) -> bytes | None:
+    """What was written under `key`; None if nothing was, or not all of it is there."""
+    try:
+        entry = _place(key).read_bytes()
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows the user's home
+        return None
+    code = entry[HEAD_BYTES:]
+    return code if entry[:HEAD_BYTES] == _head(code) else None
+
+
+def write(key: str, code: bytes) -> None:
+    """Keep `code` under `key`, or do nothing where the folder cannot be written."""
+    with contextlib.suppress(OSError, RuntimeError):
+        place = _place(key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=f"{key}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_head(code) + code)
+            Path(temporary).replace(place)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
