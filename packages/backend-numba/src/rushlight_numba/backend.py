@@ -1,0 +1,43 @@
+"""The backend: numpy's arrays and the reference's kernels, and programs as native code.
+
+Knows how core asks for a program; what a program becomes is `program`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rushlight.extend import Array, FusionPolicy, HostBackend
+
+LANES = 16  # elements of float32 in one instruction of AVX-512; LLVM splits vectors where fewer fit
+
+
+class NumbaBackend(HostBackend):
+    """One device, `numba`: all processors of the host, its arrays in numpy's memory.
+
+    workers: how many threads a program may use; see `rushlight.set_num_threads`.
+    """
+
+    name = "numba"
+    protocol = (1, 0)
+    policy = FusionPolicy(epilogues=True, lanes=LANES)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers = processors()
+
+    def threads(self, n: int) -> None:
+        self.workers = n
+
+    def compile(self, program: Any) -> Callable[[Sequence[Array]], tuple[Array, ...]] | None:
+        """The program as one native call; None where core shall run it step by step."""
+        return None  # `program.link(program, self.workers)` stands here once there is one to link
+
+
+def processors() -> int:
+    """How many processors this process may run on, from 1."""
+    if hasattr(os, "sched_getaffinity"):  # a container or taskset may allow fewer than there are
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
