@@ -14,7 +14,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-SOURCES = ["packages/core/src", "packages/nn/src"]
+PACKAGES = ["core", "nn", "backend-numba"]
+SOURCES = [f"packages/{package}/src" for package in PACKAGES]
+DEVICES = ["numpy", "hostile", "numba"]
 MAX_CORE_BYTES = 1_000_000
 
 
@@ -24,8 +26,9 @@ def group(*names: str) -> tuple[str, ...]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """The packages as they stand in the tree, with all their extras, and the tools of `groups`."""
-    extras = ["-e", "packages/core[save,einsum,testing]", "-e", "packages/nn[apps]"]
-    session.install(*extras, *group(*groups))
+    packages = ["packages/core[save,einsum,testing]", "packages/nn[apps]", "packages/backend-numba"]
+    editable = [word for package in packages for word in ("-e", package)]
+    session.install(*editable, *group(*groups))
 
 
 def install_torch(session: nox.Session) -> None:
@@ -75,7 +78,7 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("device", ["numpy", "hostile"], ids=["numpy", "hostile"])
+@nox.parametrize("device", DEVICES, ids=DEVICES)
 def conformance(session: nox.Session, device: str) -> None:
     """The suite that backend authors run, on one device."""
     install(session, "test")
@@ -101,7 +104,7 @@ def build(session: nox.Session) -> None:
     """Source archives and wheels; a fresh environment imports from the wheels."""
     session.install(*group("build"))
     dist = Path(session.create_tmp()) / "dist"
-    for package in ("core", "nn"):
+    for package in PACKAGES:
         session.run_install(
             "python", "-m", "build", "--quiet", "-o", str(dist), f"packages/{package}"
         )

@@ -884,6 +884,7 @@ def test_operands_in_two_places(x, name):
         getattr(operator, name)(x, x.to("hostile:1"))
 
 
+HERE = ", ".join(sorted(info.name for info in rl.devices()))
 MISTAKES = [
     (lambda x, leaf: x.item(), ContractError,
      "item: float32[2, 2] has 4 elements; use .tolist() for more than one"),
@@ -957,7 +958,7 @@ MISTAKES = [
     (lambda x, leaf: copy.deepcopy(leaf * 2), ContractError,
      "deepcopy: this tensor was computed with gradients; use .detach().clone()"),
     (lambda x, leaf: x.to("nowhere"), BackendUnavailable,
-     ("backend nowhere: not installed; choose from hostile, numpy, or install the package that "
+     (f"backend nowhere: not installed; choose from {HERE}, or install the package that "
       "provides it")),
     (lambda x, leaf: x.to(memory_format=1), TypeError,
      "to() has no argument 'memory_format'; it takes device and dtype"),

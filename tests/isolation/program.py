@@ -10,7 +10,7 @@ NEEDED = {"rushlight", "numpy", "pluggy", "ml_dtypes"}
 
 installed = {found.name.replace("-", "_") for found in distributions()} - INSTALLERS
 assert installed == NEEDED, f"this environment is not bare: {installed ^ NEEDED}"
-assert find_spec("rushlight_nn") is None
+assert find_spec("rushlight_nn") is find_spec("rushlight_numba") is None
 
 # A line through noisy points, by hand: gradients, assignment, randomness.
 rl.manual_seed(0)

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import rushlight
 import rushlight_nn
+import rushlight_numba
 
-for module in (rushlight, rushlight_nn):
+for module in (rushlight, rushlight_nn, rushlight_numba):
     assert module.__file__ is not None
     assert "site-packages" in module.__file__, f"{module.__name__} is not from its wheel"
     assert (Path(module.__file__).parent / "py.typed").exists()
 
-for name in ("rushlight", "rushlight-nn"):
+for name in ("rushlight", "rushlight-nn", "rushlight-numba"):
     licence = [file for file in distribution(name).files or () if file.name == "LICENSE"]
     assert licence, f"{name} ships without its licence"
+
+there = {device.name for device in rushlight.devices() if device.available}
+assert there == {"numpy", "hostile", "numba"}, rushlight.devices()
 
 files = [Path(file.locate()) for file in distribution("rushlight").files or ()]
 size = sum(file.stat().st_size for file in files if file.suffix != ".pyc")

@@ -30,6 +30,11 @@ def nn(sources: dict[str, str]) -> dict[str, str]:
     return under("packages/nn/src/", sources)
 
 
+@pytest.fixture(scope="session")
+def numba(sources: dict[str, str]) -> dict[str, str]:
+    return under("packages/backend-numba/src/", sources)
+
+
 def under(folder: str, sources: dict[str, str]) -> dict[str, str]:
     """The files of a folder, their paths from there."""
     found = {

@@ -8,6 +8,8 @@ import pytest
 
 import rushlight
 import rushlight_nn
+import rushlight_numba.backend
+import rushlight_numba.plugin
 
 
 def undocumented(module: ModuleType) -> Iterator[str]:
@@ -31,7 +33,10 @@ def undocumented(module: ModuleType) -> Iterator[str]:
                 yield f"{top}.{name}.{attribute}"
 
 
-@pytest.mark.parametrize("module", [rushlight, rushlight_nn], ids=lambda module: module.__name__)
+MODULES = [rushlight, rushlight_nn, rushlight_numba.backend, rushlight_numba.plugin]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_public_name_has_a_docstring(module):
     assert list(undocumented(module)) == []
 

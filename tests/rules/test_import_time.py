@@ -25,6 +25,8 @@ NOT_AT_IMPORT = {
     "rushlight.testing": "for tests",
     "rushlight.cli": "for the command",
     "rushlight_nn": "core knows no layers",
+    "rushlight_numba": "loaded with its device",
+    "llvmlite": "loaded with a device that compiles",
 }
 
 

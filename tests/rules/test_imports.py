@@ -67,6 +67,10 @@ LATE = {
 # `__init__` only imports it, before all else, since that is quicker.
 NUMPY = {"__init__", "reference", "creation", "interchange", "dtypes", "testing"}
 
+# What the author of a backend may import, for the backend of this repository is written as if it
+# were another's.
+DOOR = "rushlight.extend"
+
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "rushlight_nn": "rushlight-nn"}
 
 
@@ -153,6 +157,29 @@ def inner_names(path: str, source: str) -> Iterator[str]:
         for module, name in used:
             if not name.startswith("__") and name not in offered(module):
                 yield f"{path}:{node.lineno}: {module} does not offer {name}"
+
+
+def other_doors(path: str, source: str) -> Iterator[str]:
+    """Imports of rushlight, in a backend, past the door that its author has."""
+    for name, line, _ in imports(path, source):
+        if within(name) and not f"{name}.".startswith(f"{DOOR}."):
+            yield f"{path}:{line}: imports {name}; a backend has {DOOR}"
+
+
+def own_threads(path: str, source: str) -> Iterator[str]:
+    """Loops that numba would run on threads of its own, beside the pool that the device has."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.keyword(arg="parallel", value=value) if not is_false(value):
+                yield f"{path}:{value.lineno}: parallel= of numba; chunks run on the pool"
+            case ast.Name(id="prange") | ast.Attribute(attr="prange"):
+                yield f"{path}:{node.lineno}: prange of numba; chunks run on the pool"
+            case ast.ImportFrom(names=names) if any(one.name == "prange" for one in names):
+                yield f"{path}:{node.lineno}: prange of numba; chunks run on the pool"
+
+
+def is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
 
 
 def within(module: str) -> bool:
@@ -246,6 +273,23 @@ def test_nn_uses_public_names_only(core, nn):
     assert list(borrowed_slots(nn, defined - own)) == []
 
 
+def test_numba_imports_what_it_declares(root, numba):
+    always, extras = declared(root, "backend-numba")
+    assert complaints(undeclared, numba, always, extras) == []
+
+
+def test_numba_enters_by_the_door_of_backends(core, numba):
+    assert complaints(other_doors, numba) == []
+    assert complaints(inner_names, numba) == []
+    defined = {name for source in core.values() for name in private_attributes(source)}
+    own = {name for source in numba.values() for name in private_attributes(source)}
+    assert list(borrowed_slots(numba, defined - own)) == []
+
+
+def test_numba_starts_no_threads_but_those_of_its_pool(numba):
+    assert complaints(own_threads, numba) == []
+
+
 def private_attributes(source: str) -> set[str]:
     """Underscore names that the classes of a file define or assign on self."""
     found = set()
@@ -337,6 +381,43 @@ def test_a_planted_inner_name_is_found(source):
 )
 def test_a_public_name_is_allowed(source):
     assert list(inner_names("rushlight_nn/a.py", source)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import rushlight as rl",
+        "import rushlight.backend",
+        "from rushlight import ops",
+        "from rushlight.extension import x",
+        "from rushlight.compiler.nest import Node",
+        "def f():\n    from rushlight.spec import size",
+    ],
+)
+def test_a_planted_way_past_the_door_is_found(source):
+    assert len(list(other_doors("rushlight_numba/a.py", source))) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import rushlight.extend",
+        "from rushlight import extend",
+        "from rushlight.extend import Spec",
+        "from .backend import NumbaBackend",
+        "import numpy as np",
+    ],
+)
+def test_the_door_is_allowed(source):
+    assert list(other_doors("rushlight_numba/a.py", source)) == []
+
+
+def test_planted_threads_are_found():
+    path = "rushlight_numba/a.py"
+    assert list(own_threads(path, "@njit(parallel=True)\ndef f(): ..."))
+    assert list(own_threads(path, "from numba import prange"))
+    assert list(own_threads(path, "for i in numba.prange(3): ..."))
+    assert not list(own_threads(path, "@njit(parallel=False)\ndef f(): ..."))
 
 
 def test_a_planted_private_attribute_is_found():
