@@ -1,0 +1,230 @@
+"""How a matrix product is cut into blocks, and the argument blocks that say so.
+
+Knows nothing of graphs and of buffers: operands are strides, extents and whatever stands for an
+address.  Nothing here depends on the number of threads, so results do not either.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rushlight.extend import DType
+
+from .codegen.llvm import LANES
+from .tiles import TILE_ROWS, PackWords, ProductWords, Width, entry_points, functions, width
+
+__all__ = ["PackWords", "ProductPlan", "ProductWords", "entry_points", "functions", "plan", "tile"]
+
+ALIGN = 64
+BLOCK_BYTES = 128 << 10  # of a block that an epilogue finds in cache; best between 64 and 256 KB
+LONGEST = 1024  # sums that are longer are cut, so that a panel and a sliver stay in cache
+PIECE = 384
+PACK_ROWS = 1024  # of a panel, packed by one chunk
+DIRECT_ROWS = 24  # for fewer rows of A, packing B costs more than it saves
+
+# The model of a chunk's time; only ratios matter to the choice of blocks.
+FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
+BYTES_PER_NS = 30.0  # from beyond the second level of cache
+PACK_A_NS = 0.12  # an element of A whose k is not contiguous
+PACK_B_NS = {4: 0.05, 8: 0.1}
+COPY_NS = 0.1  # an element of a copy of sums, written and added up
+CHUNK_NS = 150.0
+SHARING_NS = 10_000.0  # what it costs a thread to take part at all
+THREADS = (1, 2, 4, 8, 16)  # numbers of them for which blocks should be good
+ROWS = (6, 12, 24, 48, 96, 192, 384)
+PANELS = (1, 2, 4, 8, 16, 32)
+
+
+class PackPlan(NamedTuple):
+    """The record that packs B; addresses to fill in: source, panels.
+
+    bytes: of the packed copy.
+    """
+
+    words: PackWords
+    chunks: int
+    bytes: int
+    ns: float
+
+
+class ProductPlan(NamedTuple):
+    """One product, ready to become records.
+
+    pack: the record before it, None where B is read where it lies.
+    words: its own argument block.  Addresses to fill in: a, b (B, or the panels if there are),
+    nest, nest_arguments.
+    chunks, ns: how many, and estimated nanoseconds of all without the nest.
+    scratch_bytes: what it occupies of each thread's scratch; the nest's own may begin there.
+    block_rows, block_columns: of the largest block; the nest's rows are not longer.
+    copies: how many the nest must have of what it sums over several chunks; 1: none apart.
+    """
+
+    pack: PackPlan | None
+    words: ProductWords
+    chunks: int
+    ns: float
+    scratch_bytes: int
+    block_rows: int
+    block_columns: int
+    copies: int
+
+
+def plan(
+    extents: Sequence[int],
+    depth: int,
+    a: Sequence[int],
+    b: Sequence[int],
+    dtype: DType,
+    *,
+    whole_rows: bool = False,
+    sums: frozenset[int] = frozenset(),
+    lanes: int = LANES,
+) -> ProductPlan:
+    """How to compute [batch.., m, k] x [batch.., k, n] -> blocks of [batch.., m, n].
+
+    extents: (batch.., m, n), of none to two batches; depth: k.
+    a, b: strides of the operands in elements, over (batch.., m, k) and (batch.., k, n).
+    whole_rows: the epilogue reduces along n, so that it must see rows whole.
+    sums: the loops among (batch.., m) over which the epilogue accumulates what it stores.
+    lanes: float32 of a vector, 16 or 8.
+    """
+    w = width(dtype, lanes)
+    missing = 4 - len(extents)
+    batch0, batch1, m, n = (1,) * missing + tuple(extents)
+    strides_a, strides_b = (0,) * missing + tuple(a), (0,) * missing + tuple(b)
+    along_k = 1 if depth <= 1 else strides_a[3]
+    along_n = 1 if n <= 1 else strides_b[3]
+    strides_b = (*strides_b[:3], along_n)
+    cut = _Cut(batch0 * batch1, m, n, depth, w, along_k != 1)
+    rows, columns = tile(cut, whole_rows=whole_rows, sums=bool(sums))
+    down, across = cut.blocks(rows, columns)
+    pack = None
+    if not _is_direct(w, m, n, strides_b):
+        pack, strides_b = _pack(w, (batch0, batch1, depth, n), strides_b)
+    packs_a = along_k != 1 and columns > w.columns
+    piece = _piece(depth)
+    block_bytes = _up(rows * _up(columns, w.lanes) * w.size, ALIGN)
+    sliver_bytes = _up((_up(rows, TILE_ROWS) * piece + TILE_ROWS) * w.size, ALIGN)
+    counts = (batch0, batch1, down)
+    copy_strides, copies = _copies(counts, {loop + missing for loop in sums})
+    words = ProductWords(
+        None, strides_a[2], along_k, strides_a[0], strides_a[1],
+        None, strides_b[2], strides_b[3], strides_b[0], strides_b[1],
+        m, n, depth, piece, rows, columns, down, across, max(1, batch1),
+        int(packs_a), block_bytes, *copy_strides, None, None, 2 * missing,
+    )  # fmt: skip
+    chunks = cut.batches * down * across
+    ns = chunks * cut.chunk_ns(rows, columns)
+    scratch_bytes = block_bytes + packs_a * sliver_bytes
+    return ProductPlan(pack, words, chunks, ns, scratch_bytes, rows, columns, copies)
+
+
+def _up(x: int, to: int) -> int:
+    return -(-x // to) * to
+
+
+def _piece(depth: int) -> int:
+    """The longest part of k that is summed at a time."""
+    if depth <= LONGEST:
+        return max(1, depth)
+    return -(-depth // -(-depth // PIECE))
+
+
+def _copies(counts: Sequence[int], sums: set[int]) -> tuple[tuple[int, int, int], int]:
+    """Strides of a copy's number over (batch0, batch1, blocks down), and how many there are."""
+    strides, copies = [0, 0, 0], 1
+    for loop in sorted(sums, reverse=True):
+        strides[loop] = copies
+        copies *= counts[loop]
+    return (strides[0], strides[1], strides[2]), copies
+
+
+def _is_direct(w: Width, m: int, n: int, b: Sequence[int]) -> bool:
+    """Whether tiles read B where it lies: no vector may reach beyond a row."""
+    if b[3] != 1 or n % w.lanes:
+        return False
+    return m <= DIRECT_ROWS or (n <= w.columns and b[2] == n)
+
+
+def _pack(w: Width, extents: Sequence[int], b: Sequence[int]) -> tuple[PackPlan, tuple[int, ...]]:
+    """The record that packs B [batch0, batch1, k, n], and the strides of what it makes.
+
+    A batch that B repeats is packed once.
+    """
+    batch0, batch1 = (count if stride else 1 for count, stride in zip(extents, b[:2], strict=False))
+    depth, n = extents[2:]
+    size = depth * _up(n, w.lanes)
+    across, pieces = -(-n // w.columns), max(1, -(-depth // PACK_ROWS))
+    words = PackWords(
+        None, b[2], b[3], b[0], b[1],
+        None, size, depth, n, max(1, batch1), max(1, across), pieces, PACK_ROWS,
+    )  # fmt: skip
+    elements = batch0 * batch1 * size
+    made = PackPlan(
+        words, batch0 * batch1 * across * pieces, elements * w.size, elements * PACK_B_NS[w.size]
+    )
+    return made, (batch1 * size if b[0] else 0, size if b[1] else 0, 0, depth)
+
+
+class _Cut(NamedTuple):
+    """A product that is to be cut into blocks; strided: A's k is not contiguous."""
+
+    batches: int
+    m: int
+    n: int
+    depth: int
+    w: Width
+    strided: bool
+
+    def blocks(self, rows: int, columns: int) -> tuple[int, int]:
+        """How many blocks of that size there are: below, and beside one another."""
+        return max(1, -(-self.m // rows)), max(1, -(-self.n // columns))
+
+    def chunk_ns(self, rows: int, columns: int) -> float:
+        """Estimated nanoseconds of a block."""
+        w = self.w
+        rows, columns = min(rows, self.m), _up(min(columns, self.n), w.lanes)
+        flops = 2 * (rows + bool(rows % TILE_ROWS)) * columns * self.depth
+        panels = columns * self.depth * w.size
+        lines = rows * self.depth * w.size
+        block = rows * columns * w.size
+        beyond = panels + lines + (4 * block if block > BLOCK_BYTES else 0)
+        packing = rows * self.depth * PACK_A_NS if self.strided else 0.0
+        return CHUNK_NS + flops / FLOPS_PER_NS[w.size] + beyond / BYTES_PER_NS + packing
+
+
+@functools.lru_cache(1024)
+def tile(cut: _Cut, *, whole_rows: bool, sums: bool) -> tuple[int, int]:
+    """(rows, columns) of the blocks: the best on the mean over numbers of threads.
+
+    whole_rows: blocks are as wide as the product.  sums: every further row of blocks needs copies
+    of what the epilogue accumulates.
+    """
+
+    def cost(size: tuple[int, int]) -> float:
+        down, across = cut.blocks(*size)
+        chunks, each = cut.batches * down * across, cut.chunk_ns(*size)
+        apart = cut.batches * down * cut.n * COPY_NS if sums and cut.batches * down > 1 else 0.0
+        total = 0.0
+        for threads in THREADS:
+            if threads > 1 and chunks == 1:
+                total += each * threads
+            else:
+                turns = -(-chunks // threads)
+                total += turns * each * threads + apart + SHARING_NS * (threads - 1)
+        return total
+
+    w = cut.w
+    panels = max(1, -(-cut.n // w.columns))
+    heights = {min(_up(h, TILE_ROWS), max(1, cut.m)) for h in _even(max(1, cut.m), ROWS)}
+    widths = {panels * w.columns} if whole_rows else {x * w.columns for x in _even(panels, PANELS)}
+    sizes = [(h, x) for h in heights for x in widths]
+    small = [s for s in sizes if s[0] * s[1] * w.size <= BLOCK_BYTES]
+    return min(sizes if whole_rows else small, key=lambda size: (cost(size), size))
+
+
+def _even(extent: int, sizes: Sequence[int]) -> set[int]:
+    """Near each size the one that cuts `extent` into equal parts, and `extent` itself."""
+    return {-(-extent // -(-extent // size)) for size in (*sizes, extent)}
