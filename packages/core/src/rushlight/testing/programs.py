@@ -19,6 +19,7 @@ import numpy as np
 
 import rushlight as rl
 
+from ..backend import EVERY_DTYPE
 from ..device import Device
 from ..dtypes import FLOATING, DType, as_dtype
 from ..errors import BackendUnavailable, DeviceError, RushlightError
@@ -41,9 +42,11 @@ class Author:
     so that nothing may jump with them.  exact: names that no rounding has touched.
     """
 
-    def __init__(self, seed: int, attempt: int = 0) -> None:
+    def __init__(
+        self, seed: int, attempt: int = 0, types: frozenset[str] = EVERY_DTYPE
+    ) -> None:
         self.random = np.random.default_rng((seed, attempt))
-        self.seed = seed
+        self.seed, self.types = seed, types
         self.device = Device("numpy")
         self.odd = self.random.random() < 0.08
         self.sources: list[Source] = []
@@ -154,7 +157,7 @@ class Author:
         line = Line(text if "{z}" in text else "{z} = " + text, uses, makes, exact=exact)
         self.run(line)
         z = self.scope.get(makes)
-        if not isinstance(z, rl.Tensor) or not self.tame(z):
+        if z is None or z.dtype.name not in self.types or not self.tame(z):
             self.scope.pop(makes, None)
             raise Absent
         self.lines.append(line._replace(spec=z.spec))
@@ -210,15 +213,15 @@ class Author:
         shapes = [(m, n), (m, n), (n,), (m, 1), (b, m, n), (1, n), (n, k), ()]
         for i in range(3 + self.below(4)):
             shape = shapes[i] if i < 1 else self.one(*shapes)
-            dtype = as_dtype(self.one(*TYPES))
+            dtype = as_dtype(self.one(*[name for name in TYPES if name in self.types]))
             whole = dtype not in FLOATING
             low, high = (0, 1) if dtype.name == "bool" else (-4, 5) if whole else (-1.5, 1.5)
             asks = not whole and self.chance(0.3)
             odd = self.odd and not whole and self.chance(0.4)
             self.source(Source(f"x{i}", Spec(shape, dtype), low, high, asks=asks, odd=odd))
         for i, shape in enumerate([(n, k), (k,), (n,), (m, n)][: 1 + self.below(4)]):
-            dtype = as_dtype(self.one("float32", "float32", "float32", "float64", "bfloat16"))
-            spec = Spec(shape, dtype)
+            chosen = self.one("float32", "float32", "float32", "float64", "bfloat16")
+            spec = Spec(shape, as_dtype(chosen if chosen in self.types else "float32"))
             self.source(Source(f"w{i}", spec, -0.8, 0.8, captured=True, asks=True))
             for name in (f"m{i}", f"s{i}")[: self.below(3)]:
                 self.source(Source(name, spec, 0.1, 0.9, captured=True))
@@ -728,10 +731,13 @@ KINDS: dict[Callable[[Author], None], int] = {
 }  # fmt: skip
 
 
-def drawn(seed: int) -> Program:
-    """The program of a seed, the same in every process: 5 to 60 lines that run without an error."""
+def drawn(seed: int, types: frozenset[str] = EVERY_DTYPE) -> Program:
+    """The program of a seed, the same in every process: 5 to 60 lines that run without an error.
+
+    types: the names of those that its tensors may have.
+    """
     for attempt in count():
-        program = written(Author(seed, attempt))
+        program = written(Author(seed, attempt, types))
         if program.results and runs(program):
             return program
     raise AssertionError("count() has no end")
@@ -811,7 +817,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     failed = []
     for seed in range(given.first, given.first + given.count):
-        told = failure(drawn(seed), device, oracle)
+        told = failure(drawn(seed, device.backend.capabilities.dtypes), device, oracle)
         if told:
             failed.append(seed)
             sys.stdout.write(f"{told}\n")
