@@ -3,14 +3,18 @@
 import ctypes
 import functools
 import math
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+
 from rushlight_numba import products
 from rushlight_numba.codegen.llvm import Fn, native
 
+FLOAT32 = np.dtype(np.float32)
 GUARD = 64  # elements around memory that nobody may touch
 
 
@@ -127,8 +131,195 @@ def normal(*shape: int, dtype: Any = np.float32) -> Any:
     return np.random.default_rng(math.prod(shape)).standard_normal(shape).astype(dtype)
 
 
-@pytest.mark.parametrize("n", [1, 6, 7, 63, 64, 100, 256])
-def test_square(n: int) -> None:
-    a, b = normal(n, n), normal(n, n + 1)
-    got, _ = product(a, b)
+LAYOUTS = ("rows", "columns", "sliced", "reversed", "repeated", "row of it")
+
+
+def laid_out(layout: str, *shape: int, dtype: Any) -> Any:
+    """An array of that shape whose matrices lie in memory as said, among NaN."""
+    *batch, m, n = shape
+    if layout == "rows":
+        return normal(*shape, dtype=dtype)
+    if layout == "columns":
+        return normal(*batch, n, m, dtype=dtype).swapaxes(-1, -2)
+    if layout == "repeated":
+        one = normal(*(1 for _ in batch), m, n, dtype=dtype)
+        return np.broadcast_to(one, shape)
+    if layout == "row of it":  # heads of attention: the first batch lies between rows and columns
+        whole = normal(m, *batch, n, dtype=dtype)
+        return np.moveaxis(whole, 0, -2)
+    wide = np.full((*batch, 2 * m + 1, 3 * n + 2), np.nan, dtype)
+    part = wide[..., 1::2, 2::3] if layout == "sliced" else wide[..., -2::-2, -1:1:-3]
+    part[...] = normal(*shape, dtype=dtype)
+    return part
+
+
+@pytest.mark.parametrize("lanes", [16, 8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(deadline=None, max_examples=120)
+@given(
+    batch=st.sampled_from([(), (3,), (2, 3), (1, 2)]),
+    m=st.integers(1, 150),
+    n=st.integers(1, 150),
+    k=st.one_of(st.integers(0, 70), st.integers(0, 2500)),
+    layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
+    whole_rows=st.booleans(),
+)
+def test_any_product(
+    dtype: Any,
+    lanes: int,
+    batch: tuple[int, ...],
+    m: int,
+    n: int,
+    k: int,
+    layouts: tuple[str, str],
+    whole_rows: bool,
+) -> None:
+    a = laid_out(layouts[0], *batch, m, k, dtype=dtype)
+    b = laid_out(layouts[1], *batch, k, n, dtype=dtype)
+    got, _ = product(a, b, lanes, whole_rows=whole_rows)
     assert agrees(got, a, b)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 1), (1, 64, 300), (5, 10, 2), (300, 1, 7), (7, 130, 0)]
+)
+def test_thin_product(layout: str, m: int, n: int, k: int) -> None:
+    a = laid_out(layout, m, k, dtype=np.float32)
+    b = laid_out(layout, k, n, dtype=np.float32)
+    assert agrees(product(a, b)[0], a, b)
+
+
+def test_without_anything_to_sum_the_product_is_zero() -> None:
+    got, _ = product(np.empty((5, 0), np.float32), np.empty((0, 20), np.float32))
+    assert not got.any()
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 5), (5, 0), (0, 0)])
+def test_epilogue_is_called_even_if_no_element_is_there(m: int, n: int) -> None:
+    _, counts = product(normal(m, 4), normal(4, n), whole_rows=True)
+    assert counts.sum() == 1
+
+
+def test_without_batches_there_are_no_chunks() -> None:
+    got, counts = product(normal(0, 5, 4), normal(0, 4, 6))
+    assert got.shape == (0, 5, 6)
+    assert counts.sum() == 0
+
+
+@pytest.mark.parametrize("k", [1024, 1025, 2500])
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_how_it_is_cut_changes_no_bit(k: int, layout: str) -> None:
+    a, b = laid_out(layout, 100, k, dtype=np.float32), normal(k, 200)
+    results = []
+    for rows, columns in ((100, 256), (6, 64), (18, 128), (97, 192)):
+
+        def cut(p: products.ProductPlan, rows: int = rows, columns: int = columns) -> Any:
+            down, across = -(-100 // rows), -(-200 // columns)
+            w = p.words._replace(
+                block_rows=rows, block_columns=columns, down=down, across=across, packed_at=102400
+            )
+            return p._replace(
+                words=w, chunks=down * across, scratch_bytes=102400 + 102 * k * 4 + 64
+            )
+
+        results.append(product(a, b, cut=cut)[0])
+    assert agrees(results[0], a, b)
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+def test_a_batch_that_b_repeats_is_packed_once() -> None:
+    p = products.plan((4, 3, 50, 70), 20, (3000, 1000, 20, 1), (0, 1400, 70, 1), FLOAT32)
+    assert p.pack is not None
+    assert p.pack.bytes == 3 * 20 * 80 * 4
+    assert (p.words.b_batch0, p.words.b_batch1) == (0, 20 * 80)
+
+
+def test_panels_that_already_lie_so_are_read_where_they_are() -> None:
+    assert products.plan((500, 64), 64, (64, 1), (64, 1), FLOAT32, lanes=16).pack is None
+    assert products.plan((4, 512), 64, (64, 1), (512, 1), FLOAT32, lanes=16).pack is None
+    assert products.plan((4, 510), 64, (64, 1), (510, 1), FLOAT32, lanes=16).pack is not None
+
+
+@pytest.mark.parametrize(
+    "sums", [frozenset[int](), frozenset({0}), frozenset({2}), frozenset({0, 1, 2})]
+)
+def test_sums_over_chunks_get_copies_that_no_two_chunks_of_one_column_share(
+    sums: frozenset[int],
+) -> None:
+    a, b = normal(2, 3, 500, 40), normal(2, 3, 40, 300)
+    counts = product(a, b, sums=sums)[1]
+    p = products.plan((2, 3, 500, 300), 40, strides(a), strides(b), FLOAT32, sums=sums)
+    extents = (2, 3, p.words.down)
+    assert p.copies == math.prod(extents[loop] for loop in sums)
+    assert (counts == p.chunks // p.copies).all()
+
+
+def test_epilogue_of_a_product_without_batches_gets_ranges_without_them() -> None:
+    f = Fn("ranges_of_two_loops", "ptr %args, ptr %ranges, ptr %scratch")
+    for word in range(7):
+        f.store("i64", f.arg("%ranges", word), f.gep("%args", word, "i64"))
+    nest = native([f])[f.name]
+    seen, a, b = np.zeros(7, np.int64), normal(10, 5), normal(5, 64)
+    p = products.plan(a.shape[:1] + b.shape[1:], 5, strides(a), strides(b), FLOAT32, lanes=16)
+    scratch = Guarded(p.scratch_bytes)
+    arguments = words(
+        p.words._replace(
+            a=a.ctypes.data, b=b.ctypes.data, nest=nest, nest_arguments=seen.ctypes.data
+        )
+    )
+    assert (p.pack, p.chunks) == (None, 1)
+    code(FLOAT32, 16)[1](arguments.ctypes.data, 0, scratch.address)
+    assert seen.tolist() == [0, 10, 0, 64, 0, scratch.address, 64]
+
+
+def at_the_edge(x: Any) -> Any:
+    """A copy of `x`, laid out alike, whose last byte is the last before memory of nobody."""
+    low = min(0, *((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)))
+    span = sum((n - 1) * abs(s) for n, s in zip(x.shape, x.strides, strict=True)) + x.itemsize
+    page = mmap.PAGESIZE
+    room = -(-span // page) * page
+    memory = mmap.mmap(-1, room + page)
+    flat = np.frombuffer(memory, np.uint8)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    assert protect(ctypes.c_void_p(flat.ctypes.data + room), ctypes.c_size_t(page), 0) == 0
+    y = np.ndarray(x.shape, x.dtype, memory, room - span - low, x.strides)
+    y[...] = x
+    return y
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="protects memory by mprotect")
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize(("m", "n", "k"), [(6, 64, 16), (11, 100, 37), (1, 3, 5), (67, 129, 20)])
+def test_nothing_is_read_beyond_the_operands(layout: str, m: int, n: int, k: int) -> None:
+    a = at_the_edge(laid_out(layout, m, k, dtype=np.float32))
+    b = at_the_edge(laid_out(layout, k, n, dtype=np.float32))
+    assert agrees(product(a, b)[0], a, b)
+
+
+def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
+    a, b = normal(20, 30), normal(30, 70)
+    a[3, 4], b[5, 69] = np.nan, np.inf
+    got, _ = product(a, b)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(np.isfinite(got), np.isfinite(a @ b))
+
+
+@settings(max_examples=200)
+@given(
+    extents=st.tuples(*(st.integers(0, 4000) for _ in range(2))),
+    k=st.integers(0, 5000),
+    whole_rows=st.booleans(),
+)
+def test_blocks_stay_in_cache_unless_rows_must_be_whole(
+    extents: tuple[int, int], k: int, whole_rows: bool
+) -> None:
+    m, n = extents
+    p = products.plan((m, n), k, (k, 1), (n, 1), FLOAT32, whole_rows=whole_rows)
+    if whole_rows:
+        assert p.block_columns >= n
+    else:
+        assert p.words.packed_at <= products.BLOCK_BYTES
+    assert p.words.down * p.block_rows >= m
+    assert p.words.across * p.block_columns >= n
