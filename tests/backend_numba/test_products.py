@@ -220,7 +220,7 @@ def test_how_it_is_cut_changes_no_bit(k: int, layout: str) -> None:
                 block_rows=rows, block_columns=columns, down=down, across=across, packed_at=102400
             )
             return p._replace(
-                words=w, chunks=down * across, scratch_bytes=102400 + 102 * k * 4 + 64
+                words=w, chunks=down * across, scratch_bytes=102400 + 102 * (k + 16) * 4
             )
 
         results.append(product(a, b, cut=cut)[0])

@@ -21,6 +21,7 @@ from .codegen.llvm import LANES, Fn, Operand
 TILE_ROWS = 6  # with 4 vectors of 32 registers, or 2 of 16: as many sums as registers hold
 TAIL_ROWS = (4, 2, 1)  # tiles for the rows that are left
 SLIVER_LANES = 8  # a sliver's 6 rows are copied by vectors of 8, each overwriting the tail before
+SLIVER_GAP = 16  # elements between slivers, so that not all of them fall on the same cache sets
 RECORD = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"
 
 
@@ -255,7 +256,7 @@ def _multiply_add(f: Fn, w: Width, x: str, y: str, place: str) -> None:
 
 
 def _panel(w: Width, vectors: int) -> Fn:
-    """c[rows, columns of one panel], tile below tile; `a_below` leads from a row to the next tile.
+    """c[rows, columns of one panel], tile below tile, `a_below` elements of A between them.
 
     b_row: 0 if the panel is packed.
     """
@@ -272,11 +273,11 @@ def _panel(w: Width, vectors: int) -> Fn:
         )
 
     rest = f.urem("%rows", TILE_ROWS)
-    whole = f.sub("%rows", rest)
-    with f.loop(0, whole, TILE_ROWS) as i:
-        a = f.gep("%a", f.mul(i, "%a_below"), w.ty)
-        tile(TILE_ROWS, a, f.gep("%c", f.mul(i, "%c_row"), w.ty))
-    below = f.gep("%a", f.mul(whole, "%a_below"), w.ty)
+    tiles, whole = f.udiv("%rows", TILE_ROWS), f.sub("%rows", rest)
+    with f.loop(0, tiles) as number:
+        a = f.gep("%a", f.mul(number, "%a_below"), w.ty)
+        tile(TILE_ROWS, a, f.gep("%c", f.mul(f.mul(number, TILE_ROWS), "%c_row"), w.ty))
+    below = f.gep("%a", f.mul(tiles, "%a_below"), w.ty)
     for rows, left in _halves(f, rest):
         with f.when(f.icmp("ne", f.op(f"and i64 {rest}, {rows}"), 0)):
             a = f.gep(below, f.mul(left, "%a_row"), w.ty)
@@ -296,32 +297,42 @@ def _halves(f: Fn, rest: str) -> Iterator[tuple[int, str]]:
 
 
 def _pack_a(w: Width) -> Fn:
-    """Slivers of 6 rows [sliver][k][row], of A[rows, depth]; the last holds what rows are left.
+    """Slivers of 6 rows [k][row] of A[rows, depth], `sliver` elements from one to the next.
 
-    Up to two elements after the last sliver are overwritten.
+    Contiguous rows are read line by line; up to two elements after a sliver are overwritten.
     """
     f = Fn(
         w.name("pack_a"),
-        "ptr noalias %a, i64 %row, i64 %column, i64 %rows, i64 %depth, ptr noalias %packed",
+        "ptr noalias %a, i64 %row, i64 %column, i64 %rows, i64 %depth, ptr noalias %packed, "
+        "i64 %sliver",
     )
-    with f.loop(0, "%rows", TILE_ROWS) as i:
-        source = f.gep("%a", f.mul(i, "%row"), w.ty)
-        sliver = f.gep("%packed", f.mul(i, "%depth"), w.ty)
-        rows = f.imin(TILE_ROWS, f.sub("%rows", i))
-        side_by_side = f.icmp("eq", "%row", 1)
-        with f.when(side_by_side):
-            mask = _first(f, rows, SLIVER_LANES)
-            with f.loop(0, "%depth") as k:
-                from_ = f.gep(source, f.mul(k, "%column"), w.ty)
-                x = _masked_load(f, w, from_, mask, SLIVER_LANES)
-                to = f.gep(sliver, f.mul(k, TILE_ROWS), w.ty)
-                f.store(f"<{SLIVER_LANES} x {w.ty}>", x, to, w.size)
-        with f.when(_not(f, side_by_side)), f.loop(0, rows) as r:
-            line = f.gep(source, f.mul(r, "%row"), w.ty)
-            with f.loop(0, "%depth") as k:
-                x = f.load(w.ty, f.gep(line, f.mul(k, "%column"), w.ty))
-                f.store(w.ty, x, f.gep(sliver, f.add(f.mul(k, TILE_ROWS), r), w.ty))
+    rest = f.urem("%rows", TILE_ROWS)
+    side_by_side = f.icmp("eq", "%row", 1)
+    with f.when(side_by_side):
+        whole, last = _first(f, TILE_ROWS, SLIVER_LANES), _first(f, rest, SLIVER_LANES)
+        slivers = f.udiv("%rows", TILE_ROWS)
+        with f.loop(0, "%depth") as k:
+            line = f.gep("%a", f.mul(k, "%column"), w.ty)
+            place = f.gep("%packed", f.mul(k, TILE_ROWS), w.ty)
+            with f.loop(0, slivers) as sliver:
+                _copy_part(f, w, line, place, sliver, whole)
+            with f.when(f.icmp("ne", rest, 0)):
+                _copy_part(f, w, line, place, slivers, last)
+    with f.when(_not(f, side_by_side)), f.loop(0, "%rows") as i:
+        line = f.gep("%a", f.mul(i, "%row"), w.ty)
+        sliver, row = f.udiv(i, TILE_ROWS), f.urem(i, TILE_ROWS)
+        place = f.gep("%packed", f.add(f.mul(sliver, "%sliver"), row), w.ty)
+        with f.loop(0, "%depth") as k:
+            x = f.load(w.ty, f.gep(line, f.mul(k, "%column"), w.ty))
+            f.store(w.ty, x, f.gep(place, f.mul(k, TILE_ROWS), w.ty))
     return f
+
+
+def _copy_part(f: Fn, w: Width, line: str, place: str, sliver: str, mask: str) -> None:
+    """Copy 6 elements of a line of A, or the last ones, to a sliver."""
+    x = _masked_load(f, w, f.gep(line, f.mul(sliver, TILE_ROWS), w.ty), mask, SLIVER_LANES)
+    to = f.gep(place, f.mul(sliver, "%sliver"), w.ty)
+    f.store(f"<{SLIVER_LANES} x {w.ty}>", x, to, w.size)
 
 
 def _pack_b(w: Width) -> Fn:
@@ -445,13 +456,14 @@ def _block(
     with f.loop(0, f.imax(words.depth, 1), words.piece) as k:
         depth = f.imin(words.piece, f.sub(words.depth, k))
         here = f.gep(a, f.mul(k, words.a_column), w.ty)
+        sliver = f.add(f.mul(depth, TILE_ROWS), SLIVER_GAP)
         with f.when(packs):
             f.emit(
                 f"call void @{w.name('pack_a')}(ptr {here}, i64 {words.a_row}, "
-                f"i64 {words.a_column}, i64 {rows}, i64 {depth}, ptr {packed})"
+                f"i64 {words.a_column}, i64 {rows}, i64 {depth}, ptr {packed}, i64 {sliver})"
             )
         source = f.select(packs, "ptr", packed, here)
-        below = f.select(packs, "i64", depth, words.a_row)
+        below = f.select(packs, "i64", sliver, f.mul(words.a_row, TILE_ROWS))
         with f.loop(0, columns, w.columns) as j:
             wide = _rounded_up(f, f.imin(w.columns, f.sub(columns, j)), w.lanes)
             b_row = f.select(f.icmp("eq", words.b_row, 0), "i64", wide, words.b_row)
