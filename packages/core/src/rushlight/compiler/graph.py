@@ -24,8 +24,12 @@ class Value:
         self.shape: Shape = tuple(spec.shape)
         self.dtype: DType = spec.dtype
 
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.shape, self.dtype)
+
     def __str__(self) -> str:
-        return str(Spec(self.shape, self.dtype))
+        return str(self.spec)
 
 
 class Step(NamedTuple):

@@ -1,0 +1,173 @@
+"""Affine: places in memory as sums over loop variables, and how views move them.  Pure arithmetic.
+
+A fused kernel never copies a view: it composes the way from a reader's loops back to the value that
+is stored.  An Index says where in a value the loops are; every view turns one into an Index of its
+input, or into None where that place is no sum over the loops.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from operator import mul
+from typing import NamedTuple
+
+from ..spec import Shape, size
+
+
+class Affine(NamedTuple):
+    """offset + sum over loops of factor * variable."""
+
+    offset: int
+    factors: tuple[int, ...]
+
+    def __add__(self, other: Affine) -> Affine:  # type: ignore[override]  # no tuple is joined
+        factors = tuple([a + b for a, b in zip(self.factors, other.factors, strict=True)])
+        return Affine(self.offset + other.offset, factors)
+
+    def scaled(self, by: int) -> Affine:
+        """by times this."""
+        return Affine(self.offset * by, tuple([f * by for f in self.factors]))
+
+    @property
+    def loops(self) -> frozenset[int]:
+        """The loops over which it varies."""
+        return frozenset([d for d, f in enumerate(self.factors) if f])
+
+
+class Run(NamedTuple):
+    """Consecutive axes [first, stop) of a value, and the place along them counted as one axis."""
+
+    first: int
+    stop: int
+    at: Affine
+
+
+Index = tuple[Run, ...]  # covers the axes of a value in order
+
+
+def nowhere(loops: int) -> Affine:
+    """0, of so many loops."""
+    return Affine(0, (0,) * loops)
+
+
+def strides_of(shape: Shape) -> tuple[int, ...]:
+    """The elements from one place along each axis to the next, of a contiguous value."""
+    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()
+
+
+def identity(shape: Shape, every: bool = False) -> tuple[tuple[int, ...], Index]:
+    """Loops over all axes longer than 1 (or every one), at least one; the index that they mean."""
+    looped = [d for d, n in enumerate(shape) if n != 1 or every]
+    count = max(1, len(looped))
+    runs = []
+    for d, n in enumerate(shape):
+        factors = [int(n != 1 and looped[k : k + 1] == [d]) for k in range(count)]
+        runs.append(Run(d, d + 1, Affine(0, tuple(factors))))
+    return tuple([shape[d] for d in looped]) or (1,), tuple(runs)
+
+
+def numbered(index: Index, shape: Shape, loops: int) -> Affine:
+    """The place counted through the whole value, which lies contiguous."""
+    total = nowhere(loops)
+    for run in index:
+        total += run.at.scaled(size(shape[run.stop :]))
+    return total
+
+
+def parted(whole: Affine, n: int, extents: tuple[int, ...]) -> tuple[Affine, Affine] | None:
+    """whole // n and whole % n; None where they are no sums over the loops."""
+    quotient = tuple([f // n if f % n == 0 else 0 for f in whole.factors])
+    rest = tuple([f if f % n else 0 for f in whole.factors])
+    start = whole.offset % n
+    ends = [f * (e - 1) for f, e in zip(rest, extents, strict=True)]
+    least = start + sum(x for x in ends if x < 0)
+    most = start + sum(x for x in ends if x > 0)
+    if least < 0 or most >= n:
+        return None
+    return Affine(whole.offset // n, quotient), Affine(start, rest)
+
+
+def split(whole: Affine, shape: Shape, extents: tuple[int, ...]) -> Index:
+    """The index into a contiguous value of this shape, in runs as short as they can be."""
+    runs: list[Run] = []
+    stop = len(shape)
+    while stop > 0:
+        first, length = stop - 1, shape[stop - 1]
+        found = parted(whole, length, extents) if length else None
+        while found is None and first > 0:
+            first -= 1
+            length *= shape[first]
+            found = parted(whole, length, extents) if length else None
+        if found is None or (first == 0 and found[0] != nowhere(len(extents))):
+            found = nowhere(len(extents)), whole
+        whole, at = found
+        runs.append(Run(first, stop, at))
+        stop = first
+    return tuple(runs[::-1])
+
+
+def reshaped(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index:
+    """The index into x of shape `source`, given that into reshape(x, shape)."""
+    return split(numbered(index, shape, len(extents)), source, extents)
+
+
+def permuted(index: Index, order: Shape) -> Index | None:
+    """The index into x, given that into permute(x, order)."""
+    runs = []
+    for run in index:
+        axes = order[run.first : run.stop]
+        if axes != tuple(range(axes[0], axes[0] + len(axes))):
+            return None
+        runs.append(Run(axes[0], axes[0] + len(axes), run.at))
+    return tuple(sorted(runs))
+
+
+def expanded(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index | None:
+    """The index into x of shape `source`, given that into x broadcast to shape."""
+    new = len(shape) - len(source)
+    zero = nowhere(len(extents))
+    runs: list[Run] = []
+    for run in index:
+        pieces = [run]
+        stretched = [d < new or source[d - new] != shape[d] for d in range(run.first, run.stop)]
+        if any(stretched) and run.stop - run.first > 1:
+            pieces = halves(run, stretched, shape, extents)
+            if not pieces:
+                return None
+        for piece in pieces:
+            first, stop = max(piece.first - new, 0), piece.stop - new
+            if stop > first:
+                lost = stretched[piece.first - run.first]
+                runs.append(Run(first, stop, zero if lost else piece.at))
+    return tuple(runs)
+
+
+def halves(run: Run, stretched: list[bool], shape: Shape, extents: tuple[int, ...]) -> list[Run]:
+    """A run in two, of which one is stretched and the other not; nothing where it cannot be cut."""
+    cut = run.first + stretched.index(not stretched[0]) if len({*stretched}) == 2 else run.stop
+    if cut == run.stop:
+        return [run]
+    if len({*stretched[cut - run.first :]}) > 1:
+        return []
+    found = parted(run.at, size(shape[cut : run.stop]), extents)
+    return [] if found is None else [Run(run.first, cut, found[0]), Run(cut, run.stop, found[1])]
+
+
+def sliced(
+    index: Index, bounds: tuple[tuple[int, int, int], ...], shape: Shape, source: Shape
+) -> Index | None:
+    """The index into x, given that into slice(x, bounds): (start, length, step) per axis."""
+    runs = []
+    for run in index:
+        whole = [bounds[d] == (0, source[d], 1) for d in range(run.first, run.stop)]
+        at = run.at
+        if run.stop - run.first == 1:
+            start, _, step = bounds[run.first]
+            at = Affine(at.offset * step + start, tuple([f * step for f in at.factors]))
+        elif all(whole[1:]) and bounds[run.first][2] == 1:  # part of the first axis
+            inner = size(shape[run.first + 1 : run.stop])
+            at = Affine(at.offset + bounds[run.first][0] * inner, at.factors)
+        else:
+            return None
+        runs.append(Run(run.first, run.stop, at))
+    return tuple(runs)

@@ -1,0 +1,814 @@
+"""Fuse: a graph's steps gathered into groups, each of which becomes one kernel.
+
+A group is a set of steps over one space of loops, at most one of them a product, its head; views are
+places in memory and belong to none.  Knows no backend and no machine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..backend import FusionPolicy
+from ..cell import Number
+from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64, int64
+from ..op import operations
+from ..spec import Shape, Spec, reduced, size
+from .affine import (
+    Affine,
+    Index,
+    Run,
+    expanded,
+    identity,
+    nowhere,
+    numbered,
+    parted,
+    permuted,
+    reshaped,
+    sliced,
+    split,
+    strides_of,
+)
+from .graph import Graph, Step, Sum, Value
+from .nest import Access, LoopNest, Node, Store
+
+VIEWS = frozenset("reshape permute expand slice".split())
+MADE = frozenset("full iota".split())  # of nothing: every reader makes them anew
+COMPARISONS = frozenset("equal less".split())
+BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
+ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
+FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
+POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
+REDUCTIONS = frozenset("sum prod max".split())
+ROW_LIMIT = 4096  # elements of a row that the epilogue of a product may reduce: it stays in cache
+
+
+class NotAffine(Exception):
+    """A view is read at places that are no sums over loops: the value must be stored as it is."""
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+
+class Product(NamedTuple):
+    """A matrix product x @ y whose blocks the nest consumes.
+
+    x: an access over (*batch, m, k).  y: over (*batch, k, n).  shape: (*batch, m, n).
+    """
+
+    x: Access
+    y: Access
+    k: int
+    shape: Shape
+    nest: LoopNest
+
+
+class Call(NamedTuple):
+    """A step that its kernel does.
+
+    inputs: accesses over the axes of arrays, numbers, and None.  shapes: of the arrays.
+    """
+
+    step: Step
+    inputs: tuple[Any, ...]
+    shapes: tuple[Shape | None, ...]
+
+
+Record = LoopNest | Product | Call
+
+
+@dataclass
+class Group:
+    """Steps of one space.  shape: of the step that began it; extents: its loops."""
+
+    shape: Shape
+    extents: tuple[int, ...]
+    head: Step | None = None
+    steps: list[Step] = field(default_factory=list)
+    members: dict[Value, Index] = field(default_factory=dict)
+    needs: set[int] = field(default_factory=set)  # groups that run before it
+    roots: set[Value] = field(default_factory=set)  # stored values that it reads
+    is_closed: bool = False
+    summed: set[Value] = field(default_factory=set)  # known only when the whole nest is done
+
+    @property
+    def last(self) -> int:
+        return len(self.extents) - 1
+
+
+class Fused(NamedTuple):
+    """Records in order, and where values lie.
+
+    places: of a value that is part of a larger one: (the whole, axis, start).
+    outputs: where each result lies, an axis a loop.
+    """
+
+    graph: Graph
+    records: tuple[Record, ...]
+    stored: frozenset[Value]
+    places: dict[Value, tuple[Value, int, int]]
+    outputs: dict[Value, Access]
+
+
+def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
+    """The graph as records.  Values that are no sums over loops where they are read are copied."""
+    forced: set[Value] = set()
+    while True:
+        try:
+            return Fuser(graph, policy, forced).run()
+        except NotAffine as found:
+            assert found.value not in forced, "a stored value is read at any place"
+            forced.add(found.value)
+
+
+def is_pointwise(step: Step) -> bool:
+    """Whether a nest can compute it element by element."""
+    name, dtype = step.op.name, value_dtype(step)
+    if name not in POINTWISE:
+        return False
+    if name in FLOATING_ONLY:
+        return dtype in FLOATING
+    if name in BITS:
+        return dtype is bool_ or dtype in INTEGER
+    return name not in ARITHMETIC or dtype is not bool_
+
+
+def value_dtype(step: Step) -> DType:
+    """The type in which its inputs meet."""
+    given = [x.dtype for x in step.inputs if isinstance(x, Value)]
+    return given[-1] if given else step.outputs[0].dtype  # type: ignore[union-attr]
+
+
+def is_reduction(step: Step) -> bool:
+    return step.op.name in REDUCTIONS and step.outputs[0].dtype is not bool_  # type: ignore[union-attr]
+
+
+def is_product(step: Step) -> bool:
+    """Whether the backend's products do it; others are calls."""
+    x, y = step.inputs if step.op.name == "matmul" else (None, None)
+    if not isinstance(x, Value) or not isinstance(y, Value):
+        return False
+    return x.dtype in (float32, float64) and max(len(x.shape), len(y.shape)) <= 4
+
+
+class Fuser:
+    """One attempt at fusing a graph.  forced: what must be stored as it is."""
+
+    def __init__(self, graph: Graph, policy: FusionPolicy, forced: set[Value]) -> None:
+        self.graph, self.policy, self.forced = graph, policy, forced
+        self.hosted = hosted(graph)
+        self.maker: dict[Any, Step | Sum] = {}
+        self.readers: dict[Any, list[Step | Sum]] = {}
+        for step in graph.steps:
+            self.maker.update((z, step) for z in step.outputs if z is not None)
+            for x in {x for x in step.inputs if isinstance(x, (Value, Number))}:
+                self.readers.setdefault(x, []).append(step)
+        self.kept = {x for x in graph.outputs if isinstance(x, Value)} | forced
+        self.groups: list[Group] = []
+        self.where: dict[Value, int] = {}
+        self.places: dict[Value, tuple[Value, int, int]] = {}
+        self.inlining: dict[Value, bool] = {}
+        self.joined: dict[Value, tuple[Value, ...]] = {}  # the parts of a concatenation
+
+    # -- what a value is
+
+    def is_view(self, x: Value) -> bool:
+        step = self.maker.get(x)
+        return isinstance(step, Step) and step.op.name in VIEWS and x not in self.forced
+
+    def is_inlined(self, x: Value) -> bool:
+        """Whether each reader computes it anew, instead of reading what was stored."""
+        found = self.inlining.get(x)
+        if found is None:
+            found = self.inlining[x] = self.decide_inlined(x)
+        return found
+
+    def decide_inlined(self, x: Value) -> bool:
+        step = self.maker.get(x)
+        if not isinstance(step, Step) or x in self.kept:
+            return False
+        if step.op.name in MADE:
+            return True
+        if not is_pointwise(step):
+            return False
+        return x.dtype is bool_ or not self.sources(step) or self.has_one_use(x)
+
+    def sources(self, step: Step) -> set[Value]:
+        """The stored values behind the inputs of a step."""
+        return {r for x in step.inputs if isinstance(x, Value) for r in self.roots(x)}
+
+    def has_one_use(self, x: Value) -> bool:
+        """Whether it is an inner node of its one reader's expression."""
+        readers = self.readers.get(x, [])
+        if len(readers) != 1 or not isinstance(readers[0], Step):
+            return False
+        step = readers[0]
+        return is_pointwise(step) or is_reduction(step)
+
+    def roots(self, x: Value) -> set[Value]:
+        """The stored values behind x, through views and what is computed anew."""
+        if x in self.joined:
+            return set(self.joined[x])
+        if self.is_view(x) or self.is_inlined(x):
+            step = self.maker[x]
+            return {r for y in step.inputs if isinstance(y, Value) for r in self.roots(y)}
+        return {x}
+
+    # -- places
+
+    def resolve(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Index]:
+        """What is stored or computed behind views of x, and where.  Raises: NotAffine."""
+        while self.is_view(x):
+            step = self.maker[x]
+            source = step.inputs[0]
+            index = self.through(step, source, index, extents)
+            x = source
+        return x, index
+
+    def through(self, step: Any, source: Value, index: Index, extents: tuple[int, ...]) -> Index:
+        """The index into a view's input.  Raises: NotAffine."""
+        shape, name = step.outputs[0].shape, step.op.name
+        found: Index | None
+        if name == "reshape":
+            found = reshaped(index, shape, source.shape, extents)
+        elif name == "permute":
+            found = permuted(index, step.params[0])
+        elif name == "expand":
+            found = expanded(index, shape, source.shape, extents)
+        else:
+            found = sliced(index, step.params[0], shape, source.shape)
+        if found is None:
+            raise NotAffine(step.outputs[0])
+        return found
+
+    def operand(
+        self, x: Value, shape: Shape, index: Index, extents: tuple[int, ...], z: Any
+    ) -> Index:
+        """The index into an input that broadcasts to z of this shape.  Raises: NotAffine."""
+        found = index if x.shape == shape else expanded(index, shape, x.shape, extents)
+        if found is None:
+            raise NotAffine(z)
+        return found
+
+    def address(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Affine]:
+        """The buffer in which a stored value lies, and the place in it.  Raises: NotAffine."""
+        while x in self.places:
+            whole, axis, start = self.places[x]
+            moved = []
+            for run in index:
+                if run.first < axis < run.stop:
+                    found = parted(run.at, size(x.shape[axis : run.stop]), extents)
+                    if found is None:
+                        raise NotAffine(x)
+                    moved.append(Run(run.first, axis, found[0]))
+                    run = Run(axis, run.stop, found[1])
+                if run.first == axis:
+                    inner = start * size(x.shape[axis + 1 : run.stop])
+                    run = run._replace(at=Affine(run.at.offset + inner, run.at.factors))
+                moved.append(run)
+            index, x = tuple(moved), whole
+        return x, numbered(index, x.shape, len(extents))
+
+    def access(self, x: Value, index: Index, extents: tuple[int, ...]) -> Access:
+        buffer, at = self.address(x, index, extents)
+        strides = tuple([f if n > 1 else 0 for f, n in zip(at.factors, extents, strict=True)])
+        return Access(buffer, strides, at.offset, x.dtype)
+
+    # -- steps, as nests need them
+
+    def prepared(self) -> Iterator[Step | Sum]:
+        """The steps, with copies where a value must lie as it is or joins a larger one."""
+        for step in self.graph.steps:
+            if isinstance(step, Sum):
+                yield step
+            elif step.op.name == "concat":
+                yield from self.join(step)
+            elif step.op.name in VIEWS and step.outputs[0] in self.forced:
+                seen = Value(step.outputs[0].spec)
+                self.maker[seen] = step._replace(outputs=(seen,))
+                yield self.copy(seen, step, step.outputs[0])
+            elif is_reduction(step):
+                yield from self.parts_of_reduction(step)
+            else:
+                yield step
+
+    def copy(self, x: Any, like: Step, z: Any) -> Step:
+        """A step that stores x as z."""
+        self.maker[z] = made = Step(operations["cast"], like.device, (x,), (x.dtype,), (z,))
+        self.readers.setdefault(x, []).append(made)
+        return made
+
+    def join(self, step: Step) -> Iterator[Step]:
+        """A concatenation: copies, each of which is stored in its part of the whole."""
+        (whole,), axis, start = step.outputs, step.params[0], 0
+        parts = []
+        for x in step.inputs:
+            self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        for x in step.inputs:
+            part = Value(x.spec)
+            self.places[part] = (whole, axis, start)
+            self.kept.add(part)
+            parts.append(part)
+            start += x.shape[axis]
+            yield self.copy(x, step, part)
+        self.joined[whole] = tuple(parts)
+
+    def parts_of_reduction(self, step: Step) -> Iterator[Step]:
+        """One along the row and one over the outer loops, where it is over both."""
+        (x,), (axes, _), (z,) = step.inputs, step.params, step.outputs
+        long = [d for d, n in enumerate(x.shape) if n != 1]
+        outer = tuple([d for d in axes if d in long[:-1]])
+        if not outer or len(outer) == len([d for d in axes if d in long]):
+            yield step
+            return
+        row = Value(Spec(reduced(x.shape, long[-1:], keepdim=True), x.dtype))
+        first = step._replace(params=((long[-1],), True), outputs=(row,))
+        second = step._replace(inputs=(row,), params=(outer, True))
+        self.maker.update({row: first, z: second})
+        self.readers[row] = [second]
+        self.readers[x] = [first if reader is step else reader for reader in self.readers[x]]
+        yield from (first, second)
+
+    # -- steps into groups
+
+    def run(self) -> Fused:
+        for step in self.prepared():
+            if isinstance(step, Step) and self.is_computed(step):
+                self.place(step)
+        self.unite()
+        stored = self.stored()
+        records = [self.record(self.groups[k], stored) for k in self.ordered()]
+        outputs = {x: self.lying(x) for x in self.graph.outputs if isinstance(x, Value)}
+        return Fused(self.graph, tuple(records), frozenset(stored), self.places, outputs)
+
+    def is_computed(self, step: Step) -> bool:
+        return len(step.outputs) > 1 or not (
+            self.is_view(step.outputs[0]) or self.is_inlined(step.outputs[0])
+        )
+
+    def place(self, step: Step) -> None:
+        """Put a step into a group that computes what it reads, else that reads the same, or a new one."""
+        if not (is_pointwise(step) or is_reduction(step)):
+            self.begin(step)
+            return
+        reads = self.sources(step)
+        for siblings in (False, True):
+            for k in reversed(range(len(self.groups))):
+                group = self.groups[k]
+                if self.is_near(group, step, reads, siblings) and self.is_before(k, reads):
+                    index = self.fitting(group, step)
+                    if index is not None:
+                        self.add(k, step, index)
+                        return
+        self.begin(step)
+
+    def begin(self, step: Step) -> None:
+        """A new group for a step."""
+        shape = domain(step)
+        if is_product(step):
+            extents, index = identity(shape, every=True)
+            group = Group(shape, extents, head=step)
+        elif is_pointwise(step) or is_reduction(step):
+            extents, index = identity(shape)
+            group = Group(shape, extents)
+            self.reads(step, index, extents)  # raises where it is no nest
+        else:
+            index = ()
+            group = Group((), (1,), head=step, is_closed=True)
+        self.groups.append(group)
+        self.add(len(self.groups) - 1, step, index)
+
+    def add(self, k: int, step: Step, index: Index) -> None:
+        group = self.groups[k]
+        for z in step.outputs:
+            if z is not None:
+                self.where[z] = k
+                group.members[z] = index
+        if group.head is not step:
+            group.steps.append(step)
+        if is_reduction(step) and self.reduced_loops(step, index)[0] - {group.last}:
+            group.summed.add(step.outputs[0])
+        inputs = [x for x in step.inputs if isinstance(x, Value)]
+        roots = {r for x in inputs for r in self.roots(x)} - {*group.members}
+        group.roots |= roots
+        group.needs |= {self.where[r] for r in roots if r in self.where} - {k}
+
+    def is_near(self, group: Group, step: Step, reads: set[Value], siblings: bool) -> bool:
+        """Whether a group computes what the step reads; a sibling reads the same large value."""
+        if group.is_closed:
+            return False
+        if not siblings:
+            return not reads.isdisjoint(group.members)
+        n = size(group.shape)
+        return size(domain(step)) == n and any(size(r.shape) == n for r in reads & group.roots)
+
+    def is_before(self, k: int, reads: Iterable[Value]) -> bool:
+        """Whether nothing that is read waits for group k."""
+        found = {self.where[r] for r in reads if r in self.where} - {k}
+        return not any(self.waits(other, k) for other in found)
+
+    def waits(self, a: int, b: int) -> bool:
+        """Whether group a runs after group b, directly or through others."""
+        stack, seen = [a], set()
+        while stack:
+            k = stack.pop()
+            if k == b:
+                return True
+            if k not in seen:
+                seen.add(k)
+                stack.extend(self.groups[k].needs)
+        return False
+
+    # -- geometry
+
+    def fitting(self, group: Group, step: Step) -> Index | None:
+        """Where in the step's domain the group's loops are, if it can be computed there."""
+        for index in candidates(group, domain(step)):
+            try:
+                if self.fits(group, step, index):
+                    return index
+            except NotAffine:
+                continue
+        return None
+
+    def fits(self, group: Group, step: Step, index: Index) -> bool:
+        """Whether at this index the step reads what the group computes where it computes it."""
+        for r, at in self.reads(step, index, group.extents):
+            if not group.members.keys().isdisjoint(self.joined.get(r, ())):
+                return False  # a part of what is joined here, read as a part of the whole
+            if r in group.members:
+                loops = len(group.extents)
+                mine = numbered(self.result_index(r, group), r.shape, loops)
+                if r in group.summed or numbered(at, r.shape, loops) != mine:
+                    return False
+        if step.outputs[0] in self.places:
+            self.address(step.outputs[0], index, group.extents)  # raises
+        if not is_reduction(step):
+            return True
+        over, rest = self.reduced_loops(step, index)
+        if over is None or over & rest or (group.last in over and len(over) > 1):
+            return False
+        if group.head is None:
+            return True
+        if group.last in over:
+            return group.extents[-1] <= ROW_LIMIT
+        return len(group.extents) == 2 or not over  # chunks of a batch of products do not meet
+
+    def result_index(self, z: Value, group: Group) -> Index:
+        """Where the result of a member is: a reduction's axes are gone."""
+        step, index = self.maker[z], group.members[z]
+        if not isinstance(step, Step) or not is_reduction(step):
+            return index
+        axes, zero = step.params[0], nowhere(len(group.extents))
+        return tuple([run._replace(at=zero) if run.first in axes else run for run in index])
+
+    def reduced_loops(self, step: Step, index: Index) -> tuple[Any, frozenset[int]]:
+        """The loops of the axes that a reduction loses, None if they are mixed; those of the rest."""
+        axes, shape = step.params[0], domain(step)
+        over: set[int] = set()
+        rest: set[int] = set()
+        for run in index:
+            lost = {d in axes for d in range(run.first, run.stop) if shape[d] != 1}
+            if len(lost) > 1:
+                return None, frozenset()
+            (over if True in lost else rest).update(run.at.loops)
+        return frozenset(over), frozenset(rest)
+
+    def reads(
+        self, step: Step, index: Index, extents: tuple[int, ...]
+    ) -> list[tuple[Value, Index]]:
+        """What is stored or computed that the step reads at an index, and where."""
+        found: list[tuple[Value, Index]] = []
+        shape, z = domain(step), step.outputs[0]
+        for x in step.inputs:
+            if isinstance(x, Value):
+                r, at = self.resolve(x, self.operand(x, shape, index, extents, z), extents)
+                if self.is_inlined(r):
+                    found += self.reads(self.maker[r], at, extents)
+                else:
+                    found.append((r, at))
+        return found
+
+    # -- groups into larger ones
+
+    def unite(self) -> None:
+        """Merge groups of one space when one reads the other, or both read the same large value."""
+        pairs = True
+        while pairs:
+            pairs = [
+                (a, b) for b in range(len(self.groups)) for a in range(len(self.groups))
+                if self.are_near(a, b)
+            ]  # fmt: skip
+            merged = next((True for a, b in pairs if self.merge(a, b)), False)
+            pairs = pairs if merged else []
+
+    def are_near(self, a: int, b: int) -> bool:
+        """Whether a's steps, then b's, may make one group as far as others are concerned."""
+        A, B = self.groups[a], self.groups[b]
+        if a == b or A.is_closed or B.is_closed or not A.members or not B.members:
+            return False
+        if size(A.shape) != size(B.shape) or (B.head is not None and A.head is not None):
+            return False
+        if a not in B.needs:
+            n = size(A.shape)
+            if A.head is not None or not any(size(r.shape) == n for r in A.roots & B.roots):
+                return False
+        if B.head is not None:  # a is computed in the epilogue of b's product, unless that needs it
+            reads = self.sources(B.head)
+            if any(self.waits(self.where[r], a) for r in reads if r in self.where):
+                return False
+            if any(is_reduction(step) for step in A.steps):
+                return False
+        return not self.waits(a, b) and not any(c != a and self.waits(c, a) for c in B.needs)
+
+    def merge(self, a: int, b: int) -> bool:
+        """b's steps after a's, if they fit."""
+        A, B = self.groups[a], self.groups[b]
+        host = B if B.head is not None else A
+        made = Group(host.shape, host.extents, host.head)
+        if made.head is not None:
+            made.members[made.head.outputs[0]] = host.members[made.head.outputs[0]]
+        for step in A.steps + B.steps:
+            index = self.fitting(made, step)
+            if index is None:
+                return False
+            made.steps.append(step)
+            made.members[step.outputs[0]] = index
+            if is_reduction(step) and self.reduced_loops(step, index)[0] - {made.last}:
+                made.summed.add(step.outputs[0])
+        made.roots = (A.roots | B.roots) - {*made.members}
+        made.needs = (A.needs | B.needs) - {a, b}
+        self.groups[a], self.groups[b] = made, Group((), (1,), is_closed=True)
+        self.where.update(dict.fromkeys(made.members, a))
+        for group in self.groups:
+            if b in group.needs:
+                group.needs = group.needs - {b} | ({a} if group is not made else set())
+        return True
+
+    def ordered(self) -> list[int]:
+        """The groups, each after those that it needs, else as they were begun."""
+        done: list[int] = []
+        left = [k for k, group in enumerate(self.groups) if group.members]
+        while left:
+            k = next(k for k in left if self.groups[k].needs <= {*done})
+            left.remove(k)
+            done.append(k)
+        return done
+
+    def stored(self) -> set[Value]:
+        """The values that some other group, or the caller, reads."""
+        found = {r for x in self.kept for r in self.roots(x)}
+        found |= {r for group in self.groups for r in group.roots}
+        for group in self.groups:
+            if group.head is not None and not is_product(group.head):
+                found |= {*group.members}
+        return {x for x in found if x in self.where}
+
+    # -- groups into records
+
+    def record(self, group: Group, stored: set[Value]) -> Record:
+        if group.head is None:
+            return coalesced(Nesting(self, group, stored).nest())
+        if not is_product(group.head):
+            given = group.head.inputs
+            inputs = tuple([self.lying(x) if isinstance(x, Value) else x for x in given])
+            return Call(group.head, inputs, tuple([getattr(x, "shape", None) for x in given]))
+        nest = Nesting(self, group, stored).nest()
+        x, y = group.head.inputs
+        shape = group.head.outputs[0].shape
+        over = [(*shape[:-2], *operand.shape[-2:]) for operand in (x, y)]
+        return Product(self.lying(x, over[0]), self.lying(y, over[1]), x.shape[-1], shape, nest)
+
+    def lying(self, x: Value, shape: Shape | None = None) -> Access:
+        """Where a value, broadcast to a shape, lies in memory, an axis a loop.  Raises: NotAffine."""
+        shape = x.shape if shape is None else shape
+        extents, index = identity(shape, every=True)
+        index = self.operand(x, shape, index, extents, x)
+        found, at = self.resolve(x, index, extents)
+        if self.is_inlined(found):
+            raise NotAffine(found)
+        access = self.access(found, at, extents)
+        return access._replace(strides=access.strides[: len(shape)])
+
+
+class Nesting:
+    """A group being written down as a nest."""
+
+    def __init__(self, fuser: Fuser, group: Group, stored: set[Value]) -> None:
+        self.fuser, self.group, self.stored = fuser, group, stored
+        self.extents = group.extents
+        self.known: dict[Any, int] = {}
+        self.nodes: dict[Node, int] = {}
+        self.reads: dict[Access, int] = {}
+        self.member: dict[Value, int] = {}
+
+    def nest(self) -> LoopNest:
+        """The nodes of all members, and a store of each that is read elsewhere."""
+        stores = []
+        head = self.group.head
+        steps = self.group.steps if head is None else [head, *self.group.steps]
+        for step in steps:
+            z = step.outputs[0]
+            how, over = "store", frozenset[int]()
+            if step is head:
+                self.member[z] = self.block(z)
+            elif is_reduction(step):
+                how, over = self.reduce(step)
+            else:
+                self.member[z] = self.apply(step, self.group.members[z])
+            if z in self.stored:
+                index = self.fuser.result_index(z, self.group)
+                access = self.fuser.access(z, index, self.extents)
+                stores.append(Store(self.member[z], access, how, over))
+        return LoopNest(self.extents, tuple(self.reads), tuple(self.nodes), tuple(stores))
+
+    def push(self, op: str, args: tuple[int, ...], param: Any, dtype: DType, loops: Any) -> int:
+        node = Node(op, args, param, dtype, frozenset(loops))
+        return self.nodes.setdefault(node, len(self.nodes))
+
+    def loops_of(self, args: Iterable[int]) -> frozenset[int]:
+        nodes = list(self.nodes)
+        return frozenset().union(*(nodes[a].loops for a in args))
+
+    def block(self, z: Value) -> int:
+        """The block that the product computed."""
+        access = Access(None, (0,) * len(self.extents), 0, z.dtype)
+        i = self.reads.setdefault(access, len(self.reads))
+        loops = [d for d, n in enumerate(self.extents) if n > 1]
+        return self.push("read", (), i, z.dtype, loops)
+
+    def read(self, access: Access) -> int:
+        i = self.reads.setdefault(access, len(self.reads))
+        loops = [d for d, s in enumerate(access.strides) if s]
+        return self.push("read", (), i, access.dtype, loops)
+
+    def reduce(self, step: Step) -> tuple[str, frozenset[int]]:
+        """A reduction's node, and how its store accumulates over which loops."""
+        z = step.outputs[0]
+        index = self.group.members[z]
+        node = self.value(step.inputs[0], index)
+        over, _ = self.fuser.reduced_loops(step, index)
+        last = self.group.last
+        if last in over:
+            loops = self.loops_of([node]) - {last}
+            node = self.push(f"row_{step.op.name}", (node,), None, z.dtype, loops)
+        self.member[z] = node
+        outer = frozenset(d for d in over - {last} if self.extents[d] > 1)
+        return (step.op.name, outer) if outer else ("store", outer)
+
+    def value(self, x: Value, index: Index) -> int:
+        """The node of a value at an index."""
+        x, index = self.fuser.resolve(x, index, self.extents)
+        if x in self.member:
+            return self.member[x]
+        key = (x, index)
+        if key not in self.known:
+            if self.fuser.is_inlined(x):
+                self.known[key] = self.anew(self.fuser.maker[x], index)
+            else:
+                self.known[key] = self.read(self.fuser.access(x, index, self.extents))
+        return self.known[key]
+
+    def anew(self, step: Any, index: Index) -> int:
+        """The node of what every reader computes for itself."""
+        z = step.outputs[0]
+        if step.op.name == "full":
+            return self.number(step.inputs[0], z.dtype)
+        if step.op.name == "iota":
+            at = numbered(index, z.shape, len(self.extents))
+            node = self.push("index", (), (at.offset, at.factors), int64, at.loops)
+            return node if z.dtype is int64 else self.push("cast", (node,), None, z.dtype, at.loops)
+        return self.apply(step, index)
+
+    def apply(self, step: Step, index: Index) -> int:
+        """The node of an elementwise step at an index."""
+        z, met = step.outputs[0], value_dtype(step)
+        args = []
+        for x in step.inputs:
+            if isinstance(x, Value):
+                at = self.fuser.operand(x, z.shape, index, self.extents, z)
+                args.append(self.value(x, at))
+            else:
+                args.append(self.number(x, met))
+        if step.op.name == "cast" and met is z.dtype:
+            return args[0]
+        return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
+
+    def number(self, x: Any, dtype: DType) -> int:
+        """The node of a Python number, in the type of what it meets."""
+        if not isinstance(x, Number):
+            plain = bool(x) if dtype is bool_ else float(x) if dtype in FLOATING else int(x)
+            return self.push("constant", (), plain, dtype, ())
+        node = self.symbol(x)
+        kind = list(self.nodes)[node].dtype
+        return node if kind is dtype else self.push("cast", (node,), None, dtype, ())
+
+    def symbol(self, x: Any) -> int:
+        """The node of a number that changes between calls, in float64 or int64."""
+        if not isinstance(x, Number):
+            return self.push("constant", (), float(x), float64, ())
+        step = self.fuser.maker.get(x)
+        if step is None or x in self.fuser.hosted:
+            dtype = float64 if x.kind is float else int64 if x.kind is int else bool_
+            return self.read(Access(x, (0,) * len(self.extents), 0, dtype))
+        a, b = (self.number(y, float64) for y in step.inputs)
+        if step.how == "sub":  # type: ignore[union-attr]  # made by a Sum
+            b = self.push("neg", (b,), None, float64, ())
+        op = SUMS[step.how]  # type: ignore[union-attr]
+        return self.push(op, (a, b), None, float64, ())
+
+
+SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
+
+
+def hosted(graph: Graph) -> set[Number]:
+    """The numbers that Python computes at each call: integers, results, and what kernels take."""
+    taken = {x for x in graph.outputs if isinstance(x, Number)}
+    for step in graph.steps:
+        if isinstance(step, Step) and not is_nested(step):
+            taken |= {x for x in step.inputs if isinstance(x, Number)}
+    found: set[Number] = set()
+    for step in reversed(graph.steps):
+        if isinstance(step, Sum):
+            (z,) = step.outputs
+            if z in taken or z.kind is not float or step.how not in SUMS:
+                found.add(z)
+                taken |= {x for x in step.inputs if isinstance(x, Number)}
+    return found
+
+
+def is_nested(step: Step) -> bool:
+    """Whether a nest takes the step's numbers."""
+    return is_pointwise(step) or step.op.name in MADE
+
+
+def domain(step: Step) -> Shape:
+    """The shape over which a step computes."""
+    source = step.inputs[0] if is_reduction(step) else step.outputs[0]
+    return tuple(source.shape)
+
+
+def candidates(group: Group, shape: Shape) -> Iterator[Index]:
+    """Where loops of a group may be in a value of this shape."""
+    extents, loops = group.extents, len(group.extents)
+    if len(shape) == len(group.shape):
+        _, index = identity(group.shape, every=len(extents) == len(group.shape))
+        pairs = list(zip(shape, group.shape, strict=True))
+        if all(n in (1, m) for n, m in pairs):
+            zero = nowhere(loops)
+            yield tuple(
+                run if n == m else run._replace(at=zero)
+                for run, (n, m) in zip(index, pairs, strict=True)
+            )
+    for used in (loops, loops - 1):  # all of it, or a value per row
+        if used > 0 and size(shape) == size(extents[:used]):
+            strides = (*strides_of(extents[:used]), *(0,) * (loops - used))
+            yield split(Affine(0, strides), shape, extents)
+
+
+def coalesced(nest: LoopNest) -> LoopNest:
+    """Neighbouring loops that every access walks as one become one."""
+    extents = nest.extents
+    has_row = any(x.op.startswith("row_") for x in nest.nodes)
+    last = len(extents) - 1
+    runs = [[0]]
+    for d in range(1, len(extents)):
+        joins = not (has_row and d == last) and can_join(nest, d - 1, d)
+        if joins:
+            runs[-1].append(d)
+        else:
+            runs.append([d])
+    if any(s.over & {*runs[-1]} for s in nest.stores):
+        runs.append([])  # what is summed over outer loops is no lane
+    where = {d: k for k, run in enumerate(runs) for d in run}
+
+    def strides(given: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple([given[run[-1]] if run else 0 for run in runs])
+
+    def loops(given: frozenset[int]) -> frozenset[int]:
+        return frozenset(where[d] for d in given)
+
+    reads = [x if x.buffer is None else x._replace(strides=strides(x.strides)) for x in nest.reads]
+    nodes = [
+        x._replace(
+            loops=loops(x.loops),
+            param=(x.param[0], strides(x.param[1])) if x.op == "index" else x.param,
+        )
+        for x in nest.nodes
+    ]
+    stores = [
+        s._replace(access=s.access._replace(strides=strides(s.access.strides)), over=loops(s.over))
+        for s in nest.stores
+    ]
+    sizes = tuple([size(tuple(extents[d] for d in run)) for run in runs])
+    return LoopNest(sizes, tuple(reads), tuple(nodes), tuple(stores))
+
+
+def can_join(nest: LoopNest, d: int, e: int) -> bool:
+    """Whether loops d and e = d + 1 are one, walked everywhere in steps of e."""
+    if any((d in s.over) != (e in s.over) for s in nest.stores):
+        return False
+    walks = [x.strides for x in nest.reads] + [s.access.strides for s in nest.stores]
+    walks += [x.param[1] for x in nest.nodes if x.op == "index"]
+    return all(walk[d] == walk[e] * nest.extents[e] for walk in walks)

@@ -1,0 +1,219 @@
+"""Simplify: a graph with the same results and fewer steps.  Never reorders; knows no backend.
+
+Reductions keep their axes, so that fusing need not undo it; what is exact in every element type is
+done here: equal steps become one, views of views one view, and steps that change nothing none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cell import Number
+from ..dtypes import FLOATING, float32
+from ..op import operations
+from ..spec import Shape, Spec, reduced, size
+from .fuse import is_pointwise
+from .graph import Graph, Step, Sum, Value
+
+REDUCTIONS = frozenset("sum prod max".split())
+
+
+def simplify(graph: Graph) -> Graph:
+    """The same results from fewer steps."""
+    builder = Builder()
+    for step in graph.steps:
+        if isinstance(step, Sum):
+            builder.steps.append(step)
+        else:
+            builder.write(step)
+    outputs = tuple([builder.now.get(x, x) for x in graph.outputs])
+    return Graph(graph.inputs, tuple(builder.steps), outputs).pruned()
+
+
+class Builder:
+    """A graph being written anew.  now: what stands for a value of the old one."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step | Sum] = []
+        self.now: dict[Any, Any] = {}
+        self.maker: dict[Value, Step] = {}
+        self.known: dict[Any, Step] = {}
+
+    def write(self, step: Step) -> None:
+        """A step of the old graph, its inputs as they are now."""
+        inputs = tuple([self.now.get(x, x) if isinstance(x, Value) else x for x in step.inputs])
+        step = step._replace(inputs=inputs)
+        if len(step.outputs) > 1 or step.outputs[0] is None:
+            self.steps.append(step)
+        else:
+            self.now[step.outputs[0]] = self.simplified(step)
+
+    def simplified(self, step: Step) -> Value:
+        """The result of a step, by the rule of its operation or as it stands."""
+        rule = RULES.get(step.op.name)
+        found = rule(self, step) if rule else None
+        found = over_parts(self, step) if found is None else found
+        return self.made(step) if found is None else found
+
+    def made(self, step: Step) -> Value:
+        """The result of a step, or of the equal one that there is."""
+        key = (step.op, step.device, tuple(map(same, step.inputs)), step.params)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = step
+            self.steps.append(step)
+            self.maker[step.outputs[0]] = step  # type: ignore[index]  # one output, and there
+        return found.outputs[0]  # type: ignore[return-value]  # as above
+
+    def step(self, name: str, like: Step, inputs: tuple[Any, ...], params: Any, spec: Spec) -> Value:
+        """The result of a new step, simplified in its turn."""
+        return self.simplified(Step(operations[name], like.device, inputs, params, (Value(spec),)))
+
+    def reshape(self, x: Value, shape: Shape, like: Step) -> Value:
+        return self.step("reshape", like, (x,), (shape,), Spec(shape, x.dtype))
+
+    def behind(self, x: Any, name: str) -> Step | None:
+        """The step that made x, if it is of this name."""
+        step = self.maker.get(x) if isinstance(x, Value) else None
+        return step if step is not None and step.op.name == name else None
+
+
+def same(x: Any) -> Any:
+    """What makes an input equal to another: a number with its type, and 0.0 is not -0.0."""
+    return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else x
+
+
+def view(builder: Builder, step: Step) -> Value | None:
+    """A view that shows all of its input as it is."""
+    x = step.inputs[0]
+    return x if isinstance(x, Value) and x.shape == step.outputs[0].shape else None  # type: ignore[union-attr]
+
+
+def reshape(builder: Builder, step: Step) -> Value | None:
+    """A reshape of a reshape is one."""
+    before = builder.behind(step.inputs[0], "reshape")
+    if before is not None:
+        step = step._replace(inputs=before.inputs)
+        return view(builder, step) or builder.made(step)
+    return view(builder, step)
+
+
+def permute(builder: Builder, step: Step) -> Value | None:
+    """A permutation of a permutation is one; of axes of length 1 it is a reshape."""
+    (x,), (order,), (z,) = step.inputs, step.params, step.outputs
+    before = builder.behind(x, "permute")
+    if before is not None:
+        order = tuple([before.params[0][d] for d in order])
+        return builder.step("permute", step, before.inputs, (order,), z.spec)
+    if order == tuple(range(len(order))):
+        return x
+    long = [d for d in order if x.shape[d] != 1]
+    return builder.reshape(x, z.shape, step) if long == sorted(long) else None
+
+
+def slice(builder: Builder, step: Step) -> Value | None:
+    """A slice of all is its input; one within a part of a concatenation is a slice of that."""
+    (x,), (bounds,), (z,) = step.inputs, step.params, step.outputs
+    if all(b == (0, n, 1) for b, n in zip(bounds, x.shape, strict=True)):
+        return x
+    whole = builder.behind(x, "concat")
+    if whole is None:
+        return None
+    axis, start = whole.params[0], 0
+    first, length, stride = bounds[axis]
+    ends = sorted((first, first + (length - 1) * stride))
+    for part in whole.inputs:
+        stop = start + part.shape[axis]
+        if start <= ends[0] and ends[1] < stop:
+            within = (*bounds[:axis], (first - start, length, stride), *bounds[axis + 1 :])
+            return builder.step("slice", step, (part,), (within,), z.spec)
+        start = stop
+    return None
+
+
+def cast(builder: Builder, step: Step) -> Value | None:
+    x = step.inputs[0]
+    return x if x.dtype is step.outputs[0].dtype else None  # type: ignore[union-attr]
+
+
+def reduction(builder: Builder, step: Step) -> Value | None:
+    """A reduction keeps its axes; over axes of length 1 it is nothing."""
+    (x,), (axes, keepdim), (z,) = step.inputs, step.params, step.outputs
+    long = tuple([d for d in axes if x.shape[d] != 1])
+    if keepdim and long == axes:
+        return None
+    if not long:
+        return builder.reshape(x, z.shape, step)
+    spec = Spec(reduced(x.shape, long, keepdim=True), x.dtype)
+    made = builder.step(step.op.name, step, (x,), (long, True), spec)
+    return builder.reshape(made, z.shape, step)
+
+
+def neg(builder: Builder, step: Step) -> Value | None:
+    before = builder.behind(step.inputs[0], "neg")
+    return before.inputs[0] if before else None
+
+
+def matmul(builder: Builder, step: Step) -> Value | None:
+    """Of a batch and one matrix: one product.  Of narrow types: one in float32, rounded once."""
+    (x, y), (z,) = step.inputs, step.outputs
+    if x.dtype in FLOATING and x.dtype.itemsize < float32.itemsize:
+        wide = [builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)]
+        made = builder.step("matmul", step, (*wide,), (), Spec(z.shape, float32))
+        return builder.step("cast", step, (made,), (z.dtype,), z.spec)
+    if len(x.shape) > 2 and size(y.shape[:-2]) == 1:
+        rows, k, n = size(x.shape[:-1]), x.shape[-1], y.shape[-1]
+        flat = builder.reshape(x, (rows, k), step)
+        right = builder.reshape(y, (k, n), step)
+        made = builder.step("matmul", step, (flat, right), (), Spec((rows, n), z.dtype))
+        return builder.reshape(made, z.shape, step)
+    return None
+
+
+def concat(builder: Builder, step: Step) -> Value | None:
+    return step.inputs[0] if len(step.inputs) == 1 else None
+
+
+def over_parts(builder: Builder, step: Step) -> Value | None:
+    """An elementwise step on concatenations of the same 1-d parts: a concatenation of steps."""
+    z = step.outputs[0]
+    wholes = [w for x in step.inputs if (w := builder.behind(x, "concat")) is not None]
+    if z is None or not wholes or len(z.shape) != 1 or not is_pointwise(step):
+        return None
+    lengths = [part.shape[0] for part in wholes[0].inputs]
+    if any([part.shape[0] for part in w.inputs] != lengths for w in wholes):
+        return None
+    parts, start = [], 0
+    for i, n in enumerate(lengths):
+        inputs = [part_of(builder, step, x, i, start, n) for x in step.inputs]
+        spec = Spec((n,), z.dtype)
+        parts.append(builder.step(step.op.name, step, (*inputs,), step.params, spec))
+        start += n
+    return builder.step("concat", step, (*parts,), (0,), z.spec)
+
+
+def part_of(builder: Builder, step: Step, x: Any, i: int, start: int, n: int) -> Any:
+    """The i-th part of an operand of a step on concatenations."""
+    if not isinstance(x, Value) or x.shape in ((), (1,)):
+        return x
+    whole = builder.behind(x, "concat")
+    if whole is not None:
+        return whole.inputs[i]
+    before = builder.maker.get(x)
+    if before is not None and is_pointwise(before):
+        inputs = [part_of(builder, before, y, i, start, n) for y in before.inputs]
+        return builder.step(before.op.name, before, (*inputs,), before.params, Spec((n,), x.dtype))
+    return builder.step("slice", step, (x,), (((start, n, 1),),), Spec((n,), x.dtype))
+
+
+RULES = {
+    "reshape": reshape,
+    "expand": view,
+    "permute": permute,
+    "slice": slice,
+    "cast": cast,
+    "neg": neg,
+    "matmul": matmul,
+    "concat": concat,
+    **dict.fromkeys(REDUCTIONS, reduction),
+}
