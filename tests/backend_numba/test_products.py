@@ -158,7 +158,7 @@ def laid_out(layout: str, *shape: int, dtype: Any) -> Any:
 @settings(deadline=None, max_examples=120)
 @given(
     batch=st.sampled_from([(), (3,), (2, 3), (1, 2)]),
-    m=st.integers(1, 150),
+    m=st.one_of(st.integers(1, 9), st.integers(1, 150)),
     n=st.integers(1, 150),
     k=st.one_of(st.integers(0, 70), st.integers(0, 2500)),
     layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
@@ -236,10 +236,37 @@ def test_a_batch_that_b_repeats_is_packed_once() -> None:
     assert (p.words.b_batch0, p.words.b_batch1) == (0, 20 * 80)
 
 
-def test_panels_that_already_lie_so_are_read_where_they_are() -> None:
-    assert products.plan((500, 64), 64, (64, 1), (64, 1), FLOAT32, lanes=16).pack is None
-    assert products.plan((4, 512), 64, (64, 1), (512, 1), FLOAT32, lanes=16).pack is None
-    assert products.plan((4, 510), 64, (64, 1), (510, 1), FLOAT32, lanes=16).pack is not None
+@pytest.mark.parametrize(
+    ("m", "n", "k", "row"),
+    [(500, 64, 64, 64), (4, 512, 64, 512), (30, 100 * 16, 64, 1600), (90, 32, 64, 500)],
+)
+def test_b_is_read_where_it_lies_if_that_is_faster(m: int, n: int, k: int, row: int) -> None:
+    assert products.plan((m, n), k, (k, 1), (row, 1), FLOAT32, lanes=16).pack is None
+    assert products.plan((m, n - 6), k, (k, 1), (row, 1), FLOAT32, lanes=16).pack is not None
+    assert products.plan((m + 500, n), k, (k, 1), (row + 1, 1), FLOAT32, lanes=16).pack is not None
+    a, b = normal(m, k), normal(k, row)[:, :n]
+    assert agrees(product(a, b)[0], a, b)
+
+
+def test_few_rows_are_multiplied_with_columns_as_they_lie() -> None:
+    p = products.plan((8, 100), 70, (70, 1), (1, 70), FLOAT32)
+    assert (p.pack, p.words.dots, p.words.packs_a) == (None, 1, 0)
+    assert products.plan((9, 100), 70, (70, 1), (1, 70), FLOAT32).pack is not None
+    assert products.plan((8, 100), 70, (1, 8), (1, 70), FLOAT32).pack is not None
+
+
+@pytest.mark.parametrize(("along_k", "n", "packs"), [(1024, 64, 1), (1000, 64, 0), (1000, 300, 1)])
+def test_rows_of_a_are_copied_if_that_is_faster(along_k: int, n: int, packs: int) -> None:
+    needs = {"whole_rows": True, "lanes": 16}
+    p = products.plan((900, n), 500, (1, along_k), (n, 1), FLOAT32, **needs)
+    assert p.words.packs_a == packs
+    a, b = normal(500, along_k).T[:900], normal(500, n)
+    assert agrees(product(a, b, **needs)[0], a, b)
+
+
+def test_scratch_does_not_grow_with_long_sums() -> None:
+    p = products.plan((512, 512), 10**7, (1, 512), (512, 1), FLOAT32)
+    assert p.scratch_bytes < 2 * products.BLOCK_BYTES + 512 * products.PIECE * 4
 
 
 @pytest.mark.parametrize(
@@ -291,11 +318,14 @@ def at_the_edge(x: Any) -> Any:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="protects memory by mprotect")
 @pytest.mark.parametrize("layout", ["rows", "columns"])
-@pytest.mark.parametrize(("m", "n", "k"), [(6, 64, 16), (11, 100, 37), (1, 3, 5), (67, 129, 20)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(6, 64, 16), (3, 9, 37), (11, 100, 37), (1, 3, 5), (67, 129, 20)]
+)
 def test_nothing_is_read_beyond_the_operands(layout: str, m: int, n: int, k: int) -> None:
-    a = at_the_edge(laid_out(layout, m, k, dtype=np.float32))
-    b = at_the_edge(laid_out(layout, k, n, dtype=np.float32))
-    assert agrees(product(a, b)[0], a, b)
+    for layout_of_a in ("rows", "columns"):
+        a = at_the_edge(laid_out(layout_of_a, m, k, dtype=np.float32))
+        b = at_the_edge(laid_out(layout, k, n, dtype=np.float32))
+        assert agrees(product(a, b)[0], a, b)
 
 
 def test_what_is_not_finite_stays_in_its_row_and_column() -> None:

@@ -31,7 +31,9 @@ BLOCK_BYTES = 128 << 10  # of a block that an epilogue finds in cache; best betw
 LONGEST = 1024  # sums that are longer are cut, so that a panel and a sliver stay in cache
 PIECE = 384
 PACK_ROWS = 1024  # of a panel, packed by one chunk
-DIRECT_ROWS = 12  # for fewer rows of A, packing B costs more than it saves
+DOTS = 8  # rows of A for which B is read once, by columns
+DIRECT_ROWS, CROWDED_ROWS = 36, 12  # of A, for which packing B costs more than it saves
+NEAR_ROWS, PANEL_BYTES = 96, 8 << 10  # as many if a panel fits the first level of cache
 CROWDED_BYTES, CROWDED_DEPTH = 4096, 64
 
 # The model of a chunk's time; only ratios matter to the choice of blocks.
@@ -111,9 +113,10 @@ def plan(
     rows, columns = tile(cut, whole_rows=whole_rows, sums=bool(sums))
     down, across = cut.blocks(rows, columns)
     pack = None
-    if not _is_direct(w, m, n, strides_b):
+    dots = _is_dots(m, strides_b, along_k)
+    if not dots and not _is_direct(w, m, n, depth, strides_b):
         pack, strides_b = _pack(w, (batch0, batch1, depth, n), strides_b)
-    packs_a = along_k != 1 and _packs_a(w, columns, depth, strides_a[2], along_k)
+    packs_a = not dots and along_k != 1 and _packs_a(w, columns, depth, strides_a[2], along_k)
     piece = _piece(depth)
     block_bytes = _up(rows * _up(columns, w.lanes) * w.size, ALIGN)
     sliver_bytes = _up(-(-rows // TILE_ROWS) * (TILE_ROWS * piece + SLIVER_GAP) * w.size, ALIGN)
@@ -123,7 +126,7 @@ def plan(
         None, strides_a[2], along_k, strides_a[0], strides_a[1],
         None, strides_b[2], strides_b[3], strides_b[0], strides_b[1],
         m, n, depth, piece, rows, columns, down, across, max(1, batch1),
-        int(packs_a), block_bytes, *copy_strides, None, None, 2 * missing,
+        int(dots), int(packs_a), block_bytes, *copy_strides, None, None, 2 * missing,
     )  # fmt: skip
     chunks = cut.batches * down * across
     ns = chunks * cut.chunk_ns(rows, columns)
@@ -151,11 +154,24 @@ def _copies(counts: Sequence[int], sums: set[int]) -> tuple[tuple[int, int, int]
     return (strides[0], strides[1], strides[2]), copies
 
 
-def _is_direct(w: Width, m: int, n: int, b: Sequence[int]) -> bool:
-    """Whether tiles read B where it lies: no vector may reach beyond a row."""
+def _is_dots(m: int, b: Sequence[int], along_k: int) -> bool:
+    """Whether packing B, whose k is contiguous as A's is, costs more than the whole product."""
+    return m <= DOTS and b[2] == 1 and along_k == 1 and b[3] != 1
+
+
+def _is_direct(w: Width, m: int, n: int, depth: int, b: Sequence[int]) -> bool:
+    """Whether tiles read B where it lies: no vector may reach beyond a row.
+
+    A copy costs 0.3 ns per element; without it a panel is read at its stride for every six rows.
+    At k = 512 and 784 (n = 512) the copy paid from 40 rows on, at a multiple of 4096 bytes from 14.
+    """
     if b[3] != 1 or n % w.lanes:
         return False
-    return m <= DIRECT_ROWS or (n <= w.columns and b[2] == n)
+    if n <= w.columns and b[2] == n:
+        return True
+    if depth * min(n, w.columns) * w.size <= PANEL_BYTES:
+        return m <= NEAR_ROWS
+    return m <= (CROWDED_ROWS if b[2] * w.size % CROWDED_BYTES == 0 else DIRECT_ROWS)
 
 
 def _packs_a(w: Width, columns: int, depth: int, row: int, along_k: int) -> bool:

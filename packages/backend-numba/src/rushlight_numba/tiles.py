@@ -20,6 +20,8 @@ from .codegen.llvm import LANES, Fn, Operand
 
 TILE_ROWS = 6  # with 4 vectors of 32 registers, or 2 of 16: as many sums as registers hold
 TAIL_ROWS = (4, 2, 1)  # tiles for the rows that are left
+DOT_ROWS = (2, 1)
+DOT_COLUMNS = 4  # that are summed at a time, of B whose k is contiguous
 SLIVER_LANES = 8  # a sliver's 6 rows are copied by vectors of 8, each overwriting the tail before
 SLIVER_GAP = 16  # elements between slivers, so that not all of them fall on the same cache sets
 RECORD = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"
@@ -61,6 +63,7 @@ class ProductWords(NamedTuple):
     rows, columns, depth: extents m, n and k; piece: longest part of k that is summed at a time.
     block_rows, block_columns: of a full block; down, across: blocks per batch.
     batches1: extent of batch1.
+    dots: whether elements are computed one by one along k, contiguous in A and B.
     packs_a: whether A's rows are copied next to each other, at byte packed_at of scratch.
     copy0, copy1, copy_down: strides over batches and blocks of the number that the nest is given
     as its chunk's, which tells apart what would otherwise be written by two chunks.
@@ -86,6 +89,7 @@ class ProductWords(NamedTuple):
     down: Word
     across: Word
     batches1: Word
+    dots: Word
     packs_a: Word
     packed_at: Word
     copy0: Word
@@ -142,6 +146,7 @@ def functions(dtype: DType, lanes: int = LANES) -> list[Fn]:
         for rows in (TILE_ROWS, *TAIL_ROWS)
     ]
     out += [_panel(w, vectors) for vectors in range(1, w.vectors + 1)]
+    out += [_dots(w, rows) for rows in DOT_ROWS]
     return [*out, _pack_a(w), _pack_b(w), _gemm(w)]
 
 
@@ -291,6 +296,48 @@ def _halves(f: Fn, rest: str) -> Iterator[tuple[int, str]]:
     for rows in TAIL_ROWS:
         yield rows, f.op(f"and i64 {rest}, {above}")
         above += rows
+
+
+def _dots(w: Width, rows: int) -> Fn:
+    """c[rows, columns] of few rows, by vectors along k: B is read once and nothing is packed.
+
+    Up to three elements after a row of c are overwritten.
+    """
+    f = Fn(
+        w.name(f"dots{rows}"),
+        "ptr noalias %a, i64 %a_row, ptr noalias %b, i64 %b_column, i64 %depth, "
+        "ptr noalias %c, i64 %c_row, i64 %columns",
+    )
+    cells = [(i, q) for i in range(rows) for q in range(DOT_COLUMNS)]
+    sums = {cell: f.alloca(w.vector, align=64) for cell in cells}
+    lines = [f.gep("%a", f.mul("%a_row", i), w.ty) for i in range(rows)]
+    rest = f.urem("%depth", w.lanes)
+    whole = f.sub("%depth", rest)
+    full, part = (_first(f, count, w.lanes) for count in (w.lanes, rest))
+    last = f.sub("%columns", 1)
+    with f.loop(0, "%columns", DOT_COLUMNS) as j:
+        columns = [
+            f.gep("%b", f.mul(f.imin(f.add(j, q), last), "%b_column"), w.ty)
+            for q in range(DOT_COLUMNS)
+        ]
+        for cell in cells:
+            f.store(w.vector, "zeroinitializer", sums[cell])
+
+        def step(k: str, mask: str, columns: list[str] = columns) -> None:
+            x = [_masked_load(f, w, f.gep(line, k, w.ty), mask, w.lanes) for line in lines]
+            y = [_masked_load(f, w, f.gep(line, k, w.ty), mask, w.lanes) for line in columns]
+            for i, q in cells:
+                _multiply_add(f, w, x[i], y[q], sums[i, q])
+
+        with f.loop(0, whole, w.lanes) as k:
+            step(k, full)
+        step(whole, part)
+        name = f"llvm.vector.reduce.fadd.v{w.lanes}f{8 * w.size}"
+        for i, q in cells:
+            lanes = f.load(w.vector, sums[i, q])
+            total = f.call(w.ty, name, (w.ty, "-0.0"), (w.vector, lanes), flags="reassoc")
+            f.store(w.ty, total, f.gep("%c", f.add(f.mul("%c_row", i), f.add(j, q)), w.ty))
+    return f
 
 
 # packing
@@ -447,7 +494,36 @@ def _gemm(w: Width) -> Fn:
 def _block(
     f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
 ) -> None:
-    """scratch[rows, columns] = a b, a piece of k at a time."""
+    """scratch[rows, columns] = a b."""
+    dots = f.icmp("ne", words.dots, 0)
+    with f.when(dots):
+        _dot_rows(f, w, words, a, b, rows, columns, c_row)
+    with f.when(_not(f, dots)):
+        _pieces(f, w, words, a, b, rows, columns, c_row)
+
+
+def _dot_rows(
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+) -> None:
+    done = "0"
+    for count in DOT_ROWS:
+        end = f.sub(rows, f.urem(f.sub(rows, done), count))
+        with f.loop(done, end, count) as i:
+            line, c = (
+                f.gep(a, f.mul(i, words.a_row), w.ty),
+                f.gep("%scratch", f.mul(i, c_row), w.ty),
+            )
+            f.emit(
+                f"call void @{w.name(f'dots{count}')}(ptr {line}, i64 {words.a_row}, ptr {b}, "
+                f"i64 {words.b_column}, i64 {words.depth}, ptr {c}, i64 {c_row}, i64 {columns})"
+            )
+        done = end
+
+
+def _pieces(
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+) -> None:
+    """A piece of k at a time, by register tiles."""
     packs = f.icmp("ne", words.packs_a, 0)
     packed = f.gep("%scratch", words.packed_at, "i8")
     a_row = f.select(packs, "i64", 1, words.a_row)
