@@ -163,3 +163,121 @@ def test_backward_refuses_what_is_no_leaf():
     with pytest.raises(RuntimeError, match=r"^backward: no inputs; give leaves"):
         (a * 2).backward(inputs=[])
     assert a.grad is None
+
+
+IN_PLACE = {
+    "**=": "float32 int64",
+    "//=": "float32 int64",
+    "%=": "float32 int64",
+    "&=": "int64 bool",
+    "|=": "int64 bool",
+    "^=": "int64 bool",
+    "<<=": "int64 uint8",
+    ">>=": "int64 uint8",
+}
+
+
+@pytest.mark.parametrize(
+    ("sign", "dtype"),
+    [(sign, dtype) for sign, types in IN_PLACE.items() for dtype in types.split()],
+)
+def test_operators_in_place_are_seen_by_views_and_aliases(sign, dtype):
+    made = []
+    for lib, _ in LIBRARIES:
+        x = lib.tensor([[5, 2, 0], [1, 3, 4]]).to(getattr(lib, dtype))
+        alias, other = x, lib.tensor([1, 3, 2]).to(x.dtype)
+        exec(f"x {sign} other", {"x": x, "other": other})
+        part = x[1]
+        one = True if dtype == "bool" else 1
+        exec(f"part {sign} one", {"part": part, "one": one})
+        exec(f"x[:, 0] {sign} one", {"x": x, "one": one})
+        assert alias is x
+        made.append(x)
+    alike(*made)
+
+
+@pytest.mark.parametrize("sign", ["**=", "//=", "%="])
+def test_operators_in_place_refuse_leaves_and_floats_in_integers(sign):
+    for lib, _ in LIBRARIES:
+        leaf = lib.ones(2, requires_grad=True)
+        with pytest.raises(RuntimeError, match="leaf"):
+            exec(f"x {sign} 2", {"x": leaf})
+        with pytest.raises(RuntimeError):
+            exec(f"x {sign} 2.5", {"x": lib.tensor([1, 2])})
+
+
+SHIFTS = """
+1 << m.tensor([0, 3]); 9 >> m.tensor([0, 3]); True << m.tensor([2]); 3 << m.tensor(2, dtype=m.int8)
+m.tensor([1, -5, 8]) << m.tensor([-1, 64, 70]); m.tensor([1, -5, 8]) >> m.tensor([-1, 64, 70])
+m.tensor([1, -5, 8]) << -1; m.tensor([1, -5, 8]) >> -1; m.tensor([1, -5, 8]) >> 100
+m.tensor([1, 8], dtype=m.uint8) >> -1; m.tensor([1, 8], dtype=m.uint8) << 9
+m.tensor([1, -8], dtype=m.int8) >> 8; m.tensor([1, -8], dtype=m.int8) << 300
+m.tensor([2**50, -2**50]) >> m.tensor([40, 50], dtype=m.int8); m.tensor([True, False]) << 1
+m.tensor([-2**63, 2**62]) >> 62; m.tensor([1, 3]) << 63
+m.logit(m.tensor([0, 1, 2], dtype=m.uint8)); m.logit(m.tensor([0, 1, 2], dtype=m.uint8), 0.25)
+m.tensor([3], dtype=m.uint8) ** m.tensor([-1]); m.tensor([3], dtype=m.uint8) ** -1.0
+"""
+
+
+@pytest.mark.parametrize("call", lines(SHIFTS))
+def test_bits_beside_pytorch(call):
+    alike(*beside(call))
+
+
+@pytest.mark.parametrize("call", ["m.tensor([True]) << m.tensor([True])", "1.5 << m.tensor([1])"])
+def test_shifts_of_bools_and_floats_are_refused(call):
+    for lib, _ in LIBRARIES:
+        with pytest.raises(RuntimeError):
+            eval(call, {"m": lib})
+
+
+def test_a_type_without_minus_has_no_negative_power():
+    for lib, _ in LIBRARIES:
+        with pytest.raises(RuntimeError, match=r"(?i)integers to negative integer powers"):
+            lib.tensor([3], dtype=lib.uint8) ** -1
+
+
+NORMS = """
+x.norm(dtype=m.float32); x.norm(dtype=m.float64); x.norm(1, 0, True, dtype=m.float32)
+m.norm(x, 3.0, dtype=m.float64); m.norm(x.reshape(1, 3), 'fro', dtype=m.float32)
+m.norm(x, inf, dtype=m.float32); x.norm(); x.float().norm(dtype=m.float64)
+"""
+
+
+@pytest.mark.parametrize("call", lines(NORMS))
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_norms_in_a_wider_type(call, dtype):
+    made = []
+    for lib, _ in LIBRARIES:
+        x = lib.tensor([1.1, -2.3, 0.7]).to(getattr(lib, dtype))
+        made.append(eval(call, {"m": lib, "x": x, "inf": INF}))
+    alike(*made)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int64"])
+def test_norms_in_a_narrower_type_are_refused(dtype):
+    for lib, _ in LIBRARIES:
+        for norm in (lib.norm, lib.linalg.vector_norm):
+            with pytest.raises(RuntimeError):
+                norm(lib.ones(3), dtype=getattr(lib, dtype))
+
+
+KINKS = """
+F.leaky_relu(x); F.relu(x); F.hardtanh(x); F.relu6(x); F.threshold(x, 0.5, 2.0); F.softshrink(x)
+F.hardshrink(x); F.prelu(x, m.tensor([0.3], dtype=m.float64)); m.abs(x)
+F.l1_loss(x, x.detach() + 1); F.rrelu(x); x.norm(1); x.norm(inf)
+"""
+
+
+@pytest.mark.parametrize("call", lines(KINKS))
+def test_the_gradient_of_straight_pieces_has_the_gradient_zero(call):
+    made = []
+    for lib, functional in LIBRARIES:
+        x = lib.tensor([[1.0, -2.0, 0.3, 9.0]], dtype=lib.float64, requires_grad=True)
+        z = eval(call, {"m": lib, "F": functional, "x": x, "inf": INF})
+        (g,) = lib.autograd.grad(z.sum(), x, create_graph=True)
+        (again,) = lib.autograd.grad((g * g).sum(), x)
+        made.append((g.detach(), again + 0))  # PyTorch holds no zeros until they are added to
+    for ours, theirs in zip(*made, strict=True):
+        alike(ours, theirs)
+    assert made[0][1].tolist() == [[0.0] * 4]

@@ -28,6 +28,19 @@ def test_gradient_penalty(k):
 
 
 @beside_pytorch
+def test_gradient_penalty_of_every_parameter(k):
+    t, nn = k.t, k.nn
+    layers = [nn.Linear(3, 8), nn.LeakyReLU(0.2), nn.Linear(8, 8), nn.Hardtanh(), nn.Linear(8, 1)]
+    critic, x = k.known(nn.Sequential(*layers)), k.normal(4, 3).requires_grad_()
+    (g,) = t.autograd.grad(critic(x).sum(), x, create_graph=True)
+    penalty = ((g.norm(2, dim=1) - 1) ** 2).mean()
+    inner = list(critic.parameters())[:-1]  # the last bias has none in PyTorch either
+    found = t.autograd.grad(penalty, inner, retain_graph=True)
+    penalty.backward()
+    return penalty, found, [p.grad for p in inner]
+
+
+@beside_pytorch
 def test_jacobian_and_hessian(k):
     t = k.t
     w = k.normal(3, 3)

@@ -746,6 +746,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "bitwise_or": np.bitwise_or,
     "bitwise_xor": np.bitwise_xor,
     "where": where,
+    "kink": where,
+    "kinked": lambda g, cond, _: np.where(cond, g, ZERO.get(g.dtype, 0)),
     "neg": np.negative,
     "abs": np.abs,
     "floor": np.floor,

@@ -361,6 +361,12 @@ class Tensor:
     def __rpow__(self, other: Any) -> Tensor:
         return ops.pow(other, self)
 
+    def __rlshift__(self, other: Any) -> Tensor:
+        return function.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return function.bitwise_right_shift(other, self)
+
     def __rmatmul__(self, other: Any) -> Tensor:
         return function.matmul(other, self)
 
@@ -840,6 +846,8 @@ class Tensor:
     bitwise_and_, bitwise_or_, bitwise_xor_, bitwise_not_, logical_xor_, floor_divide_ = becoming(
         bitwise_and, bitwise_or, bitwise_xor, bitwise_not, logical_xor, floor_divide
     )
+    __ifloordiv__, __imod__, __ipow__ = floor_divide_, remainder_, pow_
+    __iand__, __ior__, __ixor__ = bitwise_and_, bitwise_or_, bitwise_xor_
     lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
     addmm_, addmv_, baddbmm_ = becoming(addmm, addmv, baddbmm)
     scatter_reduce_, index_put_, put_ = becoming(scatter_reduce, index_put, put)
@@ -847,6 +855,7 @@ class Tensor:
     asinh_, acosh_, atanh_, erfinv_ = becoming(asinh, acosh, atanh, erfinv)
     deg2rad_, rad2deg_, sinc_, copysign_ = becoming(deg2rad, rad2deg, sinc, copysign)
     bitwise_left_shift_, bitwise_right_shift_ = becoming(bitwise_left_shift, bitwise_right_shift)
+    __ilshift__, __irshift__ = bitwise_left_shift_, bitwise_right_shift_
     uniform_, normal_, log_normal_, cauchy_, exponential_, geometric_, random_, bernoulli_ = (
         function.uniform_, function.normal_, function.log_normal_, function.cauchy_,
         function.exponential_, function.geometric_, function.random_, function.bernoulli_,

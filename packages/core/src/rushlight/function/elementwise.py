@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
@@ -505,25 +506,36 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     return ops.where(down, -size, ops.where(ops.bitwise_not(down), size, other))
 
 
-def whole_operands(op: str, x: Any, y: Any) -> None:
-    """Raises: ContractError unless these meet, and neither is floating."""
+def shifted(op: str, x: Any, y: Any, once: Callable[[Any, Any], Tensor]) -> Tensor:
+    """once(once(x, 2^h), 2^(y - h)) with h about y / 2: in two steps, since 2^63 is no int64.
+
+    A y that is negative, or beyond the bits of the type, moves all bits out, as in PyTorch.
+    Raises: ContractError unless these meet, neither is floating, and one is no bool.
+    """
     operands(op, x, y)
     if any_floating((x, y)) or float in map(number_type, (x, y)):
         raise ContractError(f"{op}: floats have no bits to shift; convert them to int with .to()")
+    dtype = ops.elementwise.common((x, y))
+    if dtype is dtypes.bool_:
+        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
+    bits = 8 * dtype.itemsize
+    if number_type(y) is None:
+        y = ops.cast(y, dtype=dtype)
+        y = ops.where(ops.less(y, 0) | ops.greater(y, bits), bits, y)
+    elif type(y) is int and not 0 <= y < bits:
+        y = bits
+    half = y // 2
+    return once(once(x, 2**half), 2 ** (y - half))
 
 
 def bitwise_left_shift(input: Any, other: Any) -> Tensor:
-    """input 2^other, what leaves the type lost.  [*s], [*s] -> [*s]."""
-    whole_operands("bitwise_left_shift", input, other)
-    half = other // 2  # in two steps: 2^63 is no int64
-    return ops.mul(ops.mul(input, 2**half), 2 ** (other - half))
+    """input 2^other, what leaves the type lost; 0 of a negative other.  [*s], [*s] -> [*s]."""
+    return shifted("bitwise_left_shift", input, other, ops.mul)
 
 
 def bitwise_right_shift(input: Any, other: Any) -> Tensor:
-    """floor(input / 2^other).  [*s], [*s] -> [*s]."""
-    whole_operands("bitwise_right_shift", input, other)
-    half = other // 2
-    return ops.floordiv(ops.floordiv(input, 2**half), 2 ** (other - half))
+    """floor(input / 2^other); 0 or -1 of a negative other.  [*s], [*s] -> [*s]."""
+    return shifted("bitwise_right_shift", input, other, ops.floordiv)
 
 
 # -- activations ----------------------------------------------------------------------------------
@@ -534,7 +546,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)) with x = input, clamped to [eps, 1 - eps] if given.  [*s] -> [*s]."""
     rank("logit", input)
     x = input if eps is None else clamp(input, eps, 1 - eps)
-    x = x.float() if x.dtype is dtypes.bool_ else x
+    x = x if x.dtype in dtypes.FLOATING else x.float()
     return ops.log(x) - ops.log1p(-x)
 
 
@@ -558,7 +570,7 @@ def bounded(op: str, x: Tensor, low: float, high: float) -> Tensor:
         raise WrongDtype(f"{op}: {x.spec} has no bounds; convert it with .to()")
     if x.dtype in dtypes.INTEGER:
         low, high = int(low), int(high)
-    return ops.where(ops.less_equal(x, low), low, ops.where(ops.less(x, high), x, over(x, high)))
+    return ops.where(ops.less_equal(x, low), low, ops.kink(ops.less(x, high), x, over(x, high)))
 
 
 def over(x: Tensor, high: float) -> Tensor:
@@ -657,13 +669,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     elif not n:
         weight = ops.reshape(weight, shape=())
     up = ops.greater(input, 0)
-    return ops.where(up, input, ops.where(up, 0.0, input) * weight)
+    return ops.kink(up, input, ops.where(up, 0.0, input) * weight)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 where |input| <= lambd, input elsewhere.  [*s] -> [*s]."""
     floating("hardshrink", input)
-    return ops.where(ops.less_equal(ops.abs(input), lambd), 0.0, input)
+    return ops.kink(~ops.less_equal(ops.abs(input), lambd), input, 0.0)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -674,9 +686,9 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     floating("softshrink", input)
     if lambd < 0:
         raise ContractError(f"softshrink: lambd {lambd}; give a number from 0")
-    inside = ops.less_equal(ops.abs(input), lambd)
+    outside = ~ops.less_equal(ops.abs(input), lambd)
     low = ops.where(ops.less(input, 0), input + lambd, input - lambd)
-    return ops.where(inside, 0.0, low)
+    return ops.kink(outside, low, 0.0)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -690,7 +702,7 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     rank("threshold", input)
     operands("threshold", input, threshold, value)
     value = value if input.dtype in dtypes.FLOATING else int(value)
-    return ops.where(ops.less_equal(input, threshold), value, input)
+    return ops.kink(~ops.less_equal(input, threshold), input, value)
 
 
 multiply, subtract, divide, true_divide = mul, sub, div, div

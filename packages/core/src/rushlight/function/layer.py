@@ -484,7 +484,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input where positive, negative_slope input elsewhere.  [*s] -> [*s]."""
     rank("leaky_relu", input)
     operands("leaky_relu", input, negative_slope)
-    return ops.where(ops.greater(input, 0), input, input * negative_slope)
+    return ops.kink(ops.greater(input, 0), input, input * negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:

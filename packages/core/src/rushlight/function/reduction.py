@@ -263,7 +263,6 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return z if keepdim else ops.reshape(z, shape=reduced(input.shape, axes, False))
 
 
-@rounds_once
 def norm(
     input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False,
     dtype: DType | None = None,
@@ -272,16 +271,32 @@ def norm(
 
     p: "fro" for 2; inf and -inf for the largest and smallest, 0 for how many are not 0; "nuc" for
     the sum of singular values over two dims.
-    Raises: ContractError for another p, and for bools and integers.
+    dtype: in which it is computed.
+    Raises: ContractError for another p, for bools and integers, and for a narrower dtype.
     """
+    return named_norm(input if dtype is None else widened("norm", input, dtype), p, dim, keepdim)
+
+
+@rounds_once
+def named_norm(input: Tensor, p: Any, dim: Dim, keepdim: bool) -> Tensor:
+    """norm, in the type that is given."""
     if isinstance(p, str) and p != "fro":
         from .linalg import matrix_norm
 
         if p != "nuc":
             raise ContractError(f"norm: p {p!r}; give a number, 'fro' or 'nuc'")
         axes = normal_axes("norm", dim, rank("norm", input))
-        return matrix_norm(input, "nuc", axes, keepdim, dtype=dtype)
-    return normed("norm", input, p, dim, keepdim, dtype)
+        return matrix_norm(input, "nuc", axes, keepdim)
+    return normed("norm", input, p, dim, keepdim, None)
+
+
+def widened(op: str, x: Tensor, dtype: DType) -> Tensor:
+    """x in this type.  Raises: ContractError unless both are floating, and it is no narrower."""
+    wanted = dtypes.as_dtype(dtype)
+    floating(op, x)
+    if dtypes.promote(x.dtype, wanted) is not wanted:
+        raise ContractError(f"{op}: {x.spec} in {wanted.name}; give a wider floating dtype")
+    return ops.cast(x, dtype=wanted)
 
 
 def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | None) -> Tensor:
@@ -291,7 +306,7 @@ def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | N
     operands(op, p)
     floating(op, x)
     if dtype is not None:
-        x = ops.cast(x, dtype=dtypes.as_dtype(dtype))
+        x = widened(op, x, dtype)
     if p in (math.inf, -math.inf):
         nonempty(op, x, axes)
         return (amax if p > 0 else amin)(ops.abs(x), axes, keepdim)

@@ -247,7 +247,17 @@ def remainder(x: Any, y: Any) -> Any:
 remainder.gradients(x=lambda g: g, y=lambda g, x, y: -g * floordiv(x, y))
 
 
-@primitive(promotes=promoted)
+def raised(x: Any, y: Any) -> tuple[Any, ...]:
+    """promoted; of a type without minus, -1 would become the largest."""
+    if type(y) is int and y < 0 and number_type(x) is None and x.dtype.kind == "u":
+        raise ContractError(
+            f"pow: {x.dtype.name} to {y}; integers to negative integer powers are not allowed, "
+            f"convert the base to floating point"
+        )
+    return promoted(x, y)
+
+
+@primitive(promotes=raised)
 def pow(x: Any, y: Any) -> Spec:
     """x ** y; 0 ** 0 is 1; a negative base to a fraction is nan.  [*s], [*s] -> [*s].
 
@@ -389,6 +399,30 @@ def where(cond: Spec, x: Any, y: Any) -> Spec:
 where.gradients(
     cond=None,
     x=lambda g, cond: where(cond, g, 0.0),
+    y=lambda g, cond: where(cond, 0.0, g),
+)
+
+
+@composite(promotes=masked, free=("cond",))
+def kink(cond: Any, x: Any, y: Any) -> Any:
+    """where, for a condition that x decides: what depends on x by steps alone still depends on it.
+
+    bool[*s], [*s], [*s] -> [*s].
+    The gradient of x asks for a gradient then, which is 0 as PyTorch's is, and not none.
+    """
+    return where(cond, x, y)
+
+
+@composite(free=("cond", "x"))
+def kinked(g: Any, cond: Any, x: Any) -> Any:
+    """g where cond holds, 0 elsewhere; its gradient by x is 0.  [*s], bool[*s], [*s] -> [*s]."""
+    return where(cond, g, 0.0)
+
+
+kinked.gradients(g=lambda g, cond: where(cond, g, 0.0), cond=None, x=level)
+kink.gradients(
+    cond=None,
+    x=lambda g, cond, x: kinked(g, cond, x),  # noqa: PLW0108  its names say what it reads
     y=lambda g, cond: where(cond, 0.0, g),
 )
 
@@ -540,7 +574,7 @@ def gate(x: Any, open: Any) -> Any:
 
 
 # a rule's parameters name what it reads, so gate itself would be another rule
-gate.gradients(x=lambda g, open: gate(g, open), open=None)  # noqa: PLW0108
+gate.gradients(x=lambda g, open: gate(g, open), open=level)  # noqa: PLW0108
 relu.gradients(x=lambda g, z: gate(g, z))  # noqa: PLW0108
 
 

@@ -135,6 +135,9 @@ def choices() -> Iterator[Case]:
     yield Case("where", [mask(4, 5), 1.5, -2.0], types=F32)
     yield Case("where", [mask(4, 5), 1, 0], types=F32)
     yield Case("where", [mask(len(ODD)), odd, odd_column], about="odd", order=0)
+    for pieces in [(x(3, 5), x(3, 5)), (x(5), 2), (x(), x(3, 5))]:
+        yield Case("kink", [mask(3, 5), *pieces])
+    yield Case("kinked", [x(3, 5), mask(3, 5), x(3, 5)])
     for left, right in [((3, 5), (3, 5)), ((3, 1), (5,)), ((0, 3), ())]:
         yield Case("gate", [Values(left), Values(right)])
 
