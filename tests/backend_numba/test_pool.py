@@ -5,11 +5,14 @@ import ctypes
 import itertools
 import os
 import platform
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +21,22 @@ from rushlight.extend import BackendUnavailable, ContractError
 from rushlight_numba import pool as module
 from rushlight_numba.codegen import llvm
 from rushlight_numba.codegen.llvm import Fn, native
-from rushlight_numba.pool import CALLER, MOST_LOOPS, MOST_THREADS, Head, Pool, pool
+from rushlight_numba.pool import (
+    ACTIVE,
+    BUSY,
+    CALLER,
+    LINE_BYTES,
+    MOST_LOOPS,
+    MOST_THREADS,
+    OPEN,
+    PARKED,
+    SEQUENCE,
+    WORKER_BYTES,
+    WORKERS,
+    Head,
+    Pool,
+    pool,
+)
 
 ARGS = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"
 THREADS = [1, 2, 3, 4]
@@ -216,6 +234,106 @@ def test_a_record_may_run_another_program(at):
     assert seen == [inner.expected] * 2
 
 
+# ---- workers
+
+
+class Meeting:
+    """A program of one record, whose chunks wait for each other: each needs a thread of its own."""
+
+    def __init__(self, threads, *, through=None):
+        self.pool = through or pool()
+        self.pool.threads(threads)
+        self.barrier = threading.Barrier(threads)
+        self.came = []
+        self.record = RECORD(lambda args, chunk, scratch: self.meet())
+        address = ctypes.cast(self.record, ctypes.c_void_p).value
+        self.run = self.pool.runner(Head([(address, 0, threads)], threads=threads))
+
+    def meet(self):
+        self.came.append(threading.get_ident())
+        self.barrier.wait(60)
+
+    def __call__(self):
+        """Whether as many threads came as were wanted, this one among them."""
+        self.came.clear()
+        self.run(())
+        return len(set(self.came)) == self.barrier.parties and threading.get_ident() in self.came
+
+
+def word(of, offset):
+    """A word of the state of a pool."""
+    return of._words(offset // LINE_BYTES * LINE_BYTES)[offset % LINE_BYTES // 8]
+
+
+def until(happened):
+    for _ in range(60_000):
+        if happened():
+            return
+        time.sleep(0.001)
+    pytest.fail("it did not happen within a minute")
+
+
+def until_asleep(of):
+    """Wait until every worker of a pool sleeps."""
+    parked = [WORKERS + i * WORKER_BYTES + PARKED for i in range(len(of._worker_scratch))]
+    until(lambda: all(word(of, at) for at in parked))
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_all_threads_take_part(threads):
+    meeting = Meeting(threads)
+    assert all(meeting() for _ in range(20))
+
+
+def test_threads_that_sleep_are_woken():
+    meeting = Meeting(3)
+    for _ in range(5):
+        assert meeting()
+        until_asleep(pool())
+
+
+def test_a_program_wakes_no_more_threads_than_it_wants(at):
+    fresh = Pool()
+    assert Meeting(4, through=fresh)()
+    until_asleep(fresh)
+    sums = Sums(at["add_up"], 2, through=fresh)
+    assert {sums() for _ in range(100)} == {sums.expected}
+    parked = [word(fresh, WORKERS + i * WORKER_BYTES + PARKED) for i in range(3)]
+    assert parked[1:] == [1, 1]
+
+
+def test_who_finds_the_pool_taken_runs_alone(at):
+    fresh = Pool()
+    assert Meeting(2, through=fresh)()
+    until_asleep(fresh)
+    runs = word(fresh, SEQUENCE)
+    fresh._words(BUSY)[0] = 1
+    sums = Sums(at["add_up"], 2, through=fresh)
+    assert sums() == sums.expected
+    assert (word(fresh, BUSY), word(fresh, SEQUENCE)) == (1, runs)
+    fresh._words(BUSY)[0] = 0
+    assert sums() == sums.expected
+    assert (word(fresh, BUSY), word(fresh, SEQUENCE)) == (0, runs + 1)
+
+
+def test_a_run_ends_when_nobody_looks_at_it(at):
+    fresh = Pool()
+    assert Meeting(2, through=fresh)()
+    until_asleep(fresh)
+    runs = word(fresh, SEQUENCE)
+    sums, found = Sums(at["add_up"], 2, through=fresh), []
+    fresh._words(ACTIVE)[0] += 1  # as a worker does that is held up there
+    caller = threading.Thread(target=lambda: found.append(sums()))
+    caller.start()
+    until(lambda: word(fresh, SEQUENCE) == runs + 1 and not word(fresh, OPEN))
+    until_asleep(fresh)
+    caller.join(0.05)
+    assert found == []
+    fresh._words(ACTIVE)[0] -= 1
+    caller.join()
+    assert found == [sums.expected]
+
+
 # ---- scratch
 
 
@@ -344,6 +462,13 @@ def test_a_fork_in_the_middle(at):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_has_threads_of_its_own():
+    assert Meeting(3)()
+    assert in_a_child(Meeting(3)) == 0
+    assert Meeting(3)()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_forks_again(at):
     pool().threads(2)
     sums = Sums(at["add_up"], 2)
@@ -372,13 +497,20 @@ def test_a_process_ends_while_its_threads_wait():
         subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120)
 
 
-def test_signals_are_for_the_threads_of_python(at):
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+def test_signals_are_for_the_threads_of_python():
+    assert Meeting(3, through=Pool())()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_take_no_signals():
+    before = set(Path("/proc/self/task").iterdir())
     fresh = Pool()
-    fresh.threads(2)
-    sums = Sums(at["add_up"], 2, through=fresh)
-    assert sums() == sums.expected
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    assert Meeting(3, through=fresh)()
+    for task in set(Path("/proc/self/task").iterdir()) - before:
+        status = (task / "status").read_text()
+        blocked = int(re.search(r"SigBlk:\s*(\w+)", status)[1], 16)
+        assert blocked >> (signal.SIGINT - 1) & 1
 
 
 class NoThreads:
