@@ -480,9 +480,9 @@ class Lanes:
         name = self.dtype.name
         high = None
         if name == "uint32":  # the upper half by way of the lower
-            high = source.compare("oge", x, source.constant(-least))
-            x = source.where(high, source.sub(x, source.constant(-least)), x)
-        fits = source.compare("olt", source.abs(x), source.constant(-least))
+            high = source.compare("oge", x, source.literal(-least))
+            x = source.where(high, source.sub(x, source.literal(-least)), x)
+        fits = source.compare("olt", source.abs(x), source.literal(-least))
         exact = self.fn.op(f"fptosi {source.ty} {x} to {through}")
         element = "i64" if wide else "i32"
         found = self.fn.select(fits, through, exact, self.repeated(element, least), self.truth)

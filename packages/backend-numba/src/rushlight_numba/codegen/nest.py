@@ -7,6 +7,7 @@ Knows neither who made the nest nor how functions are run.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -342,22 +343,39 @@ class _Writer:
             self.one_pass(number)
             self.compute_scalars(self.last, number + 1)
         for k in self.schedule.row_stores:
-            s = self.nest.stores[k]
-            a = len(self.nest.reads) + k
-            one = self.one(s.access.dtype)
-            value = self.converted(self.scalars[s.node], s.node, one, self.one)
-            if s.how != "store":
-                before = one.load(self.pointers[a])
-                value = one.where(self.first(k), value, one.merged(s.how, before, value))
-            one.store(value, self.pointers[a])
+            with self.once(k):
+                self.store_scalar(k)
 
-    def first(self, k: int) -> str:
-        """An i1: whether a store's loops are at their first turn."""
+    def store_scalar(self, k: int) -> None:
+        """Write a scalar of the row, or take it into what is there."""
+        s = self.nest.stores[k]
+        a = len(self.nest.reads) + k
+        one = self.one(s.access.dtype)
+        value = self.converted(self.scalars[s.node], s.node, one, self.one)
+        if s.how != "store":
+            before = one.load(self.pointers[a])
+            value = one.where(self.first(k), value, one.merged(s.how, before, value))
+        one.store(value, self.pointers[a])
+
+    def begins(self, loops: Iterable[int]) -> str:
+        """An i1: whether these loops are at their first turn."""
         found = "true"
-        for d in sorted(self.nest.stores[k].over):
+        for d in sorted(loops):
             begins = self.fn.icmp("eq", self.index[d], self.lo[d])
             found = self.fn.op(f"and i1 {found}, {begins}")
         return found
+
+    def first(self, k: int) -> str:
+        """An i1: whether the loops that a store accumulates over are at their first turn."""
+        return self.begins(self.nest.stores[k].over)
+
+    def once(self, k: int) -> contextlib.AbstractContextManager[None]:
+        """What is accumulated counts once, however often other loops come by."""
+        s = self.nest.stores[k]
+        idle = [d for d in range(self.last) if not s.access.strides[d] and d not in s.over]
+        if s.how == "store" or not idle:
+            return contextlib.nullcontext()
+        return self.fn.when(self.begins(idle))
 
     def converted(self, value: str, node: int, to: Lanes, lanes: Callable[[DType], Lanes]) -> str:
         """A node's value in the type of what it is written to."""
@@ -470,7 +488,8 @@ class _Pass:
         for r, value in zip(self.reductions, reduced, strict=True):
             self.accumulate(r, value, self.accumulators[r][turn])
         for k, value in zip(self.stores, stored, strict=True):
-            self.store(k, value)
+            with self.writer.once(k):
+                self.store(k, value)
 
     def value(self, i: int) -> str:
         """A node in lanes, or a scalar in all of them."""
