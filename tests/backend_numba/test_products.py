@@ -131,7 +131,7 @@ def normal(*shape: int, dtype: Any = np.float32) -> Any:
     return np.random.default_rng(math.prod(shape)).standard_normal(shape).astype(dtype)
 
 
-LAYOUTS = ("rows", "columns", "sliced", "reversed", "repeated", "row of it")
+LAYOUTS = ("rows", "columns", "sliced", "reversed", "repeated", "one row", "one column", "heads")
 
 
 def laid_out(layout: str, *shape: int, dtype: Any) -> Any:
@@ -144,7 +144,11 @@ def laid_out(layout: str, *shape: int, dtype: Any) -> Any:
     if layout == "repeated":
         one = normal(*(1 for _ in batch), m, n, dtype=dtype)
         return np.broadcast_to(one, shape)
-    if layout == "row of it":  # heads of attention: the first batch lies between rows and columns
+    if layout == "one row":
+        return np.broadcast_to(normal(*batch, 1, n, dtype=dtype), shape)
+    if layout == "one column":
+        return np.broadcast_to(normal(*batch, m, 1, dtype=dtype), shape)
+    if layout == "heads":  # of attention: batches lie between rows and columns
         whole = normal(m, *batch, n, dtype=dtype)
         return np.moveaxis(whole, 0, -2)
     wide = np.full((*batch, 2 * m + 1, 3 * n + 2), np.nan, dtype)
@@ -159,7 +163,7 @@ def laid_out(layout: str, *shape: int, dtype: Any) -> Any:
 @given(
     batch=st.sampled_from([(), (3,), (2, 3), (1, 2)]),
     m=st.one_of(st.integers(1, 9), st.integers(1, 150)),
-    n=st.integers(1, 150),
+    n=st.one_of(st.integers(1, 150), st.sampled_from([16, 32, 64, 96, 128])),
     k=st.one_of(st.integers(0, 70), st.integers(0, 2500)),
     layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
     whole_rows=st.booleans(),
@@ -182,7 +186,7 @@ def test_any_product(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    ("m", "n", "k"), [(1, 1, 1), (1, 64, 300), (5, 10, 2), (300, 1, 7), (7, 130, 0)]
+    ("m", "n", "k"), [(1, 1, 1), (1, 64, 300), (3, 64, 20), (5, 10, 2), (300, 1, 7), (7, 130, 0)]
 )
 def test_thin_product(layout: str, m: int, n: int, k: int) -> None:
     a = laid_out(layout, m, k, dtype=np.float32)
@@ -281,6 +285,17 @@ def test_sums_over_chunks_get_copies_that_no_two_chunks_of_one_column_share(
     extents = (2, 3, p.words.down)
     assert p.copies == math.prod(extents[loop] for loop in sums)
     assert (counts == p.chunks // p.copies).all()
+
+
+def test_loops_of_sums_are_counted_from_the_outermost_batch() -> None:
+    a, b = normal(3, 500, 40), normal(40, 300)
+    for extents, strides_a, strides_b, loop in (
+        ((500, 300), strides(a)[1:], strides(b), 0),
+        ((3, 500, 300), strides(a), (0, *strides(b)), 1),
+    ):
+        p = products.plan(extents, 40, strides_a, strides_b, FLOAT32, sums=frozenset({loop}))
+        assert p.copies == p.words.down > 1
+        assert (p.words.copy0, p.words.copy1, p.words.copy_down) == (0, 0, 1)
 
 
 def test_epilogue_of_a_product_without_batches_gets_ranges_without_them() -> None:

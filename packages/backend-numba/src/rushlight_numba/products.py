@@ -12,17 +12,10 @@ from typing import NamedTuple
 
 from rushlight.extend import DType
 
+from .blocks import ProductWords, entry_points, functions
 from .codegen.llvm import LANES
-from .tiles import (
-    SLIVER_GAP,
-    TILE_ROWS,
-    PackWords,
-    ProductWords,
-    Width,
-    entry_points,
-    functions,
-    width,
-)
+from .packing import SLIVER_GAP, PackWords
+from .tiles import TILE_ROWS, Width, width
 
 __all__ = ["PackWords", "ProductPlan", "ProductWords", "entry_points", "functions", "plan", "tile"]
 
@@ -160,18 +153,19 @@ def _is_dots(m: int, b: Sequence[int], along_k: int) -> bool:
 
 
 def _is_direct(w: Width, m: int, n: int, depth: int, b: Sequence[int]) -> bool:
-    """Whether tiles read B where it lies: no vector may reach beyond a row.
+    """Whether tiles read B where it lies: no vector may reach beyond a row, and rows lie apart.
 
     A copy costs 0.3 ns per element; without it a panel is read at its stride for every six rows.
     At k = 512 and 784 (n = 512) the copy paid from 40 rows on, at a multiple of 4096 bytes from 14.
     """
-    if b[3] != 1 or n % w.lanes:
+    if b[3] != 1 or b[2] == 0 or n % w.lanes:
         return False
     if n <= w.columns and b[2] == n:
         return True
-    if depth * min(n, w.columns) * w.size <= PANEL_BYTES:
-        return m <= NEAR_ROWS
-    return m <= (CROWDED_ROWS if b[2] * w.size % CROWDED_BYTES == 0 else DIRECT_ROWS)
+    if b[2] * w.size % CROWDED_BYTES == 0:
+        return m <= CROWDED_ROWS
+    near = depth * min(n, w.columns) * w.size <= PANEL_BYTES
+    return m <= (NEAR_ROWS if near else DIRECT_ROWS)
 
 
 def _packs_a(w: Width, columns: int, depth: int, row: int, along_k: int) -> bool:

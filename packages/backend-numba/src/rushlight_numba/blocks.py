@@ -1,0 +1,177 @@
+"""The record that computes a product, block by block, and ends in an epilogue.
+
+Knows nothing of how a product is best cut: the words of its argument block say that.
+
+The product is never written.  A chunk of the work computes one block of it in its thread's scratch
+and hands that block, still in cache, to a nest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rushlight.extend import DType
+
+from .codegen.llvm import LANES, Fn
+from .packing import SLIVER_GAP, pack_a, pack_b
+from .tiles import (
+    DOT_ROWS,
+    RECORD,
+    TILE_ROWS,
+    Width,
+    Word,
+    affine,
+    load_words,
+    negated,
+    rounded_up,
+    tile_functions,
+    width,
+)
+
+
+class ProductWords(NamedTuple):
+    """Argument block of `gemm`, strides in elements; a chunk is one block of one batch.
+
+    a, a_row, a_column, a_batch0, a_batch1: address and strides of A, [batch0, batch1, m, k].
+    b, b_row, b_column, b_batch0, b_batch1: the same of B.  In panels, b_row is 0 and b_column k.
+    rows, columns, depth: extents m, n and k; piece: longest part of k that is summed at a time.
+    block_rows, block_columns: of a full block; down, across: blocks per batch.
+    batches1: extent of batch1.
+    dots: whether elements are computed one by one along k, contiguous in A and B.
+    packs_a: whether A's rows are copied next to each other, at byte packed_at of scratch.
+    copy0, copy1, copy_down: strides over batches and blocks of the number that the nest is given
+    as its chunk's, which tells apart what would otherwise be written by two chunks.
+    nest, nest_arguments: the epilogue; skip: words of ranges that it does not have, 2 per loop.
+    """
+
+    a: Word
+    a_row: Word
+    a_column: Word
+    a_batch0: Word
+    a_batch1: Word
+    b: Word
+    b_row: Word
+    b_column: Word
+    b_batch0: Word
+    b_batch1: Word
+    rows: Word
+    columns: Word
+    depth: Word
+    piece: Word
+    block_rows: Word
+    block_columns: Word
+    down: Word
+    across: Word
+    batches1: Word
+    dots: Word
+    packs_a: Word
+    packed_at: Word
+    copy0: Word
+    copy1: Word
+    copy_down: Word
+    nest: Word
+    nest_arguments: Word
+    skip: Word
+
+
+def functions(dtype: DType, lanes: int = LANES) -> list[Fn]:
+    """All native functions of products of `dtype`; those to be called are `entry_points`."""
+    w = width(dtype, lanes)
+    return [*tile_functions(w), pack_a(w), pack_b(w), _gemm(w)]
+
+
+def entry_points(dtype: DType, lanes: int = LANES) -> tuple[str, str]:
+    """Names of the functions of records: of `pack_b`, of `gemm`."""
+    w = width(dtype, lanes)
+    return w.name("pack_b"), w.name("gemm")
+
+
+def _gemm(w: Width) -> Fn:
+    """One block of a product into scratch, then the nest over that block."""
+    f = Fn(w.name("gemm"), RECORD)
+    words = load_words(f, ProductWords)
+    blocks = f.mul(words.down, words.across)
+    batch, block = f.udiv("%chunk", blocks), f.urem("%chunk", blocks)
+    batch0, batch1 = f.udiv(batch, words.batches1), f.urem(batch, words.batches1)
+    down, across = f.udiv(block, words.across), f.urem(block, words.across)
+    i, j = f.mul(down, words.block_rows), f.mul(across, words.block_columns)
+    i_end = f.imin(f.add(i, words.block_rows), words.rows)
+    j_end = f.imin(f.add(j, words.block_columns), words.columns)
+    c_row = rounded_up(f, f.sub(j_end, j), w.lanes)
+    at = affine(f, (batch0, words.a_batch0), (batch1, words.a_batch1), (i, words.a_row))
+    a = f.gep(words.a, at, w.ty)
+    at = affine(f, (batch0, words.b_batch0), (batch1, words.b_batch1), (j, words.b_column))
+    b = f.gep(words.b, at, w.ty)
+    _block(f, w, words, a, b, f.sub(i_end, i), f.sub(j_end, j), c_row)
+    copy = affine(f, (batch0, words.copy0), (batch1, words.copy1), (down, words.copy_down))
+    ends = [batch0, f.add(batch0, 1), batch1, f.add(batch1, 1), i, i_end, j, j_end]
+    ranges = f.alloca("i64", 16, align=64)
+    for number, value in enumerate([*ends, copy, None, c_row]):
+        place = f.gep(ranges, number, "i64")
+        f.store("ptr" if value is None else "i64", value or "%scratch", place)
+    mine = f.gep(ranges, words.skip, "i64")
+    f.indirect(words.nest, f"ptr {words.nest_arguments}, ptr {mine}, ptr %scratch")
+    return f
+
+
+def _block(
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+) -> None:
+    """scratch[rows, columns] = a b."""
+    dots = f.icmp("ne", words.dots, 0)
+    with f.when(dots):
+        _dot_rows(f, w, words, a, b, rows, columns, c_row)
+    with f.when(negated(f, dots)):
+        _pieces(f, w, words, a, b, rows, columns, c_row)
+
+
+def _dot_rows(
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+) -> None:
+    done = "0"
+    for count in DOT_ROWS:
+        end = f.sub(rows, f.urem(f.sub(rows, done), count))
+        with f.loop(done, end, count) as i:
+            line, c = (
+                f.gep(a, f.mul(i, words.a_row), w.ty),
+                f.gep("%scratch", f.mul(i, c_row), w.ty),
+            )
+            f.emit(
+                f"call void @{w.name(f'dots{count}')}(ptr {line}, i64 {words.a_row}, ptr {b}, "
+                f"i64 {words.b_column}, i64 {words.depth}, ptr {c}, i64 {c_row}, i64 {columns})"
+            )
+        done = end
+
+
+def _pieces(
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+) -> None:
+    """A piece of k at a time, by register tiles."""
+    packs = f.icmp("ne", words.packs_a, 0)
+    packed = f.gep("%scratch", words.packed_at, "i8")
+    a_row = f.select(packs, "i64", 1, words.a_row)
+    a_column = f.select(packs, "i64", TILE_ROWS, words.a_column)
+    # without anything to sum there is one piece all the same: its zeros
+    with f.loop(0, f.imax(words.depth, 1), words.piece) as k:
+        depth = f.imin(words.piece, f.sub(words.depth, k))
+        here = f.gep(a, f.mul(k, words.a_column), w.ty)
+        sliver = f.add(f.mul(depth, TILE_ROWS), SLIVER_GAP)
+        with f.when(packs):
+            f.emit(
+                f"call void @{w.name('pack_a')}(ptr {here}, i64 {words.a_row}, "
+                f"i64 {words.a_column}, i64 {rows}, i64 {depth}, ptr {packed}, i64 {sliver})"
+            )
+        source = f.select(packs, "ptr", packed, here)
+        below = f.select(packs, "i64", sliver, f.mul(words.a_row, TILE_ROWS))
+        with f.loop(0, columns, w.columns) as j:
+            wide = rounded_up(f, f.imin(w.columns, f.sub(columns, j)), w.lanes)
+            b_row = f.select(f.icmp("eq", words.b_row, 0), "i64", wide, words.b_row)
+            panel = f.gep(b, f.add(f.mul(j, words.b_column), f.mul(k, b_row)), w.ty)
+            c = f.gep("%scratch", j, w.ty)
+            for vectors in range(1, w.vectors + 1):
+                with f.when(f.icmp("eq", wide, vectors * w.lanes)):
+                    f.emit(
+                        f"call void @{w.name(f'panel{vectors}')}(ptr {source}, i64 {a_row}, "
+                        f"i64 {a_column}, i64 {below}, ptr {panel}, i64 {b_row}, i64 {depth}, "
+                        f"ptr {c}, i64 {c_row}, i64 {k}, i64 {rows})"
+                    )
