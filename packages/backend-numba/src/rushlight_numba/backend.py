@@ -29,11 +29,16 @@ class NumbaBackend(HostBackend):
         self.workers = processors()
 
     def threads(self, n: int) -> None:
+        from .pool import pool
+
         self.workers = n
+        pool().threads(n)
 
     def compile(self, program: Any) -> Callable[[Sequence[Array]], tuple[Array, ...]] | None:
         """The program as one native call; None where core shall run it step by step."""
-        return None  # `program.link(program, self.workers)` stands here once there is one to link
+        from .program import link
+
+        return link(program, self.workers)
 
 
 def processors() -> int:

@@ -17,11 +17,16 @@ For the author of layers and optimizers: `repeated`, one integer per dim; `padde
 convolution in numbers; `become`, which assigns many tensors; `Number`, what a Cell gives while a
 function is traced.
 
+For the author of a backend that compiles: `Fused`, the program that `Backend.compile` is given, of
+`LoopNest` (of `Access`, `Node`, `Store`), `Product` and `Call`, on `Value` and `Number`; `ROW`, the
+reductions along a row; `arranged`, which gives every `Life` its place in memory.
+
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import ops
@@ -72,34 +77,58 @@ from .tensor import become
 if TYPE_CHECKING:
     from pluggy import HookimplMarker
 
+    from .compiler.fuse import Call, Fused, Product
+    from .compiler.graph import Value
+    from .compiler.nest import ROW, Access, LoopNest, Node, Store
+    from .compiler.plan import Life, arranged
+
     hookimpl: HookimplMarker
+
+# Where what compiles comes from: most programs never ask for it.
+COMPILER = {
+    "fuse": "Call Fused Product",
+    "graph": "Value",
+    "nest": "ROW Access LoopNest Node Store",
+    "plan": "Life arranged",
+}
 
 __all__ = [
     "GROUP",
     "PROTOCOL",
+    "ROW",
+    "Access",
     "Array",
     "Backend",
     "BackendUnavailable",
+    "Call",
     "Capabilities",
     "Composite",
     "ContractError",
     "DType",
     "DeviceError",
+    "Fused",
     "FusionPolicy",
     "HostBackend",
     "IndexOutOfRange",
     "Kernel",
     "KernelFailed",
+    "Life",
+    "LoopNest",
     "MemoryStats",
+    "Node",
     "Number",
     "Operation",
     "OutOfMemory",
     "Primitive",
+    "Product",
     "RushlightError",
     "Shape",
     "Spec",
+    "Store",
     "StridedArray",
     "StridedBackend",
+    "Value",
+    "arranged",
     "as_dtype",
     "autocasts",
     "become",
@@ -112,10 +141,10 @@ __all__ = [
     "float64",
     "get_float32_matmul_precision",
     "hookimpl",
-    "int8",
     "int16",
     "int32",
     "int64",
+    "int8",
     "operations",
     "ops",
     "padded",
@@ -123,13 +152,17 @@ __all__ = [
     "repeated",
     "required_kernels",
     "size",
-    "uint8",
     "uint32",
+    "uint8",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """hookimpl, for which pluggy is imported: the authors of plug-ins alone need it."""
+    """hookimpl, for which pluggy is imported, and what compiles: few programs need them."""
+    for module, names in COMPILER.items():
+        if name in names.split():
+            made = getattr(import_module(f".compiler.{module}", __package__), name)
+            return globals().setdefault(name, made)
     if name != "hookimpl":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from pluggy import HookimplMarker

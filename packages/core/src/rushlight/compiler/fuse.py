@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..backend import FusionPolicy
-from ..cell import Number
+from ..cell import Number, compute
 from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64, int64
+from ..eager import call
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from .affine import (
@@ -74,6 +75,12 @@ class Call(NamedTuple):
     inputs: tuple[Any, ...]
     shapes: tuple[Shape | None, ...]
 
+    def run(self, given: list[Any]) -> tuple[Any, ...]:
+        """What the device's kernel makes of arrays and numbers: one result per output."""
+        op, device = self.step.op, self.step.device
+        made = call(device.kernels[op.name], op, given, self.step.params)
+        return tuple(made) if isinstance(made, (tuple, list)) else (made,)
+
 
 Record = LoopNest | Product | Call
 
@@ -109,6 +116,13 @@ class Fused(NamedTuple):
     stored: frozenset[Value]
     places: dict[Value, tuple[Value, int, int]]
     outputs: dict[Value, Access]
+
+    def numbers(self, known: dict[Any, Any]) -> None:
+        """Put the results of Python's arithmetic beside the inputs that are known."""
+        for step in self.graph.steps:
+            if isinstance(step, Sum):
+                given = [known.get(x, x) if isinstance(x, Number) else x for x in step.inputs]
+                known[step.outputs[0]] = compute(step.how, *given)
 
 
 def fuse(graph: Graph, policy: FusionPolicy) -> Fused:

@@ -65,7 +65,9 @@ class Builder:
             self.maker[step.outputs[0]] = step  # type: ignore[index]  # one output, and there
         return found.outputs[0]  # type: ignore[return-value]  # as above
 
-    def step(self, name: str, like: Step, inputs: tuple[Any, ...], params: Any, spec: Spec) -> Value:
+    def step(
+        self, name: str, like: Step, inputs: tuple[Any, ...], params: Any, spec: Spec
+    ) -> Value:
         """The result of a new step, simplified in its turn."""
         return self.simplified(Step(operations[name], like.device, inputs, params, (Value(spec),)))
 
@@ -158,7 +160,9 @@ def matmul(builder: Builder, step: Step) -> Value | None:
     """Of a batch and one matrix: one product.  Of narrow types: one in float32, rounded once."""
     (x, y), (z,) = step.inputs, step.outputs
     if x.dtype in FLOATING and x.dtype.itemsize < float32.itemsize:
-        wide = [builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)]
+        wide = [
+            builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)
+        ]
         made = builder.step("matmul", step, (*wide,), (), Spec(z.shape, float32))
         return builder.step("cast", step, (made,), (z.dtype,), z.spec)
     if len(x.shape) > 2 and size(y.shape[:-2]) == 1:
@@ -184,24 +188,21 @@ def over_parts(builder: Builder, step: Step) -> Value | None:
     if any([part.shape[0] for part in w.inputs] != lengths for w in wholes):
         return None
     parts, start = [], 0
-    for i, n in enumerate(lengths):
-        inputs = [part_of(builder, step, x, i, start, n) for x in step.inputs]
+    for n in lengths:
+        inputs = [part_of(builder, step, x, start, n) for x in step.inputs]
         spec = Spec((n,), z.dtype)
         parts.append(builder.step(step.op.name, step, (*inputs,), step.params, spec))
         start += n
     return builder.step("concat", step, (*parts,), (0,), z.spec)
 
 
-def part_of(builder: Builder, step: Step, x: Any, i: int, start: int, n: int) -> Any:
-    """The i-th part of an operand of a step on concatenations."""
+def part_of(builder: Builder, step: Step, x: Any, start: int, n: int) -> Any:
+    """Elements start to start + n of an operand of a step on concatenations."""
     if not isinstance(x, Value) or x.shape in ((), (1,)):
         return x
-    whole = builder.behind(x, "concat")
-    if whole is not None:
-        return whole.inputs[i]
     before = builder.maker.get(x)
     if before is not None and is_pointwise(before):
-        inputs = [part_of(builder, before, y, i, start, n) for y in before.inputs]
+        inputs = [part_of(builder, before, y, start, n) for y in before.inputs]
         return builder.step(before.op.name, before, (*inputs,), before.params, Spec((n,), x.dtype))
     return builder.step("slice", step, (x,), (((start, n, 1),),), Spec((n,), x.dtype))
 
