@@ -1,0 +1,247 @@
+"""Arithmetic on lanes against numpy: functions within their ulps, the rest bit by bit."""
+
+import ctypes
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rushlight.extend import as_dtype, bfloat16, bool_, float16, float32, float64
+from rushlight_numba.codegen import mathematics
+from rushlight_numba.codegen.lanes import FORMS, Lanes
+from rushlight_numba.codegen.llvm import Fn, native
+from rushlight_numba.codegen.nest import supports
+
+EVERY = [as_dtype(name) for name in FORMS]
+INTEGERS = [d for d in EVERY if d.kind in "iu"]
+FLOATS = [float32, float64, float16, bfloat16()]
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 2.0**-149, -(2.0**-149)])
+SPECIAL = np.concatenate([SPECIAL, [2.0**-126, 3.4028235e38, -3.4028235e38, 0.5, 1e-30, 1e30]])
+
+erf = np.frompyfunc(math.erf, 1, 1)
+EXACT: dict[str, Callable] = {
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "erf": lambda x: erf(x).astype(np.float64),
+    "sin": np.sin,
+    "cos": np.cos,
+}
+
+
+def run(body: Callable, dtypes: list, result, arrays: list, n: int = 16) -> np.ndarray:
+    """body(lanes of the first type, lanes of the result, *operands) over whole arrays."""
+    fn = Fn("of_lanes", "ptr %args, i64 %n")
+    places = [fn.arg("%args", i, "ptr") for i in range(len(arrays) + 1)]
+    to = Lanes(fn, n, result)
+    sources = [Lanes(fn, n, d) for d in dtypes]
+
+    def at(k: int, lanes: Lanes, i: str) -> str:
+        return fn.gep(places[k], i, lanes.held)
+
+    with fn.loop(0, "%n", n) as i:
+        left = fn.sub("%n", i)
+        mask = sources[0].tail(left) if n > 1 else None
+        values = [s.load(at(k, s, i), mask) for k, s in enumerate(sources)]
+        to.store(body(sources[0], to, *values), at(len(arrays), to, i), mask)
+    arrays = [np.ascontiguousarray(x, d) for x, d in zip(arrays, dtypes, strict=True)]
+    made = np.empty(arrays[0].shape, result)
+    words = np.array([x.ctypes.data for x in (*arrays, made)], np.int64)
+    entry = native([fn])[fn.name]
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(entry)(words.ctypes.data, made.size)
+    return made
+
+
+def call(name: str, dtype, *arrays: np.ndarray, n: int = 16) -> np.ndarray:
+    """One of the functions of floating lanes."""
+    body = lambda lanes, to, *x: mathematics.function(lanes, name, *x)  # noqa: E731
+    return run(body, [dtype] * len(arrays), dtype, list(arrays), n)
+
+
+def ulps(given: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """The distance of float32 numbers from exact ones in units of the last place."""
+    with np.errstate(all="ignore"):
+        near = exact.astype(np.float32)
+        unit = np.spacing(np.maximum(np.abs(near), np.float32(2.0**-126))).astype(np.float64)
+        off = np.abs(given.astype(np.float64) - exact) / unit
+    same = (given == near) | (np.isnan(given) & np.isnan(near))
+    return np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
+
+
+def all_exponents(count: int) -> np.ndarray:
+    """So many float32 numbers of every sign and exponent, infinities and NaN included."""
+    draw = np.random.default_rng(7)
+    high = np.repeat(np.arange(512, dtype=np.uint32), count) << 23
+    return (high | draw.integers(0, 2**23, high.size, np.uint32)).view(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 8, 16])
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_of_float32_are_within_4_ulp_for_every_exponent(name, n):
+    x = np.concatenate([all_exponents(1000), SPECIAL.astype(np.float32)])
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(np.float64))
+    assert ulps(call(name, float32, x, n=n), exact).max() <= 4
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("bound", [1, 10, 105])
+def test_functions_of_float32_are_within_4_ulp_where_they_bend(name, bound):
+    x = np.linspace(-bound, bound, 400_001).astype(np.float32)
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(np.float64))
+    assert ulps(call(name, float32, x), exact).max() <= 4
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_of_special_values_are_numpys(name, dtype):
+    x = SPECIAL.astype(dtype)
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(np.float64)).astype(dtype)
+    given = call(name, dtype, x)
+    np.testing.assert_array_max_ulp(np.nan_to_num(given), np.nan_to_num(exact), 4, dtype)
+    np.testing.assert_array_equal(np.isnan(given), np.isnan(exact))
+    np.testing.assert_array_equal(np.isinf(given), np.isinf(exact))
+    zero = exact == 0
+    np.testing.assert_array_equal(np.signbit(given[zero]), np.signbit(exact[zero]))
+
+
+# -- arithmetic, bit by bit -----------------------------------------------------------------------
+
+
+def samples(dtype, seed: int, size: int = 1003) -> np.ndarray:
+    """Numbers of a type, extremes and special values among them."""
+    rng = np.random.default_rng(seed)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, size).astype(bool)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        found = rng.integers(info.min, info.max, size, dtype, endpoint=True)
+        found[::3] = rng.integers(0, 5, found[::3].size)
+        found[:2] = info.min, info.max
+        return found
+    with np.errstate(over="ignore"):
+        found = (rng.normal(size=size) * 10.0 ** rng.integers(-12, 12, size)).astype(dtype)
+        found[::4] = rng.integers(-3, 4, found[::4].size)
+        found[-SPECIAL.size :] = rng.permutation(SPECIAL).astype(dtype)
+    return found
+
+
+def same(given: np.ndarray, exact: np.ndarray) -> None:
+    """Equal, signs of zeros included; nan is nan."""
+    np.testing.assert_array_equal(given.astype(np.float64), exact.astype(np.float64))
+    if exact.dtype not in INTEGERS and exact.dtype.kind != "b":
+        known = ~np.isnan(exact.astype(np.float64))
+        np.testing.assert_array_equal(np.signbit(given[known]), np.signbit(exact[known]))
+
+
+def wide(dtype) -> np.dtype:
+    """What a narrow type is computed in."""
+    return float32 if dtype in FLOATS and dtype.itemsize < 4 else dtype
+
+
+ARITHMETIC = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+BITS = {"bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor}
+ONE = {"neg": np.negative, "abs": np.abs, "floor": np.floor, "bitwise_not": np.invert}
+TABLE = {**ARITHMETIC, **BITS, **ONE, "sqrt": np.sqrt}
+TABLE |= {"maximum": np.maximum, "minimum": np.minimum}
+COMPUTED = [(op, dtype) for op in TABLE for dtype in EVERY if supports(op, [dtype])]
+
+
+@pytest.mark.parametrize("n", [1, 16])
+@pytest.mark.parametrize(("op", "dtype"), COMPUTED, ids=str)
+def test_arithmetic_is_numpys(op, dtype, n):
+    arity = 1 if op in ONE or op == "sqrt" else 2
+    arrays = [samples(dtype, seed) for seed in range(arity)]
+    with np.errstate(all="ignore"):
+        exact = TABLE[op](*[x.astype(wide(dtype)) for x in arrays]).astype(dtype)
+    given = run(lambda lanes, to, *x: getattr(to, op)(*x), [dtype] * arity, dtype, arrays, n)
+    if op in ("maximum", "minimum"):  # which of two zeros is the larger nobody says
+        given, exact = given + dtype.type(0), exact + dtype.type(0)
+    same(given, exact)
+
+
+@pytest.mark.parametrize("dtype", EVERY, ids=str)
+@pytest.mark.parametrize("op", ["equal", "less"])
+def test_comparisons_are_numpys(op, dtype):
+    arrays = [samples(dtype, 1), samples(dtype, 2)]
+    body = lambda lanes, to, x, y: getattr(lanes, op)(x, y)  # noqa: E731
+    given = run(body, [dtype] * 2, bool_, arrays)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(given, getattr(np, op)(*arrays))
+
+
+def fits(x: np.ndarray, to) -> np.ndarray:
+    """Where a floating number has a whole part of the type: elsewhere C says nothing."""
+    if x.dtype not in FLOATS or to not in INTEGERS:
+        return np.full(x.shape, True)
+    x = x.astype(np.float64)
+    info = np.iinfo(to)
+    return (x > float(info.min) - 1) & (x < float(info.max) + 1) & (np.abs(x) < 2.0**63)
+
+
+@pytest.mark.parametrize("n", [1, 16])
+@pytest.mark.parametrize("to", EVERY, ids=str)
+@pytest.mark.parametrize("given", EVERY, ids=str)
+def test_casts_are_numpys(given, to, n):
+    x = samples(given, 3)
+    if given in FLOATS and to in INTEGERS:
+        x = np.concatenate([x, np.linspace(-300, 300, 777).astype(given)])
+    made = run(lambda lanes, to, x: to.cast(x, lanes), [given], to, [x], n)
+    with np.errstate(all="ignore"):
+        exact = x.astype(to)
+    if given == float64 and to == bfloat16():  # numpy's goes through float32, and rounds twice
+        exact = x.astype(np.float32).astype(to)
+    same(made[fits(x, to)], exact[fits(x, to)])
+
+
+def test_float64_is_rounded_once_to_float16():
+    x = np.array(
+        [1 + 2.0**-11 + 2.0**-40, 1 + 2.0**-11, 65519.999999, 65520, -(2.0**-25), 2.0**-25]
+    )
+    x = np.append(x, [2.0**-25 * (1 + 2.0**-50), np.inf, np.nan, -0.0])
+    made = run(lambda lanes, to, x: to.cast(x, lanes), [float64], float16, [x])
+    with np.errstate(all="ignore"):
+        same(made, x.astype(np.float16))
+
+
+def test_bfloat16_keeps_nan_and_rounds_to_even():
+    bits = np.arange(0, 2**32, 65521, dtype=np.uint64).astype(np.uint32)
+    x = bits.view(np.float32)
+    made = run(lambda lanes, to, x: to.cast(x, lanes), [float32], bfloat16(), [x])
+    with np.errstate(all="ignore"):
+        same(made, x.astype(bfloat16()))
+
+
+@pytest.mark.parametrize("to", [d for d in INTEGERS if d.itemsize >= 4], ids=str)
+def test_what_no_integer_holds_is_cast_as_on_x86(to):
+    x = np.array([np.nan, np.inf, -np.inf, 1e20, -1e20], np.float32)
+    least = {"int32": -(2**31), "int64": -(2**63)}.get(to.name)
+    made = run(lambda lanes, to, x: to.cast(x, lanes), [float32], to, [x])
+    wanted = [least] * 5 if least else [2**31, 0, 2**31, 0, 2**31]
+    np.testing.assert_array_equal(made, np.array(wanted, to))
+
+
+def test_where_selects_exactly():
+    x, y = samples(float32, 1), samples(float32, 2)
+    body = lambda lanes, to, c, x, y: to.where(c, x, y)  # noqa: E731
+    c = samples(bool_, 3)
+    given = run(body, [bool_, float32, float32], float32, [c, x, y])
+    same(given, np.where(c, x, y))
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_pow_is_the_c_librarys(dtype):
+    x, y = np.meshgrid(np.append(SPECIAL, [2.0, -2.0, 3.7]), np.append(SPECIAL, [2.0, 3.0, -2.5]))
+    x, y = x.ravel().astype(dtype), y.ravel().astype(dtype)
+    with np.errstate(all="ignore"):
+        exact = np.power(x.astype(np.float64), y.astype(np.float64)).astype(dtype)
+    given = call("pow", dtype, x, y)
+    np.testing.assert_array_equal(np.isnan(given), np.isnan(exact))
+    finite = np.isfinite(exact)
+    np.testing.assert_array_equal(
+        given[~finite & ~np.isnan(exact)], exact[~finite & ~np.isnan(exact)]
+    )
+    np.testing.assert_array_max_ulp(given[finite], exact[finite], 4, dtype)
