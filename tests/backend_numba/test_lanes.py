@@ -232,9 +232,21 @@ def test_where_selects_exactly():
     same(given, np.where(c, x, y))
 
 
+def test_pow_of_float32_is_within_an_ulp():
+    x = np.random.default_rng(0).permutation(all_exponents(2000))
+    draw = np.random.default_rng(1)
+    y = (draw.normal(size=x.size) * 10.0 ** draw.integers(-3, 3, x.size)).astype(np.float32)
+    y[::5] = draw.integers(-5, 6, y[::5].size)
+    with np.errstate(all="ignore"):
+        exact = np.power(x.astype(np.float64), y.astype(np.float64))
+    assert ulps(call("pow", float32, x, y), exact).max() <= 1
+
+
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 def test_pow_is_the_c_librarys(dtype):
-    x, y = np.meshgrid(np.append(SPECIAL, [2.0, -2.0, 3.7]), np.append(SPECIAL, [2.0, 3.0, -2.5]))
+    x, y = np.meshgrid(
+        np.append(SPECIAL, [2.0, -2.0, 3.7]), np.append(SPECIAL, [2.0, 3.0, -2.5, 2.0**24 + 2, 1e9])
+    )
     x, y = x.ravel().astype(dtype), y.ravel().astype(dtype)
     with np.errstate(all="ignore"):
         exact = np.power(x.astype(np.float64), y.astype(np.float64)).astype(dtype)

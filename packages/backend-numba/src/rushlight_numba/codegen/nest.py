@@ -28,7 +28,7 @@ from .schedule import Schedule
 PARAMETERS = "ptr noalias %args, ptr noalias %ranges, ptr noalias %scratch"
 
 # The kinds of operand (f floating, i signed, u unsigned, b bool) that each operation computes with.
-KINDS = dict.fromkeys(["sqrt", "div", "pow", *mathematics.FUNCTIONS], "f")
+KINDS = dict.fromkeys(["sqrt", "div", *mathematics.FUNCTIONS], "f")
 KINDS |= dict.fromkeys(["neg", "sub"], "fiu")
 KINDS |= dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"], "iub")
 KINDS |= dict.fromkeys(["abs", "floor", "add", "mul", "maximum", "minimum"], "fiub")
@@ -327,7 +327,7 @@ class _Writer:
             return to.constant(x.param)
         if x.op == "cast":
             return to.cast(args[0], operands[0])
-        if x.op == "pow" or x.op in mathematics.FUNCTIONS:
+        if x.op in mathematics.FUNCTIONS:
             return mathematics.function(to, x.op, *args)
         found: str = getattr(operands[0] if x.op in ("equal", "less") else to, x.op)(*args)
         return found
