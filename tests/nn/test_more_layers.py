@@ -788,3 +788,14 @@ def test_bags_on_other_devices_and_traced():
         assert (traced.detach().numpy() == z.detach().numpy()).all()
         there = bag.to("hostile")(rl.tensor(FLAT).to("hostile"), rl.tensor(OFFSETS).to("hostile"))
         np.testing.assert_allclose(there.detach().numpy(), z.detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["attn_mask", "key_padding_mask"])
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+def test_masks_of_integers_are_refused(name, dtype):
+    """Whether 1 means seen or unseen is anybody's guess."""
+    given = {"attn_mask": [[1, 0], [0, 1]], "key_padding_mask": [[1, 0]]}[name]
+    for lib, layers, error in ((rl, nn, rl.ContractError), (torch, torch.nn, AssertionError)):
+        x, mask = lib.ones(2, 1, 4), lib.tensor(given, dtype=getattr(lib, dtype))
+        with pytest.raises(error, match=name):
+            layers.MultiheadAttention(4, 2)(x, x, x, **{name: mask})

@@ -168,8 +168,8 @@ def outcome(
 
 
 class Deviation(AssertionError):
-    """What is unlike PyTorch: `what` is error, result, type, requires_grad,
-    gradient or second gradient."""
+    """What is unlike PyTorch: `what` is error, result, type, requires_grad, gradient or second
+    gradient; or "no gradient" or "no second gradient" where PyTorch has one."""
 
     def __init__(self, what: str, told: str) -> None:
         super().__init__(f"{what}: {told}")
@@ -213,6 +213,8 @@ def compare(call: Call, ours: Outcome, theirs: Outcome) -> Iterator[Deviation]:
         for x, y, z in zip(mine or nothing, other or nothing, wide or nothing, strict=True):
             if x is None and y is None:
                 continue
+            if x is None:
+                yield Deviation(f"no {what}", "none where PyTorch has one, if only of zeros")
             like = as_array(x if y is None else y)
             a, b = (np.zeros_like(like) if g is None else as_array(g) for g in (x, y))
             yield from near(what, a, b, None if z is None else as_array(z), call, theirs, terms)

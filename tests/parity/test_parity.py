@@ -67,13 +67,14 @@ def refused(x):
 
 # What is wrong: a function that is not tanh, and all that must be found.
 GRADIENTS = {"gradient", "second gradient"}
+NONE = {f"no {what}" for what in GRADIENTS}
 FAULTS = {
     "value": (lambda x: x.tanh() * 1.03, {"result", "gradient"}),
     "gradient": (lambda x: x.tanh() + 0.1 * (x - x.detach()), {"gradient"}),
     "zero": (lambda x: x.tanh() * 0, {"result", *GRADIENTS}),
     "shape": (lambda x: x.tanh().reshape(-1), {"result"}),
     "number of results": (lambda x: (x.tanh(), x), {"result"}),
-    "constant": (lambda x: x.detach().tanh(), {"requires_grad", *GRADIENTS}),
+    "constant": (lambda x: x.detach().tanh(), {"requires_grad", *GRADIENTS, *NONE}),
     "second gradient": (linear_in_all_but_value, {"second gradient"}),
     "refused": (refused, {"error"}),
 }

@@ -107,7 +107,8 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector.  [m, n], [n] -> [m]."""
     vectors("mv", vec)
     if rank("mv", input) != 2:
-        raise ContractError(f"mv: {input.spec}; give a matrix")
+        kind = ContractError if input.ndim else IndexOutOfRange
+        raise kind(f"mv: {input.spec}; give a matrix")
     return matmul(input, vec)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange, WrongType
+from ..errors import ContractError, IndexOutOfRange, WrongDtype, WrongType
 from ..spec import broadcast, size
 from .elementwise import clamp, square
 from .given import Dim, floating, operands, rank, together, whole
@@ -170,8 +169,11 @@ def kl_div(
     [*s], [*s] -> [] or [*s].
     input: log-probabilities.  log_target: whether target are logarithms too.
     reduction: also "batchmean", the sum divided by the first length, which is the mean divergence.
+    Raises: ContractError for bools and integers.
     """
     together("kl_div", input, target)
+    floating("kl_div", input)
+    floating("kl_div", target)
     broadcast("kl_div", input.shape, target.shape)
     if log_target:
         losses = ops.exp(target) * (target - input)
@@ -209,11 +211,16 @@ def binary_cross_entropy(
 
     [*s], [*s] -> [] or [*s].
     input: probabilities from 0 to 1.  weight: factors of the losses.
-    Raises: ContractError for other numbers, where they can be looked at without waiting: on the
-    CPU, and not while tracing.  Elsewhere the loss is nan.
+    Raises: ContractError unless both have one floating type, and for other numbers, where they can
+    be looked at without waiting: on the CPU, and not while tracing.  Elsewhere the loss is nan.
     """
     op = "binary_cross_entropy"
     alike(op, input, target)
+    floating(op, input)
+    if target.dtype is not input.dtype:
+        raise WrongDtype(
+            f"{op}: input {input.spec} and target {target.spec}; give both the same dtype"
+        )
     losses = ops.binary_cross_entropy(input, target)
     if weight is not None:
         weigh(op, input, weight)
@@ -257,8 +264,11 @@ def binary_cross_entropy_with_logits(
     """binary_cross_entropy of sigmoid(input), without overflow.  [*s], [*s] -> [] or [*s].
 
     pos_weight: factors of the term of target 1.
+    Raises: ContractError for bools and integers.
     """
     alike("binary_cross_entropy_with_logits", input, target)
+    floating("binary_cross_entropy_with_logits", input)
+    floating("binary_cross_entropy_with_logits", target)
     given = [w for w in (weight, pos_weight) if w is not None]
     if given:
         weigh("binary_cross_entropy_with_logits", input, *given)
@@ -301,6 +311,7 @@ def of_classes(
         raise ContractError(
             f"{op}: input {input.spec} with target {target.spec}; give [n, c, *s] and int [n, *s]"
         )
+    floating(op, input)
     class_weight(op, input, weight, 1)
     valid = ops.not_equal(target, ignore_index)
     safe = ops.where(valid, target, 0)
@@ -350,6 +361,7 @@ def cross_entropy(
     if type(ignore_index) is not int:
         ignore_index = as_class("cross_entropy", ignore_index)
     plain = weight is None and label_smoothing == 0 and reduction == "mean"
+    floating("cross_entropy", input)
     if rank("cross_entropy", input) != 2 or rank("cross_entropy", target) != 1 or not plain:
         together("cross_entropy", input, target, optional=(weight,))
     elif target.dtype in dtypes.INTEGER:
@@ -382,7 +394,7 @@ def of_shares(
         shares = target * (1.0 - label_smoothing) + label_smoothing / input.shape[axis]
         losses = -sum(weighted(logs, weight, axis) * shares, axis)
         if reduction == "mean":
-            return sum(losses) / float(builtins.max(size(losses.shape), 1))
+            return sum(losses) / float(size(losses.shape))
         return reduce("cross_entropy", losses, reduction)
     hard = of_classes("cross_entropy", logs, target, weight, ignore_index, reduction)
     if label_smoothing == 0:

@@ -209,10 +209,15 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """length elements from start on along dim.  [.., n, ..] -> [.., length, ..].
 
     A start below 0 counts from the end.
+    Raises: IndexOutOfRange for a start beyond dim, ContractError for an end beyond it.
     """
     axis = normal_axis("narrow", dim, rank("narrow", input))
     n = input.shape[axis] if input.ndim else 0
-    first = whole("narrow", "start", start, -n)
+    first = whole("narrow", "start", start, -(2**63))
+    if input.ndim and not -n <= first <= n:
+        raise IndexOutOfRange(
+            f"narrow: start {start} in dim {dim} of {input.spec}; give {-n} to {n}"
+        )
     first, length = first + n if first < 0 else first, whole("narrow", "length", length)
     if first + length > n:
         raise ContractError(
@@ -667,6 +672,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
     [*b, n] -> [.., n + |offset|, .., n + |offset|, ..].
     """
+    if not rank("diag_embed", input):
+        raise IndexOutOfRange(f"diag_embed: {input.spec} has no dims; give at least one")
     length = input.shape[along("diag_embed", input, -1)]
     i, j = (normal_axis("diag_embed", d, input.ndim + 1) for d in (dim1, dim2))
     if i == j:

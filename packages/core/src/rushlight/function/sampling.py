@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from itertools import product
@@ -14,7 +15,7 @@ from .elementwise import bounded
 from .given import floating, lengths, rank, together
 from .indexing import matmul
 from .layer import each, repeated
-from .movement import select, stack
+from .movement import movedim, select, stack
 from .pooling import adaptive
 from .precision import autocasts
 
@@ -33,7 +34,8 @@ __all__ = [
 DIMS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}
 LINEAR = ("linear", "bilinear", "trilinear")
 FLAT = ("nearest", "nearest-exact", "area")  # modes that know no corners
-SHARPNESS = -0.75  # of bicubic: a of Keys 1981, as PyTorch has it
+SHARPNESS = -0.75  # of bicubic: a of Keys 1981, as PyTorch has it; -0.5 with antialias
+REACH = {"bilinear": 1, "bicubic": 2}  # in elements, of the modes that know antialias
 
 
 def interpolate(
@@ -47,7 +49,8 @@ def interpolate(
     or "bicubic", the last four by their number of spatial dims.
     align_corners: the outermost values stay the outermost; else each stands for an area.
     recompute_scale_factor: distances are those of the rounded size, not scale_factor itself.
-    Raises: ContractError for arguments that do not fit together, and for antialias.
+    antialias: in modes "bilinear" and "bicubic", what is shrunk is read from wider surroundings.
+    Raises: ContractError for arguments that do not fit together.
     Source: Keys 1981, "Cubic convolution interpolation for digital image processing", eq. 4.
     """
     op, n = "interpolate", rank("interpolate", input) - 2
@@ -55,8 +58,8 @@ def interpolate(
         raise ContractError(f"{op}: mode {mode!r}; give one of {', '.join([*FLAT, *DIMS])}")
     if n not in DIMS.get(mode, (1, 2, 3)) or 0 in input.shape[1:]:
         raise ContractError(f"{op}: {input.spec} in mode {mode!r}; give [b, c, *s], no length 0")
-    if antialias:
-        raise ContractError(f"{op}: antialias is not supported; use mode 'area' to shrink")
+    if antialias and mode not in REACH:
+        raise ContractError(f"{op}: antialias in mode {mode!r}; give one of {', '.join(REACH)}")
     if mode in FLAT and align_corners is not None:
         raise ContractError(f"{op}: align_corners in mode {mode!r}; leave it out")
     if (size is None) == (scale_factor is None) or (recompute_scale_factor and size is not None):
@@ -81,7 +84,9 @@ def interpolate(
         # PyTorch's exceptions from what scale_factor means
         plain = (mode in LINEAR and o == m) or ((mode, n) == ("nearest", 2) and o in (m, 2 * m))
         step = ends if align_corners else m / o if plain or not s else 1 / s
-        if (m, step) != (o, 1.0):
+        if antialias:
+            z = z if m == o else smoothed(z, axis, o, step, mode)
+        elif (m, step) != (o, 1.0):
             z = resampled(z, axis, o, step, mode, bool(align_corners), wide)
     return ops.cast(z, dtype=input.dtype)
 
@@ -113,6 +118,28 @@ def resampled(
     return made
 
 
+def smoothed(x: Tensor, axis: int, n: int, step: float, mode: str) -> Tensor:
+    """Weighted means around n places along an axis, of all that lies within reach of each.
+
+    step: between the places, in elements; where it is above 1 the reach grows with it.
+    [.., m, ..] -> [.., n, ..].
+    """
+    m, wide = x.shape[axis], builtins.max(step, 1.0)
+    rows, columns = (ops.iota(length=k, dtype=x.dtype, device=x.device) for k in (n, m))
+    center = ops.reshape((rows + 0.5) * step, (n, 1))
+    reach = REACH[mode] * wide
+    first, last = ops.floor(center - reach + 0.5), ops.floor(center + reach + 0.5)
+    inside = ops.greater_equal(columns, first) & ops.less(columns, last)
+    t = ops.abs(columns + 0.5 - center) / wide
+    if mode == "bilinear":
+        share = 1 - t
+    else:
+        share = ops.where(ops.less(t, 1), cubic(t, True, -0.5), cubic(t, False, -0.5))
+    share = ops.where(inside & ops.less(t, REACH[mode]), share, 0.0)
+    share = share / ops.sum(share, axes=(1,), keepdim=True)
+    return movedim(matmul(movedim(x, axis, -1), ops.permute(share, (1, 0))), -1, axis)
+
+
 def spot(place: Tensor, n: int) -> Tensor:
     """The nearest index inside.  [*s] -> int64[*s]."""
     return ops.cast(ops.minimum(ops.maximum(place, 0), n - 1), dtype=dtypes.int64)
@@ -129,9 +156,8 @@ def taps(places: Tensor, mode: str) -> list[tuple[Tensor, Any]]:
     return [(low + i, cubic(ops.abs(t - i), i in (0, 1))) for i in (-1, 0, 1, 2)]
 
 
-def cubic(t: Tensor, near: bool) -> Tensor:
+def cubic(t: Tensor, near: bool, a: float = SHARPNESS) -> Tensor:
     """The share of a neighbour at distance t, below 1 if near, else below 2."""
-    a = SHARPNESS
     if near:
         return ((a + 2) * t - (a + 3)) * t * t + 1
     return ((t - 5) * t * a + 8 * a) * t - 4 * a

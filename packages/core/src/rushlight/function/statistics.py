@@ -110,10 +110,12 @@ ROUNDED: dict[str, Any] = {"lower": ops.floor, "higher": ops.ceil, "nearest": op
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
     """The k-th smallest along dim, and where it stands.  [.., n, ..] -> [.., ..] twice.
 
-    Raises: ContractError unless k is from 1 to n.
+    Raises: ContractError unless k is from 1 to n, IndexOutOfRange if n is 0.
     """
     axis = normal_axis("kthvalue", dim, rank("kthvalue", input))
     x = input if input.ndim else ops.reshape(input, (1,))
+    if x.shape[axis] == 0:
+        raise IndexOutOfRange(f"kthvalue: {x.spec} has nothing along dim {dim}; give elements")
     if not 1 <= k <= x.shape[axis]:
         raise ContractError(f"kthvalue: k {k}; give one from 1 to {x.shape[axis]}")
     place = part(ops.argsort(x, axis=axis, descending=False), axis, k - 1, 1)

@@ -6,6 +6,8 @@ import math
 
 import rushlight as rl
 
+_MASKS = (rl.dtype("bool"), rl.dtype("float32"))  # and the type of the query
+
 
 def scaled_dot_product_attention(
     query: rl.Tensor, key: rl.Tensor, value: rl.Tensor, attn_mask: rl.Tensor | None = None,
@@ -22,7 +24,7 @@ def scaled_dot_product_attention(
     is_causal: query i sees keys 0 to i; there is no other mask then.
     scale: None for 1 / sqrt(e).
     enable_gqa: key and value may have fewer heads, axis -3, each for as many of query's in a row.
-    Raises: ContractError if lengths, heads or masks do not fit.
+    Raises: ContractError if lengths, heads or masks do not fit, and for masks of integers.
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
     """
     op = "scaled_dot_product_attention"
@@ -38,6 +40,11 @@ def scaled_dot_product_attention(
         )
     if is_causal and attn_mask is not None:
         raise rl.ContractError(f"{op}: attn_mask with is_causal=True; give one of them")
+    if attn_mask is not None and attn_mask.dtype not in (*_MASKS, query.dtype):
+        raise rl.ContractError(
+            f"{op}: attn_mask {attn_mask.spec} for query {query.spec}; give bools, True where a "
+            "key is seen, or floats, which are added"
+        )
     if enable_gqa:
         key, value = (_for_heads(op, query, x) for x in (key, value))
     if scale is None:
@@ -52,7 +59,7 @@ def scaled_dot_product_attention(
         if attn_mask.dtype == rl.dtype("bool"):
             scores = rl.where(attn_mask, scores, -math.inf)
         else:
-            scores = scores + attn_mask
+            scores = scores + attn_mask.to(scores.dtype)
         blind = rl.eq(rl.amax(scores.detach(), -1, True), -math.inf)
         weights = rl.softmax(rl.where(blind, 0.0, scores), -1)
         weights = rl.where(blind, 0.0, weights)

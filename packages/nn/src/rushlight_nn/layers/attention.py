@@ -188,14 +188,14 @@ class MultiheadAttention(Module):
                     f"MultiheadAttention: attn_mask {list(mask.shape)}; give {[t, s]} or "
                     f"{[b * self.num_heads, t, s]}"
                 )
-            total = _added(mask, query.dtype)
+            total = _added("attn_mask", mask, query.dtype)
             total = total if mask.ndim == 2 else total.reshape(b, self.num_heads, t, s)
         if padding is not None:
             if padding.shape != (b, s):
                 raise rl.ContractError(
                     f"MultiheadAttention: key_padding_mask {list(padding.shape)}; give {[b, s]}"
                 )
-            hidden = _added(padding, query.dtype).reshape(b, 1, 1, s)
+            hidden = _added("key_padding_mask", padding, query.dtype).reshape(b, 1, 1, s)
             total = hidden if total is None else total + hidden
         more = (self.bias_k is not None) + self.add_zero_attn
         return rl.pad(total, (0, more)) if total is not None and more else total
@@ -213,9 +213,14 @@ class MultiheadAttention(Module):
         return weights @ v, weights
 
 
-def _added(mask: rl.Tensor, dtype: Any) -> rl.Tensor:
+def _added(name: str, mask: rl.Tensor, dtype: Any) -> rl.Tensor:
     """A mask as what is added to scores: -inf where bools are True."""
-    if mask.dtype != rl.dtype("bool"):
+    if mask.is_floating_point():
         return mask
+    if mask.dtype != rl.dtype("bool"):
+        raise rl.ContractError(
+            f"MultiheadAttention: {name} {mask.spec}; give bools, True where a key is not seen, or "
+            "floats, which are added"
+        )
     added: rl.Tensor = rl.where(mask, -math.inf, 0.0).to(dtype)
     return added
