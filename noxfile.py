@@ -114,6 +114,18 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Random programs, compiled and at once, on request: `nox -s fuzz -- 20000 numba 100000`.
+
+    How many, on which device, from which seed on.
+    """
+    install(session, "test")
+    count, device, first = (*session.posargs, *("20000", "numpy", "1000")[len(session.posargs) :])
+    command = ["python", "-W", "error", "-m", "rushlight.testing.programs"]
+    session.run(*command, "--count", count, "--device", device, "--first", first)
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Lines and branches that no test reaches; on request."""
     install(session, "coverage")

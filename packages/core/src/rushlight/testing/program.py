@@ -14,13 +14,11 @@ import numpy as np
 
 import rushlight as rl
 
-from .. import reference
-from ..backend import Backend, HostBackend
+from ..backend import PROTOCOL, Backend, HostBackend
 from ..creation import held
 from ..device import Device, _furnish
 from ..dtypes import FLOATING, finfo
-from ..errors import RushlightError
-from ..plugins import required_kernels
+from ..op import operations
 from ..random import fork_rng
 from ..spec import Spec
 from .close import assert_close, assert_same_bits, tolerance
@@ -55,6 +53,7 @@ class Source(NamedTuple):
         """The values that this seed draws."""
         random = np.random.default_rng((*seed, *self.name.encode()))
         shape, dtype = self.spec
+        values: HostArray
         if dtype in FLOATING:
             values = random.uniform(self.low, self.high, shape)
             if self.odd:
@@ -127,20 +126,23 @@ class Program(NamedTuple):
 
     def script(self) -> str:
         """A file of its own that runs it at once and compiled, and prints both."""
-        made = {s.name: drawn_by(s) for s in self.sources}
+        given = ", ".join([*(source.name for source in self.arguments), str(RATES[0])])
+        body = [
+            f'random, device = np.random.default_rng({self.seed}), rl.device("numpy")',
+            *[f"{source.name} = {drawn_by(source)}" for source in self.sources],
+            f"step, stream = rl.Cell(1.0), rl.Generator().manual_seed({self.seed})",
+            f"rl.manual_seed({self.seed})",
+            *str(self).splitlines(),
+            f"return (rl.compile(program) if compiled else program)({given})",
+        ]
         lines = [
             f'"""Program {self.seed}, at once and compiled."""',
             "import numpy as np",
             "import rushlight as rl",
-            "",
-            f'random, device = np.random.default_rng({self.seed}), rl.device("numpy")',
-            *[f"{s.name} = {made[s.name]}" for s in self.sources],
-            f"step, stream = rl.Cell(1.0), rl.Generator().manual_seed({self.seed})",
-            "",
-            str(self),
-            "for run in (program, rl.compile(program)):",
-            f"    rl.manual_seed({self.seed})",
-            f"    print(run({', '.join([s.name for s in self.arguments] + ['0.25'])}))",
+            "def run(compiled):",
+            *[f"    {line}" for line in body],
+            "print(run(compiled=False))",
+            "print(run(compiled=True))",
         ]
         return "\n".join(lines) + "\n"
 
@@ -154,11 +156,11 @@ class Program(NamedTuple):
                 exact.add(line.makes)
         return exact.intersection(self.results)
 
-    def function(self, scope: Mapping[str, Any]) -> Callable[..., Found]:
+    def function(self, scope: Mapping[str, Any]) -> Callable[..., dict[str, rl.Tensor]]:
         """The Python function, which finds in scope what it captures."""
         names = {"rl": rl, **scope}
         exec(compile(str(self), f"<program {self.seed}>", "exec"), names)  # noqa: S102  our text
-        found: Callable[..., Found] = names["program"]
+        found: Callable[..., dict[str, rl.Tensor]] = names["program"]
         return found
 
 
@@ -176,9 +178,11 @@ def drawn_by(source: Source) -> str:
 # -- running --------------------------------------------------------------------------------------
 
 
-def outcomes(program: Program, device: Device, *, compiled: bool, calls: int = CALLS) -> list[Any]:
-    """What each call returns and leaves behind; an error of Rushlight's ends it, as its class."""
-    found: list[Any] = []
+def outcomes(
+    program: Program, device: Device, *, compiled: bool, calls: int = CALLS
+) -> list[Found]:
+    """What each call returns and leaves behind."""
+    found: list[Found] = []
     with fork_rng():
         rl.manual_seed(program.seed)
         world = {s.name: s.tensor((program.seed,), device) for s in program.captured}
@@ -186,15 +190,10 @@ def outcomes(program: Program, device: Device, *, compiled: bool, calls: int = C
         function = program.function(world | numbers | {"device": device})
         run = rl.compile(function) if compiled else function
         for call in range(calls):
-            given = {
-                s.name: s.tensor((program.seed, call + 1), device) for s in program.arguments
-            }
-            try:
-                results = run(*given.values(), RATES[call % len(RATES)])
-                if program.outside:
-                    differentiate(results)
-            except RushlightError as error:
-                return [*found, type(error)]
+            given = {s.name: s.tensor((program.seed, call + 1), device) for s in program.arguments}
+            results: dict[str, rl.Tensor] = run(*given.values(), RATES[call % len(RATES)])
+            if program.outside:
+                differentiate(results)
             found.append(left(results, world | given, numbers))
     return found
 
@@ -233,54 +232,66 @@ MOVES = frozenset(
     clone equal not_equal
     """.split()
 )
+CANCELLING = ("log1p_exp", "erfinv")
 
 
 class Shaken(HostBackend):
-    """The reference's primitives, each of whose inputs is off by some units in the last place.
+    """The reference, with inputs of each kernel off by some units in the last place.
 
     Each use of a value is off by another amount, as in fused code, which may compute it again.
+    What cancels its own rounding stays whole: kernels, and the bodies of CANCELLING.
     Source: Parker 1997, "Monte Carlo arithmetic", section 3.
     """
 
     name = "shaken"
-    protocol = (1, 0)
+    protocol = PROTOCOL
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, amount: float = SHAKE) -> None:
         super().__init__()
         random = np.random.default_rng(seed)
+        kernels: dict[str, Any] = {
+            **self.kernels,
+            **{name: partial(by_body, name) for name in CANCELLING},
+        }
         self.kernels = {
-            name: kernel if name in MOVES else partial(shaking, random, kernel)
-            for name, kernel in reference.KERNELS.items()
-            if name in required_kernels()
+            name: kernel if name in MOVES else partial(shaking, random, amount, kernel)
+            for name, kernel in kernels.items()
         }
 
 
-def shaking(random: np.random.Generator, kernel: Any, *inputs: Any, **params: Any) -> Any:
+def by_body(name: str, *inputs: Any) -> HostArray:
+    """The operation on the reference, without noise."""
+    with rl.no_grad():
+        place = Device("numpy")
+        z: rl.Tensor = operations[name].call(*[held(np.asarray(x), place) for x in inputs])
+        return z.numpy()
+
+
+def shaking(
+    random: np.random.Generator, amount: float, kernel: Any, *inputs: Any, **params: Any
+) -> Any:
     """What the kernel makes of inputs that are slightly off."""
-    return kernel(*[off(random, x) for x in inputs], **params)
+    return kernel(*[off(random, amount, x) for x in inputs], **params)
 
 
-def off(random: np.random.Generator, x: Any) -> Any:
-    """x times numbers around 1."""
+def off(random: np.random.Generator, amount: float, x: Any) -> Any:
+    """x times numbers around 1, at most so many units in the last place away."""
     if not isinstance(x, np.ndarray) or x.dtype not in FLOATING:
         return x
     wide = x.astype(np.float64)
-    amount = SHAKE * float(finfo(x.dtype).eps)
-    return (wide * (1 + amount * random.uniform(-1, 1, x.shape))).astype(x.dtype)
+    most = amount * float(finfo(x.dtype).eps)
+    return (wide * (1 + most * random.uniform(-1, 1, x.shape))).astype(x.dtype)
 
 
 def spreads(program: Program, wanted: list[Found]) -> list[Found]:
     """How far runs with noise lie from what is wanted; inf where even the kind of value varies."""
-    spread = [
-        {name: np.zeros(x.shape) for name, x in found.items()} for found in wanted
-    ]
+    spread = [{name: np.zeros(x.shape) for name, x in found.items()} for found in wanted]
     for seed in range(SHAKES):
         place = _furnish("shaken", Shaken(seed), 0)
         runs = outcomes(program, place, compiled=False, calls=len(wanted))
-        for found, exact, most in zip(runs, wanted, spread, strict=False):
-            for name in exact if isinstance(found, dict) else ():
-                if name in found and found[name].shape == exact[name].shape:
-                    most[name] = np.maximum(most[name], apart(found[name], exact[name]))
+        for found, exact, most in zip(runs, wanted, spread, strict=True):
+            for name, x in exact.items():
+                most[name] = np.maximum(most[name], apart(found[name], x))
     return spread
 
 
@@ -304,72 +315,68 @@ def replays(device: Device) -> bool:
 def disagreement(program: Program, device: Device, oracle: Device | None = None) -> str:
     """What differs between the program at once and compiled; empty if nothing does.
 
-    oracle: where it is run at once; None for the same device.
+    oracle: where it is run at once; None for the same device.  What fails there is no program.
     Bits are the same where compiled programs replay.  Elsewhere whole numbers and results that no
     rounding has touched are equal, others within the tolerance of their type and of the longest
     sum; or, if the program magnifies rounding, within some times what noise does to it.
     """
-    oracle = oracle or device
-    wanted = outcomes(program, oracle, compiled=False)
+    try:
+        wanted = outcomes(program, oracle or device, compiled=False)
+    except Exception:  # a program that was made smaller may fail in any way
+        return ""
     try:
         found = outcomes(program, device, compiled=True)
     except Exception as error:  # a refusal or a crash is what is looked for
         return f"compiled: {type(error).__name__}: {error}"
-    if [kinds(call) for call in found] != [kinds(call) for call in wanted]:
-        return f"compiled: {unlike(found, wanted)}"
-    # A gradient asked from outside is summed in another order: the cotangent of a result comes first.
-    same_bits = oracle is device and replays(device) and not program.outside
-    spread: list[Found] = []
+    # Asked from outside, a gradient is summed in another order: a result's own cotangent is first.
+    same_bits = oracle in {None, device} and replays(device) and not program.outside
     exact = program.exact()
+    spread: list[Found] = []
     for i, (ours, theirs) in enumerate(zip(found, wanted, strict=True)):
-        for name in theirs if isinstance(theirs, dict) else ():
-            what = f"call {i}, {name}"
-            try:
-                if same_bits:
-                    assert_same_bits(what, ours[name], theirs[name])
-                else:
-                    wider = 0.0 if name in exact else 1.0
-                    assert_close(
-                        what, ours[name], theirs[name], terms=program.terms, wider=wider
-                    )
-            except AssertionError as error:
-                if same_bits or name in exact:
-                    return str(error)
-                whole = [call for call in wanted if isinstance(call, dict)]
-                spread = spread or spreads(program, whole)
-                if beyond(ours[name], theirs[name], spread[i][name], program.terms):
-                    return str(error)
+        if kinds(ours) != kinds(theirs):
+            return f"call {i}: {unlike(kinds(ours), kinds(theirs))}"
+        for name, x in ours.items():
+            told = apart_by(f"call {i}, {name}", x, theirs[name], program, same_bits, name in exact)
+            if told and not same_bits and name not in exact:
+                spread = spread or spreads(program, wanted)
+                told = told if beyond(x, theirs[name], spread[i][name], program.terms) else ""
+            if told:
+                return told
     return ""
 
 
-def kinds(call: Any) -> Any:
-    """The names, types and shapes of what a call left, or its error."""
-    if not isinstance(call, dict):
-        return call
-    return {name: (x.dtype.name, x.shape) for name, x in call.items()}
+def apart_by(
+    what: str, x: HostArray, y: HostArray, program: Program, same_bits: bool, exact: bool
+) -> str:
+    """How far x is off, if that is more than rounding allows; else empty."""
+    try:
+        if same_bits:
+            assert_same_bits(what, x, y)
+        else:
+            assert_close(what, x, y, terms=program.terms, wider=0.0 if exact else 1.0)
+    except AssertionError as error:
+        return str(error)
+    return ""
 
 
-def unlike(found: list[Any], wanted: list[Any]) -> str:
-    """Where kinds differ first."""
-    for i, (ours, theirs) in enumerate(zip(found, wanted, strict=False)):
-        mine, other = kinds(ours), kinds(theirs)
-        if mine == other:
-            continue
-        if not isinstance(mine, dict) or not isinstance(other, dict):
-            return f"call {i} came to {told(mine)} instead of {told(other)}"
-        name = next(n for n in [*other, *mine] if mine.get(n) != other.get(n))
-        return f"call {i}, {name}: {mine.get(name)} instead of {other.get(name)}"
-    return f"{len(found)} calls instead of {len(wanted)}"
+def kinds(found: Found) -> dict[str, Spec]:
+    """The shapes and types of what a call left, by name."""
+    return {name: Spec(x.shape, x.dtype) for name, x in found.items()}
 
 
-def told(kind: Any) -> str:
-    """The outcome of a call in words."""
-    return "results" if isinstance(kind, dict) else kind.__name__
+def unlike(ours: dict[str, Spec], theirs: dict[str, Spec]) -> str:
+    """The first that differs."""
+    name = next(name for name in [*theirs, *ours] if ours.get(name) != theirs.get(name))
+    return f"{name} is {ours.get(name)} instead of {theirs.get(name)}"
 
 
 def beyond(ours: HostArray, theirs: HostArray, spread: HostArray, terms: int) -> bool:
-    """Whether one is further off than noise explains."""
-    allowed = SPREAD * spread
+    """Whether one is further off than noise explains.
+
+    Where a tie decides, noise may happen to leave one element as it is, but not all of them.
+    """
+    finite = spread[np.isfinite(spread)]
+    allowed = SPREAD * np.maximum(spread, finite.max(initial=0.0))
     if theirs.dtype in FLOATING:
         size = np.abs(theirs.astype(np.float64))
         most = np.where(np.isfinite(size), size, 0.0).max(initial=0.0)
@@ -395,24 +402,26 @@ def shrunk(program: Program, fails: Callable[[Program], bool], tries: int = 600)
 
 
 def candidates(program: Program) -> Iterator[Program]:
-    """Smaller programs, the smallest first: fewer lines, fewer results, a line stepped over."""
+    """Smaller programs: fewer results, arguments for what lines make, fewer lines."""
     n = len(program.lines)
-    length = n
-    while length > 1:
-        length = (length + 1) // 2
-        for start in range(0, n, length):
-            yield from without(program, range(start, min(start + length, n)))
     if program.outside:
         yield program._replace(outside=False)
     if len(program.results) > 1:
         for name in program.results:
             yield trimmed(program._replace(results=(name,)))
-        for name in program.results:
-            rest = tuple(other for other in program.results if other != name)
-            yield trimmed(program._replace(results=rest))
+    for i in reversed(range(n)):
+        yield from given(program, i)
+    length = n
+    while length > 1:
+        length = (length + 1) // 2
+        for start in range(0, n, length):
+            yield from without(program, range(start, min(start + length, n)))
     for i in range(n):
         yield from stepped_over(program, i)
         yield from without(program, [i])
+    for name in program.results if len(program.results) > 1 else ():
+        rest = tuple(other for other in program.results if other != name)
+        yield trimmed(program._replace(results=rest))
 
 
 def without(program: Program, places: Iterable[int]) -> Iterator[Program]:
@@ -429,6 +438,21 @@ def without(program: Program, places: Iterable[int]) -> Iterator[Program]:
         results = tuple(line.makes for line in kept if line.makes and line.makes not in used)
     if len(kept) < len(program.lines):
         yield trimmed(program._replace(lines=tuple(kept), results=results))
+
+
+def given(program: Program, i: int) -> Iterator[Program]:
+    """With an argument in place of what a line makes, and without what only that line needed."""
+    line = program.lines[i]
+    if not line.spec:
+        return
+    low, high = (-1.5, 1.5) if line.spec.dtype in FLOATING else (0, 1)
+    used, kept = {*program.results}, []
+    for one in program.lines[::-1]:
+        if one is not line and (one.makes in used or not one.makes):
+            used.update(one.uses)
+            kept.append(one)
+    sources = (*program.sources, Source(line.makes, line.spec, low, high))
+    yield trimmed(program._replace(lines=tuple(kept[::-1]), sources=sources))
 
 
 def stepped_over(program: Program, i: int) -> Iterator[Program]:
