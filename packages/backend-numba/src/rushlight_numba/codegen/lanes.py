@@ -379,7 +379,7 @@ class Lanes:
         ty = self.vector(self.held)
         held = self.narrowed(value)
         if mask is None:
-            align = self.align * self.n if nontemporal else self.align
+            align = min(64, self.align * self.n) if nontemporal else self.align
             self.fn.store(ty, held, pointer, align, nontemporal=nontemporal)
             return
         name = f"llvm.masked.store.{overloaded(ty)}.p0"
