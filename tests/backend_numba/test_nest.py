@@ -41,7 +41,7 @@ def outside(nest, given, exact, store):
 # -- what random nests do not reach ---------------------------------------------------------------
 
 
-def elementwise(op, dtypes, result, n, buffers):
+def elementwise(op, dtypes, result, n):
     """A nest of one row: one operation on as many buffers as there are types."""
     row = frozenset({0})
     reads = tuple(Access(k, (1,), 0, d) for k, d in enumerate(dtypes))
@@ -179,7 +179,7 @@ def test_stores_past_the_caches_write_the_same(dtype):
     skip = -held.ctypes.data % 64
     z = held[skip : skip + n * dtype.itemsize].view(dtype)
     x = numbers(n).astype(dtype)
-    code = NestCode(elementwise("maximum", [dtype] * 2, dtype, n, None), nontemporal=[0])
+    code = NestCode(elementwise("maximum", [dtype] * 2, dtype, n), nontemporal=[0])
     assert "nontemporal" in code.text()
     code.run({0: x, 1: x, "z": z})
     np.testing.assert_array_equal(z, x)
@@ -241,3 +241,42 @@ def test_what_varies_over_no_loop_is_computed_once(dtype):
     NestCode(nest).run({"t": np.array([3.0], dtype), "x": x, "z": z})
     exact = 1 - 0.999**3.0
     np.testing.assert_allclose(z, x / exact, rtol=1e-6 if dtype == float64 else 1e-3)
+
+
+def test_a_store_may_lie_where_what_no_later_pass_reads_lies():
+    nest = softmax((4, 100))
+    assert NestCode(nest).may_overwrite(0, 0)  # the last pass reads the stash
+    x, z = numbers(4, 100), np.empty((4, 100), np.float32)
+    NestCode(nest).run({"x": x, "z": z})
+    NestCode(nest).run({"x": x, "z": x})
+    np.testing.assert_array_equal(x, z)
+
+
+def test_a_store_may_not_lie_where_it_would_be_read_again():
+    nest = softmax((4, 100))
+    first = Store(0, Access("w", (100, 1), 0, float32))  # written in pass 0, read in pass 1
+    twice = Store(5, Access("z", (0, 1), 0, float32))
+    nest = nest._replace(stores=(first, twice, nest.stores[0]))
+    assert [NestCode(nest).may_overwrite(k, 0) for k in range(3)] == [False, False, True]
+    assert not NestCode(column_sums(3, 7)).may_overwrite(0, 0)
+
+
+def test_a_nest_cut_into_chunks_writes_the_same():
+    x = numbers(7, 100)
+    whole, pieces = np.empty_like(x), np.empty_like(x)
+    code = NestCode(softmax((7, 100)))
+    code.run({"x": x, "z": whole})
+    for chunk, lo in enumerate(range(0, 7, 3)):
+        code.run({"x": x, "z": pieces}, [(lo, min(lo + 3, 7)), (0, 100)], chunk)
+    np.testing.assert_array_equal(whole, pieces)
+
+
+@pytest.mark.parametrize("op", ["exp", "tanh", "sin"])
+def test_a_row_cut_anywhere_has_the_same_bits(op):
+    x = numbers(333)
+    whole, pieces = np.empty_like(x), np.empty_like(x)
+    code = NestCode(elementwise(op, [float32], float32, 333))
+    code.run({0: x, "z": whole})
+    for lo, hi in [(0, 100), (100, 101), (101, 333)]:
+        code.run({0: x, "z": pieces}, [(lo, hi)])
+    np.testing.assert_array_equal(whole, pieces)

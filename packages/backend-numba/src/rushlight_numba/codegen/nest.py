@@ -92,6 +92,23 @@ class NestCode:
             words[word] = (apart or {})[k]
         return words
 
+    def may_overwrite(self, store: int, read: int) -> bool:
+        """Whether a store may lie where a read does: each element is written after its last use.
+
+        Both walk the same places, which no loop visits twice.
+        """
+        s, r = self.nest.stores[store], self.nest.reads[read]
+        if s.how != "store" or r.buffer is None:
+            return False
+        if (s.access.strides, s.access.dtype) != (r.strides, r.dtype):
+            return False
+        *outer, last = zip(r.strides, self.nest.extents, strict=True)
+        if any(stride == 0 and n > 1 for stride, n in outer):
+            return False
+        if not last[0]:  # a scalar of the row, which is read before its passes and stored after
+            return True
+        return self.schedule.last_use(read) <= self.schedule.at[s.node]
+
     def run(
         self,
         buffers: Mapping[Any, Any],

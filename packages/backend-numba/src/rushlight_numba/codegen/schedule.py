@@ -93,6 +93,17 @@ class Schedule:
         """Whether a pass finds it in the stash."""
         return node in self.stash and self.stash[node].filled < number
 
+    def last_use(self, read: int) -> int:
+        """The last pass that reads an access in lanes; -1 if none does."""
+        nodes = self.nest.nodes
+        uses = [
+            number
+            for number in range(self.passes)
+            for i in self.needed(number)[0]
+            if (nodes[i].op, nodes[i].param) == ("read", read) and not self.is_kept_from(i, number)
+        ]
+        return max(uses, default=-1)
+
     def _keep(self) -> None:
         """Decide what lies in the stash: what is dear and needed in several passes."""
         first: dict[int, int] = {}
