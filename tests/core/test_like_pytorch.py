@@ -68,6 +68,11 @@ m.isclose(m.tensor([True, False]), m.tensor([False, True]), rtol=1.0)
 m.isclose(m.tensor([True, False]), m.tensor([True, True]))
 m.add(m.tensor([True]), True, alpha=2); m.tensor([True, False]).add(True, alpha=0)
 m.tensor([1]).add(True, alpha=2); m.tensor([True, False]).add(1, alpha=2)
+F.max_pool1d(m.tensor([[1, nan, nan, 2, 3, 1]]), 3, return_indices=True)[1]
+F.max_pool2d(m.tensor([[[1, nan], [nan, 2]]]), 2, return_indices=True)[1]
+F.max_pool2d(m.tensor([[[1, nan], [nan, 2]]]), 2, 1, 1, return_indices=True)[1]
+F.adaptive_max_pool1d(m.tensor([[1, nan, nan, 2, 3]]), 2, return_indices=True)[1]
+F.dropout(m.tensor([nan, inf, -1.0]), 1.0); F.dropout(m.tensor([[2.0]]), 1.0)
 F.cross_entropy(m.ones(0, 3), m.ones(0, 3)); F.cross_entropy(m.ones(2, 3, 0), m.ones(2, 3, 0))
 F.cross_entropy(m.ones(0, 3), m.ones(0, 3), label_smoothing=0.1)
 F.cross_entropy(m.ones(0, 3), m.ones(0, 3), reduction='sum'); F.cross_entropy(m.ones(3), m.ones(3))
@@ -308,3 +313,41 @@ def test_the_gradient_of_straight_pieces_has_the_gradient_zero(call):
     for ours, theirs in zip(*made, strict=True):
         alike(ours, theirs)
     assert made[0][1].tolist() == [[0.0] * 4]
+
+
+def test_a_hook_that_returns_no_tensor_is_a_mistake_of_type():
+    for lib, _ in LIBRARIES:
+        x = lib.ones(2, requires_grad=True)
+        x.register_hook(lambda g: 3)
+        with pytest.raises(TypeError, match=r"hook returned '?int"):
+            x.sum().backward()
+
+
+def test_a_function_whose_context_is_set_up_apart():
+    made = []
+    for lib, _ in LIBRARIES:
+
+        class Scaled(lib.autograd.Function):
+            @staticmethod
+            def forward(x, factor):
+                return x * x * factor, x.sum()
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                x, ctx.factor = inputs
+                ctx.save_for_backward(x, output[0])
+                ctx.mark_non_differentiable(output[1])
+
+            @staticmethod
+            def backward(ctx, g, _):
+                x, z = ctx.saved_tensors
+                return g * 2 * z / x, None
+
+        x = lib.tensor([1.0, -2.0], dtype=lib.float64, requires_grad=True)
+        z, total = Scaled.apply(x, 3.0)
+        (first,) = lib.autograd.grad(z.sum(), x, create_graph=True)
+        (second,) = lib.autograd.grad(first.sum(), x)
+        assert not total.requires_grad
+        made.append((z.detach(), total, first.detach(), second))
+    for ours, theirs in zip(*made, strict=True):
+        alike(ours, theirs)

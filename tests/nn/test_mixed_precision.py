@@ -184,3 +184,14 @@ def test_types_of_sampled_images(name, dtype):
     assert f"torch.{z.dtype}" == str(w.dtype)
     a, b = (np.asarray(x.float().tolist()) for x in (z, w))
     assert np.abs(a - b).max() <= 10 * 2.0**-8 * max(1.0, np.abs(b).max())
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_recurrent_layers_under_autocast_have_pytorchs_types(name):
+    made = []
+    for lib, layers in ((rl, nn), (torch, torch.nn)):
+        with lib.autocast("cpu", lib.bfloat16):
+            z, last = getattr(layers, name)(4, 5)(lib.ones(3, 2, 4))
+        results = [z, *(last if isinstance(last, tuple) else [last])]
+        made.append([str(one.dtype).removeprefix("torch.") for one in results])
+    assert made[0] == made[1]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 import rushlight as rl
 import rushlight_nn as nn
@@ -547,3 +548,32 @@ class TestParameter:
         with pytest.raises(RuntimeError, match="floating"):
             nn.Parameter(rl.tensor([1]))
         assert nn.Parameter(rl.tensor([1]), requires_grad=False).dtype is rl.int64
+
+
+class TestAParameter:
+    def test_has_attributes_that_copies_keep(self):
+        p = nn.Parameter(rl.ones(2))
+        p.no_decay = True
+        copies = copy.copy(p), copy.deepcopy(p), pickle.loads(pickle.dumps(p))
+        assert all(one.no_decay for one in copies)
+        assert not hasattr(rl.ones(2), "no_decay")
+
+    @pytest.mark.parametrize("lib", [rl, torch], ids=["rushlight", "torch"])
+    def test_leaves_its_gradient_behind_in_a_deep_copy(self, lib):
+        layer = {rl: nn, torch: torch.nn}[lib].Linear(2, 1)
+        layer(lib.ones(1, 2)).sum().backward()
+        twin = copy.deepcopy(layer)
+        assert twin.weight.grad is None
+        assert twin.weight.requires_grad
+        assert type(twin.weight) is type(layer.weight)
+        leaf = lib.ones(2, requires_grad=True)
+        leaf.sum().backward()
+        assert copy.deepcopy(leaf).grad.tolist() == [1.0, 1.0]
+        del leaf.grad
+        assert leaf.grad is None
+
+    def test_is_one_in_a_deep_copy_of_what_shares_it(self):
+        p = nn.Parameter(rl.ones(2), requires_grad=False)
+        one, other = copy.deepcopy([p, p])
+        assert one is other is not p
+        assert not one.requires_grad

@@ -12,7 +12,7 @@ from .alias import Link, link, refresh, write
 from .cell import Number
 from .device import Device, resolve
 from .dtypes import DType
-from .errors import ContractError, DeviceError, TracingError
+from .errors import ContractError, DeviceError, TracingError, WrongType
 from .function.given import representable
 from .function.named import named
 from .node import END, HOOKED, Leaf, Node, Removable
@@ -222,6 +222,10 @@ class Tensor:
         else:
             self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
     def backward(
         self,
         gradient: Tensor | None = None,
@@ -253,7 +257,7 @@ class Tensor:
             own = alone(g)  # what the hook does to it in place is done to this gradient only
             shown = hook(own)
             if shown is not None and not isinstance(shown, Tensor):
-                raise ContractError(
+                raise WrongType(
                     f"register_hook: the hook returned {type(shown).__name__}; return a tensor or "
                     f"None"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -16,14 +17,15 @@ class Parameter(rl.Tensor):
     until one of the two is assigned, its history is not.
     requires_grad: False for a tensor that is saved with the module and not trained.
 
+    Any attribute may be set on it, such as a mark that an optimizer's groups are made by; copies
+    made by `copy` and `pickle` have it too.  `deepcopy` leaves the gradient behind.
+
     Raises: ContractError for data that is no tensor, and for integers that ask for a gradient.
 
     >>> Parameter(rl.zeros(2))
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
     """
-
-    __slots__ = ()
 
     def __new__(cls, data: rl.Tensor | None = None, requires_grad: bool = True) -> Self:
         """A parameter of class cls."""
@@ -36,6 +38,11 @@ class Parameter(rl.Tensor):
             )
         made = data.detach().as_subclass(cls)
         return made.requires_grad_(requires_grad)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
+        memo[id(self)] = made = type(self)(self.detach().clone(), self.requires_grad)
+        made.__dict__.update(deepcopy(self.__dict__, memo))
+        return made
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

@@ -62,7 +62,8 @@ class Context:
 class Function:
     """A differentiable function in Python: derive, state `forward` and `backward`, call `apply`.
 
-    forward(ctx, *args) computes on tensors of which no gradient is asked;
+    forward(ctx, *args) computes on tensors of which no gradient is asked; or forward(*args), and
+    setup_context(ctx, inputs, output) then leaves what backward needs;
     backward(ctx, *cotangents) returns one cotangent per argument, None where there is none.
 
     >>> class Square(Function):
@@ -83,6 +84,11 @@ class Function:
         raise NotImplementedError("state forward(ctx, *args)")
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Keep in ctx what backward reads; if this is stated, forward is called without ctx."""
+        raise NotImplementedError("state setup_context(ctx, inputs, output)")
+
+    @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         """The cotangents of the arguments, given those of the results."""
         raise NotImplementedError("state backward(ctx, *cotangents)")
@@ -94,8 +100,11 @@ class Function:
         mode = interpreter.get()
         edges = tuple([x._node if isinstance(x, Tensor) else None for x in args])
         ctx.needs_input_grad = tuple([edge is not None for edge in edges])
+        apart = cls.setup_context is not Function.setup_context
         with interpreting(mode.quiet(False)):
-            made = cls.forward(ctx, *args, **kwargs)
+            made = cls.forward(*(() if apart else (ctx,)), *args, **kwargs)
+            if apart:
+                cls.setup_context(ctx, args, made)
         results = tuple(made) if isinstance(made, (tuple, list)) else (made,)
         if not (mode.recording and any(ctx.needs_input_grad)):
             return made

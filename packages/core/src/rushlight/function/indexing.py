@@ -31,6 +31,7 @@ __all__ = [
     "index_copy",
     "index_fill",
     "index_select",
+    "is_floating_point",
     "masked_select",
     "matmul",
     "mm",
@@ -133,6 +134,12 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     together("equal", input, other)
     return input.shape == other.shape and bool(all(ops.equal(input, other)))
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the element type is a floating one."""
+    rank("is_floating_point", input)
+    return input.dtype in dtypes.FLOATING
 
 
 def numel(input: Tensor) -> int:

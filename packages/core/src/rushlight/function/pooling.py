@@ -96,7 +96,12 @@ def max_pool(
         at = start + rest % k * d
         at = ops.where(ops.less(at, 0), at % d, at)  # of a window of -inf, the first beyond padding
         index, rest, unit = index + at * unit, rest // k, unit * m
-    return z, index
+    if input.dtype not in dtypes.FLOATING:
+        return z, index
+    image = input.shape[input.ndim - n :]
+    numbers = ops.iota(length=size(image), dtype=dtypes.int64, device=input.device)
+    nans = ops.where(ops.not_equal(input, input), ops.reshape(numbers, image), -1)
+    return z, ops.maximum(index, ops.max_pool(nans, **options))  # of several nan, the last
 
 
 def numbered(length: int, axis: int, like: Tensor) -> Tensor:

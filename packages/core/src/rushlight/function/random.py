@@ -434,6 +434,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ContractError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return input
+    if p == 1:
+        z = ops.mul(input, 0.0)  # nan and infinities show, as in PyTorch
+        return input.assign_(z) if inplace else z
     key, counter = default_generator.draw(ops.random.blocks(size_of(input.shape), dtypes.float32))
-    z: Tensor = ops.dropout(input, key, counter, p=float(p))
+    z = ops.dropout(input, key, counter, p=float(p))
     return input.assign_(z) if inplace else z

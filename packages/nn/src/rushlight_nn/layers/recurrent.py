@@ -406,6 +406,13 @@ class LSTM(LongShort, Layers):
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
     """
 
+    def _begun(self, given: Any, *shapes: tuple[int, ...], like: rl.Tensor) -> State:
+        """The state, which autocast makes narrow: an LSTM is one of the operations it casts."""
+        state = super()._begun(given, *shapes, like=like)
+        if like.dtype is rl.float64 or not rl.is_autocast_enabled(like.device.type):
+            return state
+        return tuple(one.to(rl.get_autocast_dtype(like.device.type)) for one in state)
+
 
 class GRU(Gated, Layers):
     """h[t] = (1 - z) n + z h[t - 1]; z and n as in `GRUCell`.
