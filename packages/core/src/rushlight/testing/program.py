@@ -50,7 +50,7 @@ class Source(NamedTuple):
     odd: bool = False
 
     def tensor(self, seed: tuple[int, ...], device: Device) -> rl.Tensor:
-        """The values that this seed draws."""
+        """The values that this seed draws, in memory as it may lie in programs."""
         random = np.random.default_rng((*seed, *self.name.encode()))
         shape, dtype = self.spec
         values: HostArray
@@ -61,13 +61,24 @@ class Source(NamedTuple):
                 values = np.where(chosen, random.choice(ODD, shape), values)
         else:
             values = random.integers(int(self.low), int(self.high) + 1, shape)
-        z = held(np.asarray(values).astype(dtype), device)
+        z = held(laid(np.asarray(values).astype(dtype), int(random.integers(6))), device)
         return z.requires_grad_() if self.asks else z
 
     def __str__(self) -> str:
         odd = ", some odd" if self.odd else ""
         asks = ", asks for a gradient" if self.asks else ""
         return f"{self.name}: {self.spec} from {self.low} to {self.high}{odd}{asks}"
+
+
+def laid(x: HostArray, how: int) -> HostArray:
+    """x, in half of all cases with its first axis fastest, or every second element, or reversed."""
+    if how == 3:
+        return np.asfortranarray(x)
+    if how == 4 and x.ndim:
+        return np.repeat(x, 2, -1)[..., ::2]
+    if how == 5 and x.ndim:
+        return x[::-1].copy()[::-1]
+    return x
 
 
 class Line(NamedTuple):

@@ -394,6 +394,8 @@ def slicing(a: Author) -> None:
         parts.insert(a.below(len(parts) + 1), "None")
     if a.chance(0.15):
         parts = ["...", *parts]
+    if a.chance(0.04):
+        parts = [":0"]
     a.write(f"{{0}}[{', '.join(parts)}]", x, exact=True)
 
 
@@ -446,8 +448,8 @@ def padding(a: Author) -> None:
 
 
 def reducing(a: Author) -> None:
-    """Dims summed, multiplied, or the like."""
-    x = a.ranked(1)
+    """Dims summed, multiplied, or the like; also of nothing."""
+    x = a.pick(lambda x: x.ndim > 0)
     dims, keep = a.dims(x), a.chance(0.4)
     text = a.one(
         f"{{0}}.sum({dims}, keepdim={keep})", f"{{0}}.mean({dims}, keepdim={keep})",
