@@ -280,3 +280,23 @@ def test_a_row_cut_anywhere_has_the_same_bits(op):
     for lo, hi in [(0, 100), (100, 101), (101, 333)]:
         code.run({0: x, "z": pieces}, [(lo, hi)])
     np.testing.assert_array_equal(whole, pieces)
+
+
+def test_a_product_and_a_sum_that_a_step_follows_are_rounded_one_by_one():
+    """An index is floor(i * scale + offset): rounded once, it would be another one now and then."""
+    row = frozenset({0})
+    draw = np.random.default_rng(0)
+    n = 100_000
+    x, y = draw.integers(1, 1000, n), draw.integers(1, 1000, n)
+    x, y = x.astype(np.float32), (x / y).astype(np.float32)
+    s = -np.floor(x * y)
+    nodes = [Node("read", (), k, float32, row) for k in range(3)]
+    nodes += [Node("mul", (0, 1), None, float32, row), Node("add", (3, 2), None, float32, row)]
+    nodes += [Node("floor", (4,), None, float32, row)]
+    reads = tuple(Access(k, (1,), 0, float32) for k in "xys")
+    nest = LoopNest((n,), reads, tuple(nodes), (Store(5, Access("z", (1,), 0, float32)),))
+    z = np.empty_like(x)
+    NestCode(nest).run({"x": x, "y": y, "s": s, "z": z})
+    np.testing.assert_array_equal(z, np.floor(x * y + s))
+    once = np.floor((x.astype(np.float64) * y + s).astype(np.float32))
+    assert (z != once).any()

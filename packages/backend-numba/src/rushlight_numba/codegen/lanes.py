@@ -65,12 +65,15 @@ class Lanes:
     one of type `truth`.  float16 and bfloat16 are float32 in registers: `load` widens them, `store`
     and `round` round.  NaN: `maximum`, `minimum` and reductions by max give it on, comparisons with
     it are false.  Integers wrap around.
+
+    contract: a * b + c may be rounded once.
     """
 
-    def __init__(self, fn: Fn, n: int, dtype: DType) -> None:
+    def __init__(self, fn: Fn, n: int, dtype: DType, *, contract: bool = True) -> None:
         self.fn = fn
         self.n = n
         self.dtype = dtype
+        self.flags = CONTRACT if contract else ""
         self.held, self.element, self.kind = FORMS[dtype.name]
         self.ty = self.vector(self.element)
         self.truth = self.vector("i1")
@@ -147,7 +150,7 @@ class Lanes:
 
     def either(self, floating: str, integer: str, boolean: str, *operands: str) -> str:
         """One of three instructions, by the kind of the element type."""
-        name = f"{floating} {CONTRACT}" if self.kind == "f" else integer
+        name = f"{floating} {self.flags}" if self.kind == "f" else integer
         return self.op(boolean if self.kind == "b" else name, *operands)
 
     def add(self, x: str, y: str) -> str:
@@ -164,7 +167,7 @@ class Lanes:
 
     def div(self, x: str, y: str) -> str:
         """x / y, of floating types."""
-        return self.op(f"fdiv {CONTRACT}", x, y)
+        return self.op("fdiv", x, y)
 
     def fma(self, x: str, y: str, z: str) -> str:
         """x * y + z in one rounding."""

@@ -32,7 +32,7 @@ class Writer:
         self.n = lanes
         self.last = schedule.last
         self.fn = Fn(name, PARAMETERS)
-        self._lanes: dict[tuple[int, DType], Lanes] = {}
+        self._lanes: dict[tuple[DType, int, bool], Lanes] = {}
         self.lo: list[str] = []
         self.hi: list[str] = []
         self.index: list[str] = []  # the variables of the loops entered so far
@@ -45,11 +45,11 @@ class Writer:
         self.starts: dict[int, str] = {}  # of `index` nodes in lanes, at the row's element 0
         self.stash: dict[int, str] = {}
 
-    def lanes(self, dtype: DType, n: int | None = None) -> Lanes:
+    def lanes(self, dtype: DType, n: int | None = None, *, contract: bool = True) -> Lanes:
         """Vectors of a type."""
-        key = (self.n if n is None else n, dtype)
+        key = (dtype, n or self.n, contract)
         if key not in self._lanes:
-            self._lanes[key] = Lanes(self.fn, *key)
+            self._lanes[key] = Lanes(self.fn, n or self.n, dtype, contract=contract)
         return self._lanes[key]
 
     def one(self, dtype: DType) -> Lanes:
@@ -149,7 +149,7 @@ class Writer:
             return one.truncated(self.start(i))
         if i in self.layout.constants:
             return self.passed(one, self.layout.constants[i])
-        return self.pointwise(x, [self.scalars[a] for a in x.args], self.one)
+        return self.pointwise(i, [self.scalars[a] for a in x.args], 1)
 
     def passed(self, one: Lanes, word: int) -> str:
         """A constant from the argument block."""
@@ -170,10 +170,11 @@ class Writer:
                 found = fn.add(found, fn.mul(variable, fn.arg("%args", word)))
         return found
 
-    def pointwise(self, x: Node, args: list[str], lanes: Callable[[DType], Lanes]) -> str:
-        """An elementwise operation on values that are at hand."""
-        to = lanes(x.dtype)
-        operands = [lanes(self.nest.nodes[a].dtype) for a in x.args]
+    def pointwise(self, i: int, args: list[str], n: int) -> str:
+        """An elementwise operation on `n` lanes of values that are at hand."""
+        x = self.nest.nodes[i]
+        to = self.lanes(x.dtype, n, contract=i not in self.schedule.stepped)
+        operands = [self.lanes(self.nest.nodes[a].dtype, n) for a in x.args]
         if x.op == "constant":
             return to.constant(x.param)
         if x.op == "cast":
@@ -375,7 +376,7 @@ class RowPass:
         if self.is_by_row(i):
             inverse, scale = writer.inverses[x.args[1]]
             return lanes.mul(lanes.op("fmul", self.value(x.args[0]), inverse), scale)
-        return writer.pointwise(x, [self.value(a) for a in x.args], writer.lanes)
+        return writer.pointwise(i, [self.value(a) for a in x.args], writer.n)
 
     def read(self, a: int) -> str:
         """Elements of an access along the row."""
