@@ -60,11 +60,11 @@ def call(name: str, dtype, *arrays: np.ndarray, n: int = 16) -> np.ndarray:
 
 
 def ulps(given: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The distance of float32 numbers from exact ones in units of the last place."""
+    """The distance of numbers from exact ones, of a wider type, in units of the last place."""
     with np.errstate(all="ignore"):
-        near = exact.astype(np.float32)
-        unit = np.spacing(np.maximum(np.abs(near), np.float32(2.0**-126))).astype(np.float64)
-        off = np.abs(given.astype(np.float64) - exact) / unit
+        near = exact.astype(given.dtype)
+        unit = np.spacing(np.maximum(np.abs(near), np.finfo(given.dtype).tiny))
+        off = np.abs(given.astype(exact.dtype) - exact) / unit.astype(exact.dtype)
     same = (given == near) | (np.isnan(given) & np.isnan(near))
     return np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
 
@@ -92,6 +92,18 @@ def test_functions_of_float32_are_within_4_ulp_where_they_bend(name, bound):
     with np.errstate(all="ignore"):
         exact = EXACT[name](x.astype(np.float64))
     assert ulps(call(name, float32, x), exact).max() <= 4
+
+
+@pytest.mark.parametrize("name", [name for name in EXACT if name != "erf"])
+def test_functions_of_float64_are_within_4_ulp(name):
+    draw = np.random.default_rng(5)
+    bits = draw.integers(0, 2**64, 50_000, np.uint64).view(np.float64)
+    bends = [draw.uniform(-bound, bound, 50_000) for bound in (1, 20, 750, 1.3e8)]
+    turns = np.arange(20_000) * (math.pi / 2) * (1 + draw.integers(-2, 3, 20_000) * 2.0**-53)
+    x = np.concatenate([bits, *bends, turns, 1 + draw.normal(size=20_000) / 100])
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(np.longdouble))
+    assert ulps(call(name, float64, x), exact).max() <= 4
 
 
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)

@@ -1,21 +1,85 @@
-"""Functions of floating lanes: polynomials for float32, the C library lane by lane for the rest.
+"""Functions of floating lanes, in polynomials; the C library lane by lane where there are none.
 
-Knows `Lanes` only.  Coefficients stand with their source; the errors stated beside them were
-measured over the float32 numbers against float64 (tests/backend_numba/test_lanes.py).
+Knows `Lanes` only.  Coefficients stand with their source, and the errors stated are measured: of
+float32 over every 16th number (pow: over 20 million pairs) against float64, of float64 over
+millions of samples against long double (tests/backend_numba/test_lanes.py).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rushlight.extend import float64
 
-from .lanes import Lanes
+from .lanes import WIDTH, Lanes
 
-SHIFT = {"float": 1.5 * 2**23, "double": 1.5 * 2**52}  # adding it rounds to a whole number
-EXPONENT = 23  # bits below a float32's exponent
-BIAS = 127
+
+class Format(NamedTuple):
+    """What the functions know of float32 or float64.
+
+    shift: adding it rounds to a whole number, which then stands in the lowest bits.
+    mantissa: bits below the exponent.  root_half: the bits of sqrt(1/2).
+    ln2: its upper bits, few enough that a product with an exponent is exact, and the rest.
+    exp_range: where e ** x is neither 0 nor infinite, and a little more.
+    exp: (e ** r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2].
+    tanh_one: where tanh is 1.
+    sin, cos: (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4 in r^2, on [-pi/4, pi/4].
+    reduced_below: larger arguments of sin and cos go to the C library.
+    """
+
+    shift: float
+    mantissa: int
+    bias: int
+    root_half: int
+    ln2: tuple[float, float]
+    exp_range: tuple[float, float]
+    exp: tuple[float, ...]
+    tanh_one: float
+    sin: tuple[float, ...]
+    cos: tuple[float, ...]
+    reduced_below: float
+
+
+# Source of exp, sin, cos: Cephes, single/expf.c and single/sinf.c.
+FLOAT = Format(
+    shift=1.5 * 2**23,
+    mantissa=23,
+    bias=127,
+    root_half=0x3F3504F3,
+    ln2=(0.693359375, -2.12194440e-4),
+    exp_range=(-104.0, 89.0),
+    exp=(
+        *(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3),
+        *(4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
+    ),
+    tanh_one=10.0,
+    sin=(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1),
+    cos=(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2),
+    reduced_below=2.0**45,
+)
+# Source of ln2: fdlibm, e_log.c; of exp: Taylor's series; of sin, cos: Cephes, double/sin.c.
+DOUBLE = Format(
+    shift=1.5 * 2**52,
+    mantissa=52,
+    bias=1023,
+    root_half=0x3FE6A09E667F3BCD,
+    ln2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
+    exp_range=(-746.0, 710.0),
+    exp=tuple(1 / math.factorial(k) for k in range(13, 1, -1)),
+    tanh_one=20.0,
+    sin=(
+        *(1.58962301576546568060e-10, -2.50507477628578072866e-8, 2.75573136213857245213e-6),
+        *(-1.98412698295895385996e-4, 8.33333333332211858878e-3, -1.66666666666666307295e-1),
+    ),
+    cos=(
+        *(-1.13585365213876817300e-11, 2.08757008419747316778e-9, -2.75573141792967388112e-7),
+        *(2.48015872888517045348e-5, -1.38888888888730564116e-3, 4.16666666666665929218e-2),
+    ),
+    reduced_below=2.0**27,
+)
+FORMATS = {"float": FLOAT, "double": DOUBLE}
 
 
 def polynomial(lanes: Lanes, x: str, coefficients: Sequence[float]) -> str:
@@ -28,9 +92,15 @@ def polynomial(lanes: Lanes, x: str, coefficients: Sequence[float]) -> str:
 
 def rounded(lanes: Lanes, x: str, factor: float) -> tuple[str, str]:
     """x * factor to the nearest whole number: as a number, and as bits whose lowest are it."""
-    shift = lanes.literal(SHIFT[lanes.element])
+    shift = lanes.literal(FORMATS[lanes.element].shift)
     shifted = lanes.fma(x, lanes.literal(factor), shift)
     return lanes.op("fsub", shifted, shift), lanes.as_bits(shifted)
+
+
+def whole(lanes: Lanes, bits: str) -> str:
+    """The integer in the lowest bits that `rounded` gives."""
+    shift = lanes.literal(FORMATS[lanes.element].shift)
+    return lanes.on_bits("sub", bits, lanes.as_bits(shift))
 
 
 def per_lane(lanes: Lanes, name: str, *operands: str) -> str:
@@ -49,37 +119,31 @@ def per_lane(lanes: Lanes, name: str, *operands: str) -> str:
     return fn.load(lanes.ty, places[0])
 
 
+# exp
+
+
 def power_of_two(lanes: Lanes, k: str) -> str:
     """2 ** k of an integer k that a normal number's exponent holds."""
-    biased = lanes.on_bits("add", k, BIAS)
-    return lanes.from_bits(lanes.on_bits("shl", biased, EXPONENT))
-
-
-# exp on [-ln 2 / 2, ln 2 / 2].  Source: Cephes, single/expf.c.
-EXP = (
-    1.9875691500e-4,
-    1.3981999507e-3,
-    8.3334519073e-3,
-    4.1665795894e-2,
-    1.6666665459e-1,
-    5.0000001201e-1,
-)
-LN2 = (0.693359375, -2.12194440e-4)  # its upper bits, and the rest
+    format = FORMATS[lanes.element]
+    biased = lanes.on_bits("add", k, format.bias)
+    return lanes.from_bits(lanes.on_bits("shl", biased, format.mantissa))
 
 
 def exponential(lanes: Lanes, x: str) -> tuple[str, str]:
     """(y, k): e ** x = y * 2 ** k, y between sqrt(1/2) and sqrt(2)."""
+    format = FORMATS[lanes.element]
     n, bits = rounded(lanes, x, math.log2(math.e))
-    r = lanes.fma(n, lanes.literal(-LN2[0]), x)
-    r = lanes.fma(n, lanes.literal(-LN2[1]), r)
-    p = polynomial(lanes, r, EXP)
+    r = lanes.fma(n, lanes.literal(-format.ln2[0]), x)
+    r = lanes.fma(n, lanes.literal(-format.ln2[1]), r)
+    p = polynomial(lanes, r, format.exp)
     y = lanes.fma(p, lanes.mul(r, r), lanes.add(r, lanes.literal(1.0)))
-    return y, lanes.on_bits("sub", bits, lanes.as_bits(lanes.literal(SHIFT["float"])))
+    return y, whole(lanes, bits)
 
 
 def exp(lanes: Lanes, x: str) -> str:
-    """e ** x: inf above 88.73, denormal below -87.33, 0 below -103.97.  Within 1.3 ulp."""
-    x = lanes.smaller(lanes.literal(89.0), lanes.larger(lanes.literal(-104.0), x))
+    """e ** x, denormal results included.  float32: within 1.3 ulp; float64: 1.3."""
+    least, most = FORMATS[lanes.element].exp_range
+    x = lanes.smaller(lanes.literal(most), lanes.larger(lanes.literal(least), x))
     y, k = exponential(lanes, x)
     half = lanes.on_bits("ashr", k, 1)  # in two steps, since 2 ** k may be no normal number
     rest = lanes.on_bits("sub", k, half)
@@ -93,39 +157,17 @@ def exp_normal(lanes: Lanes, x: str) -> str:
     return lanes.op("fmul", y, power_of_two(lanes, k))
 
 
-# log(1 + x) on [sqrt(1/2) - 1, sqrt(2) - 1].  Source: Cephes, single/logf.c.
-LOG = (
-    7.0376836292e-2,
-    -1.1514610310e-1,
-    1.1676998740e-1,
-    -1.2420140846e-1,
-    1.4249322787e-1,
-    -1.6668057665e-1,
-    2.0000714765e-1,
-    -2.4999993993e-1,
-    3.3333331174e-1,
-)
-ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2)
-TINY = 2.0**-126  # the least normal float32
+# log
 
 
-def log(lanes: Lanes, x: str) -> str:
-    """The natural logarithm: -inf of 0, NaN below.  Within 0.9 ulp."""
-    small = lanes.compare("olt", x, lanes.literal(TINY))
-    normal = lanes.where(small, lanes.mul(x, lanes.literal(2.0**23)), x)
-    bits = lanes.as_bits(normal)
-    above = lanes.on_bits("sub", bits, ROOT_HALF)
-    whole = lanes.on_bits("ashr", above, EXPONENT)
-    mantissa = lanes.on_bits("sub", bits, lanes.on_bits("shl", whole, EXPONENT))
-    m = lanes.sub(lanes.from_bits(mantissa), lanes.literal(1.0))
-    e = lanes.fn.op(f"sitofp {lanes.bits} {whole} to {lanes.ty}")
-    e = lanes.where(small, lanes.sub(e, lanes.literal(23.0)), e)
-    z = lanes.mul(m, m)
-    y = lanes.mul(lanes.mul(polynomial(lanes, m, LOG), m), z)
-    y = lanes.fma(e, lanes.literal(LN2[1]), y)
-    y = lanes.fma(z, lanes.literal(-0.5), y)
-    y = lanes.fma(e, lanes.literal(LN2[0]), lanes.add(m, y))
-    return outside(lanes, x, y)
+def split(lanes: Lanes, x: str) -> tuple[str, str]:
+    """(m - 1, e): a positive normal x = m * 2 ** e, m between sqrt(1/2) and sqrt(2)."""
+    format = FORMATS[lanes.element]
+    bits = lanes.as_bits(x)
+    e = lanes.on_bits("ashr", lanes.on_bits("sub", bits, format.root_half), format.mantissa)
+    mantissa = lanes.on_bits("sub", bits, lanes.on_bits("shl", e, format.mantissa))
+    m = lanes.op("fsub", lanes.from_bits(mantissa), lanes.literal(1.0))
+    return m, lanes.fn.op(f"sitofp {lanes.bits} {e} to {lanes.ty}")
 
 
 def outside(lanes: Lanes, x: str, y: str) -> str:
@@ -139,19 +181,70 @@ def outside(lanes: Lanes, x: str, y: str) -> str:
     return lanes.where(inside, y, below)
 
 
+# (log(1 + m) - m + m^2 / 2) / m^3 on [sqrt(1/2) - 1, sqrt(2) - 1].  Source: Cephes, single/logf.c.
+LOG = (
+    *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
+    *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+)
+# (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2.  Source: fdlibm, e_log.c.
+LOG_64 = (
+    *(1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01),
+    *(2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01),
+    6.666666666666735130e-01,
+)
+
+
+def log(lanes: Lanes, x: str) -> str:
+    """The natural logarithm: -inf of 0, NaN below.  float32: within 0.9 ulp; float64: 1.0."""
+    format = FORMATS[lanes.element]
+    small = lanes.compare("olt", x, lanes.literal(2.0 ** (1 - format.bias)))
+    large = lanes.op("fmul", x, lanes.literal(2.0**format.mantissa))
+    m, e = split(lanes, lanes.where(small, large, x))
+    shifted = lanes.op("fsub", e, lanes.literal(float(format.mantissa)))
+    e = lanes.where(small, shifted, e)
+    found = log_float(lanes, m, e) if lanes.element == "float" else log_double(lanes, m, e)
+    return outside(lanes, x, found)
+
+
+def log_float(lanes: Lanes, m: str, e: str) -> str:
+    """log((1 + m) * 2 ** e) of float32."""
+    z = lanes.mul(m, m)
+    y = lanes.mul(lanes.mul(polynomial(lanes, m, LOG), m), z)
+    y = lanes.fma(e, lanes.literal(FLOAT.ln2[1]), y)
+    y = lanes.fma(z, lanes.literal(-0.5), y)
+    return lanes.fma(e, lanes.literal(FLOAT.ln2[0]), lanes.add(m, y))
+
+
+def log_double(lanes: Lanes, m: str, e: str) -> str:
+    """log((1 + m) * 2 ** e) of float64."""
+    s = lanes.div(m, lanes.add(m, lanes.literal(2.0)))
+    z = lanes.mul(s, s)
+    half = lanes.mul(lanes.mul(m, m), lanes.literal(0.5))
+    rest = lanes.fma(z, polynomial(lanes, z, LOG_64), half)
+    low = lanes.fma(s, rest, lanes.mul(e, lanes.literal(DOUBLE.ln2[1])))
+    low = lanes.op("fsub", lanes.op("fsub", half, low), m)
+    return lanes.op("fsub", lanes.op("fmul", e, lanes.literal(DOUBLE.ln2[0])), low)
+
+
 # tanh(x) = x + x^3 P(x^2) below the bound, 1 - 2 / (exp(2 x) + 1) above.
-# Source: Cephes, single/tanhf.c.
-TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+# Source: Cephes, single/tanhf.c, and of float64, where P is a fraction, double/tanh.c.
 TANH_BOUND = 0.625
-TANH_ONE = 10.0  # from 9.02 on tanh is 1
+TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+TANH_64_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
+TANH_64_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
 
 
 def tanh(lanes: Lanes, x: str) -> str:
-    """The hyperbolic tangent.  Within 1.4 ulp."""
+    """The hyperbolic tangent.  float32: within 1.4 ulp; float64: 1.6."""
     size = lanes.abs(x)
     z = lanes.mul(x, x)
-    near = lanes.fma(polynomial(lanes, z, TANH), lanes.mul(z, size), size)
-    double = lanes.smaller(lanes.literal(2 * TANH_ONE), lanes.add(size, size))
+    if lanes.element == "float":
+        p = polynomial(lanes, z, TANH)
+    else:
+        p = lanes.div(polynomial(lanes, z, TANH_64_P), polynomial(lanes, z, TANH_64_Q))
+    near = lanes.fma(p, lanes.mul(z, size), size)
+    one = FORMATS[lanes.element].tanh_one
+    double = lanes.smaller(lanes.literal(2 * one), lanes.add(size, size))
     above = lanes.add(exp_normal(lanes, double), lanes.literal(1.0))
     far = lanes.sub(lanes.literal(1.0), lanes.div(lanes.literal(2.0), above))
     small = lanes.compare("olt", size, lanes.literal(TANH_BOUND))
@@ -163,26 +256,19 @@ def tanh(lanes: Lanes, x: str) -> str:
 ERF_BOUND = 0.927734375
 ERF_ONE = -20.0  # 1 - exp(-20) is 1
 ERF_P = (
-    -5.96761703e-4,
-    4.99119423e-3,
-    -2.67681349e-2,
-    1.12819925e-1,
-    -3.76125336e-1,
-    1.28379166e-1,
+    *(-5.96761703e-4, 4.99119423e-3, -2.67681349e-2),
+    *(1.12819925e-1, -3.76125336e-1, 1.28379166e-1),
 )
 ERF_Q = (
-    -1.72853470e-5,
-    3.83197126e-4,
-    -3.88396438e-3,
-    2.42546219e-2,
-    -1.06777877e-1,
-    -6.34846687e-1,
-    -1.28717512e-1,
+    *(-1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2),
+    *(-1.06777877e-1, -6.34846687e-1, -1.28717512e-1),
 )
 
 
 def erf(lanes: Lanes, x: str) -> str:
-    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  Within 1.0 ulp."""
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  float32: within 1.0 ulp."""
+    if lanes.element == "double":
+        return per_lane(lanes, "erf", x)
     size = lanes.abs(x)
     near = polynomial(lanes, lanes.mul(x, x), ERF_P)
     near = lanes.fma(near, x, x)
@@ -194,87 +280,83 @@ def erf(lanes: Lanes, x: str) -> str:
     return lanes.where(lanes.compare("ogt", size, lanes.literal(ERF_BOUND)), far, near)
 
 
-# sin and cos on [-pi/4, pi/4].  Source: Cephes, single/sinf.c.
-SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
-HALF_PI = (math.pi / 2, 6.123233995736766e-17)  # float64, and what it lacks
-REDUCED_BELOW = 2.0**45  # two float64 numbers reduce smaller arguments to float32's precision
+# sin and cos
+
+HALF_PI = (math.pi / 2, 6.123233995736766e-17, -1.4973849048591833e-33)  # the sum of three float64
 
 
 def quadrant(lanes: Lanes, x: str) -> tuple[str, str]:
-    """(r, q): x - q pi/2 in [-pi/4, pi/4], and q, of which the lowest bits count."""
+    """(r, q): x - q pi/2 in [-pi/4, pi/4], and q, of which the lowest bits count.
+
+    Reduced in float64.  Each product is exact in its fma, and so is the first difference.
+    """
     wide = Lanes(lanes.fn, lanes.n, float64)
     far = wide.cast(x, lanes)
-    n, bits = rounded(wide, far, 2 / math.pi)
-    r = wide.fma(n, wide.literal(-HALF_PI[0]), far)
-    r = wide.fma(n, wide.literal(-HALF_PI[1]), r)
-    q = lanes.fn.op(f"trunc {wide.bits} {bits} to {lanes.bits}")
-    return lanes.cast(r, wide), q
+    r, bits = rounded(wide, far, 2 / math.pi)
+    n, r = r, far
+    for part in HALF_PI if lanes.element == "double" else HALF_PI[:2]:
+        r = wide.fma(n, wide.literal(-part), r)
+    if lanes.element == "double":
+        return r, bits
+    return lanes.cast(r, wide), lanes.fn.op(f"trunc {wide.bits} {bits} to {lanes.bits}")
 
 
 def circular(lanes: Lanes, name: str, x: str, turns: int) -> str:
     """sin(x + turns * pi/2); what is too large to be reduced goes to the C library."""
-    fn = lanes.fn
+    fn, format = lanes.fn, FORMATS[lanes.element]
     r, q = quadrant(lanes, x)
     q = lanes.on_bits("add", q, turns)
     z = lanes.mul(r, r)
-    sine = lanes.fma(lanes.mul(r, z), polynomial(lanes, z, SIN), r)
+    sine = lanes.fma(lanes.mul(r, z), polynomial(lanes, z, format.sin), r)
     cosine = lanes.fma(z, lanes.literal(-0.5), lanes.literal(1.0))
-    cosine = lanes.fma(lanes.mul(z, z), polynomial(lanes, z, COS), cosine)
+    cosine = lanes.fma(lanes.mul(z, z), polynomial(lanes, z, format.cos), cosine)
     odd = fn.op(f"trunc {lanes.bits} {q} to {lanes.truth}")
-    sign = lanes.on_bits("shl", lanes.on_bits("and", q, 2), 30)
+    sign = lanes.on_bits("shl", lanes.on_bits("and", q, 2), WIDTH[lanes.element] - 2)
     found = lanes.as_bits(lanes.where(odd, cosine, sine))
     place = fn.alloca(lanes.ty, align=64)
     fn.store(lanes.ty, lanes.from_bits(lanes.on_bits("xor", found, sign)), place)
-    huge = lanes.compare("oge", lanes.abs(x), lanes.literal(REDUCED_BELOW))
+    huge = lanes.compare("oge", lanes.abs(x), lanes.literal(format.reduced_below))
     with fn.when(lanes.any(huge)):
         fn.store(lanes.ty, per_lane(lanes, name, x), place)
     return fn.load(lanes.ty, place)
 
 
 def sin(lanes: Lanes, x: str) -> str:
-    """The sine.  Within 1.6 ulp."""
+    """The sine.  float32: within 1.6 ulp; float64: 1.6."""
     y = circular(lanes, "sin", x, 0)
     return lanes.where(lanes.equal(x, lanes.literal(0.0)), x, y)  # -0 stays -0
 
 
 def cos(lanes: Lanes, x: str) -> str:
-    """The cosine.  Within 1.6 ulp."""
+    """The cosine.  float32: within 1.6 ulp; float64: 1.6."""
     return circular(lanes, "cos", x, 1)
 
 
-# log2(m) = 2 / ln 2 atanh((m - 1) / (m + 1)) on [sqrt(1/2), sqrt(2)] and 2 ** x on [-1/2, 1/2]:
-# Taylor's series in float64, cut where the rest is below 2 ** -36.
+# pow of float32: log2(m) = 2 / ln 2 atanh((m - 1) / (m + 1)) on [sqrt(1/2), sqrt(2)] and 2 ** x on
+# [-1/2, 1/2], Taylor's series in float64, cut where the rest is below 2 ** -36.
 ATANH = tuple(2 / math.log(2) / k for k in (15, 13, 11, 9, 7, 5, 3, 1))
 EXP2 = tuple(math.log(2) ** k / math.factorial(k) for k in range(10, -1, -1))
-ROOT_HALF_64 = 0x3FE6A09E667F3BCD
-EXPONENT_64 = 52
-BIAS_64 = 1023
 
 
 def log2(lanes: Lanes, x: str) -> str:
     """log2 of positive float64 numbers that are 0, normal, infinite or NaN; within 2 ** -36."""
-    bits = lanes.as_bits(x)
-    whole = lanes.on_bits("ashr", lanes.on_bits("sub", bits, ROOT_HALF_64), EXPONENT_64)
-    mantissa = lanes.on_bits("sub", bits, lanes.on_bits("shl", whole, EXPONENT_64))
-    m, one = lanes.from_bits(mantissa), lanes.literal(1.0)
-    s = lanes.div(lanes.sub(m, one), lanes.add(m, one))
+    m, e = split(lanes, x)
+    s = lanes.div(m, lanes.add(m, lanes.literal(2.0)))
     p = polynomial(lanes, lanes.mul(s, s), ATANH)
-    e = lanes.fn.op(f"sitofp {lanes.bits} {whole} to {lanes.ty}")
     return outside(lanes, x, lanes.fma(s, p, e))
 
 
 def exp2(lanes: Lanes, x: str) -> str:
-    """2 ** x of float64 numbers between -1000 and 1000."""
+    """2 ** x of float64 numbers between -1000 and 1000; within 2 ** -36."""
     n, bits = rounded(lanes, x, 1.0)
-    y = polynomial(lanes, lanes.sub(x, n), EXP2)
-    k = lanes.on_bits("sub", bits, lanes.as_bits(lanes.literal(SHIFT["double"])))
-    scale = lanes.on_bits("shl", lanes.on_bits("add", k, BIAS_64), EXPONENT_64)
-    return lanes.op("fmul", y, lanes.from_bits(scale))
+    y = polynomial(lanes, lanes.op("fsub", x, n), EXP2)
+    return lanes.op("fmul", y, power_of_two(lanes, whole(lanes, bits)))
 
 
 def pow(lanes: Lanes, x: str, y: str) -> str:
-    """x ** y as C's powf, by way of float64.  Within 0.6 ulp."""
+    """x ** y as C's pow.  float32: within 0.6 ulp, by way of float64."""
+    if lanes.element == "double":
+        return per_lane(lanes, "pow", x, y)
     wide = Lanes(lanes.fn, lanes.n, float64)
     size = lanes.abs(x)
     t = wide.op("fmul", wide.cast(y, lanes), log2(wide, wide.cast(size, lanes)))
@@ -291,8 +373,8 @@ def signed_power(lanes: Lanes, x: str, y: str, found: str) -> str:
         return fn.op(f"and {lanes.truth} {a}, {b}")
 
     half = lanes.mul(y, lanes.literal(0.5))
-    whole = lanes.compare("oeq", lanes.floor(y), y)
-    odd = both(whole, lanes.compare("one", lanes.floor(half), half))
+    is_whole = lanes.compare("oeq", lanes.floor(y), y)
+    odd = both(is_whole, lanes.compare("one", lanes.floor(half), half))
     turned = lanes.intrinsic("copysign", found, x)
     found = lanes.where(odd, turned, found)
     negative = both(lanes.less(x, zero), lanes.less(lanes.neg(infinity), x))
@@ -304,7 +386,7 @@ def signed_power(lanes: Lanes, x: str, y: str, found: str) -> str:
     return lanes.where(lanes.equal(y, zero), one, found)
 
 
-FLOAT32: dict[str, Callable[..., str]] = {
+TABLE: dict[str, Callable[..., str]] = {
     "exp": exp,
     "log": log,
     "tanh": tanh,
@@ -313,11 +395,9 @@ FLOAT32: dict[str, Callable[..., str]] = {
     "cos": cos,
     "pow": pow,
 }
-FUNCTIONS = frozenset(FLOAT32)
+FUNCTIONS = frozenset(TABLE)
 
 
 def function(lanes: Lanes, name: str, *operands: str) -> str:
     """One of FUNCTIONS of floating lanes."""
-    if lanes.element == "double":
-        return per_lane(lanes, name, *operands)
-    return FLOAT32[name](lanes, *operands)
+    return TABLE[name](lanes, *operands)
