@@ -6,10 +6,13 @@ Knows how core asks for a program; what a program becomes is `program`'s.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from rushlight.extend import Array, FusionPolicy, HostBackend
+from rushlight.extend import FusionPolicy, HostBackend
+
+if TYPE_CHECKING:
+    from rushlight.extend import Fused
 
 LANES = 16  # elements of float32 in one instruction of AVX-512; LLVM splits vectors where fewer fit
 
@@ -22,6 +25,7 @@ class NumbaBackend(HostBackend):
 
     name = "numba"
     protocol = (1, 0)
+    compiles = True
     policy = FusionPolicy(epilogues=True, lanes=LANES)
 
     def __init__(self) -> None:
@@ -34,7 +38,7 @@ class NumbaBackend(HostBackend):
         self.workers = n
         pool().threads(n)
 
-    def compile(self, program: Any) -> Callable[[Sequence[Array]], tuple[Array, ...]] | None:
+    def compile(self, program: Fused) -> Callable[..., list[Any]] | None:
         """The program as one native call; None where core shall run it step by step."""
         from .program import link
 

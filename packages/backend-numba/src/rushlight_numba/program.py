@@ -376,8 +376,8 @@ class Program:
 def seen(array: Any, access: Access, shape: Sequence[int]) -> Any:
     """A view of an array's memory."""
     n = int(array.itemsize)
-    strides = [s * n for s in access.strides]
-    if tuple(shape) == array.shape and access.offset == 0:
+    strides = tuple([s * n for s in access.strides])
+    if tuple(shape) == array.shape and access.offset == 0 and strides == array.strides:
         return array
     return np.ndarray(shape, array.dtype, array, access.offset * n, strides)
 

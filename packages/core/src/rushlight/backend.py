@@ -6,7 +6,7 @@ Knows no operation by name and no tensor; a backend's author meets it as `rushli
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ class Backend(ABC):
     self_checking: frozenset[str] = frozenset()
     """Kernels that raise on all that their contract forbids: they run first, without it."""
 
+    compiles: bool = False
+    """Whether `compile` takes programs: composites are then opened when a function is traced."""
+
     whole: frozenset[str] = frozenset()
     """Composites it wants unopened in a compiled program: its kernel beats what fusion makes."""
 
@@ -154,8 +157,12 @@ class Backend(ABC):
         """A function (buffers, strides, sizes, constants) that runs a nest; None if it cannot."""
         return None
 
-    def compile(self, program: Any) -> Callable[[Sequence[Array]], tuple[Array, ...]] | None:
-        """One function that runs a whole program; None where core shall run it step by step."""
+    def compile(self, program: Any) -> Callable[..., list[Any]] | None:
+        """One function that runs a whole program; None where core shall run it step by step.
+
+        program: an `extend.Fused`.  The function takes the inputs of its graph in order, arrays and
+        Python numbers, and returns its outputs in order.
+        """
         return None
 
 

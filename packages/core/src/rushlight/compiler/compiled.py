@@ -22,7 +22,7 @@ from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Constant, Place, flatten, parts, rebuild
-from .graph import Graph, Program, Value, blame, is_made
+from .graph import Graph, Program, Step, Value, blame, is_made
 from .trace import Guard, Trace, Tracing
 
 Owner = Tensor | Place  # of a gradient: a captured tensor, or the place of an argument
@@ -320,7 +320,7 @@ class Traced:
         steps = trace.steps[: self.backward.start] if self.backward else trace.steps
         graph = Graph(inputs, tuple(steps), outputs).pruned()
         graph.refuse_leftovers()
-        self.program: Program = graph.program()
+        self.program = built(graph)
 
     def holds(self, leaves: list[Any]) -> bool:
         """Whether what was traced is what would be traced now."""
@@ -403,6 +403,20 @@ class Traced:
         return rebuild(self.structure, results)
 
 
+def built(graph: Graph) -> Program:
+    """The graph as a program: of the one backend that does it all, if that compiles, or replayed."""
+    backends = {step.device.backend for step in graph.steps if isinstance(step, Step)}
+    if len(backends) == 1 and (backend := backends.pop()).compiles:
+        from .fuse import fuse
+        from .simplify import simplify
+
+        fused = fuse(simplify(graph), backend.policy)
+        run = backend.compile(fused)
+        if run is not None:
+            return Program(graph, str(fused), run)
+    return graph.program()
+
+
 def held_by(g: Tensor | None) -> Any:
     """What a gradient holds, if there is one."""
     return None if g is None else g._data
@@ -477,7 +491,7 @@ class Backward:
         known = {x._data for x in seeds} | {v for step in graph.steps for v in step.outputs}
         read = [x for step in graph.steps for x in step.inputs] + list(outputs)
         self.kept = list(dict.fromkeys(x for x in read if is_made(x) and x not in known))
-        self.program = graph._replace(inputs=(*(x._data for x in seeds), *self.kept)).program()
+        self.program = built(graph._replace(inputs=(*(x._data for x in seeds), *self.kept)))
 
     __name__ = "compiled"
 

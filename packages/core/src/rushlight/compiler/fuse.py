@@ -117,6 +117,9 @@ class Fused(NamedTuple):
     places: dict[Value, tuple[Value, int, int]]
     outputs: dict[Value, Access]
 
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.records)) + "\n"
+
     def numbers(self, known: dict[Any, Any]) -> None:
         """Put the results of Python's arithmetic beside the inputs that are known."""
         for step in self.graph.steps:

@@ -52,7 +52,8 @@ class Trace:
 class Tracing(Meaning):
     """Writes each call into a list of steps.
 
-    whole: an operation's kernel is called where there is one; if False, every body is opened.
+    whole: an operation's kernel is called where there is one, or, on a backend that compiles, where
+    it wishes so; if False, every body is opened.
     """
 
     traces = True
@@ -65,7 +66,10 @@ class Tracing(Meaning):
         return Tracing(self.trace, recording, self.whole)
 
     def has_kernel(self, op: Operation, device: Device) -> bool:
-        return super().has_kernel(op, device) if self.whole else not op.has_body
+        if not op.has_body or not self.whole:
+            return not op.has_body
+        backend = device.backend
+        return op.name in (backend.whole if backend.compiles else device.kernels)
 
     def read(self, x: Tensor) -> Any:
         """What x holds at this point; a concrete tensor met for the first time is captured."""
