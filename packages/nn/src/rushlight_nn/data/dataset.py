@@ -129,9 +129,9 @@ class ConcatDataset(Dataset[Any]):
         length = len(self)
         if not -length <= index < length:
             raise IndexError(f"ConcatDataset: index {index} of {length} samples")
-        index %= length
-        which = bisect_right(self.cumulative_sizes, index)
-        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+        place = index % length
+        which = bisect_right(self.cumulative_sizes, place)
+        return self.datasets[which][place - (self.cumulative_sizes[which - 1] if which else 0)]
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
