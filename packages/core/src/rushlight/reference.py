@@ -747,7 +747,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "bitwise_xor": np.bitwise_xor,
     "where": where,
     "kink": where,
-    "kinked": lambda g, cond, _: np.where(cond, g, ZERO.get(g.dtype, 0)),
+    "kinked": lambda x, cond, _: np.where(cond, x, ZERO.get(x.dtype, 0)),
     "neg": np.negative,
     "abs": np.abs,
     "floor": np.floor,

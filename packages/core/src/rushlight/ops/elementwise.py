@@ -413,13 +413,16 @@ def kink(cond: Any, x: Any, y: Any) -> Any:
     return where(cond, x, y)
 
 
-@composite(free=("cond", "x"))
-def kinked(g: Any, cond: Any, x: Any) -> Any:
-    """g where cond holds, 0 elsewhere; its gradient by x is 0.  [*s], bool[*s], [*s] -> [*s]."""
-    return where(cond, g, 0.0)
+@composite(free=("cond", "by"))
+def kinked(x: Any, cond: Any, by: Any) -> Any:
+    """x where cond holds, 0 elsewhere; its gradient by what decided is 0.
+
+    [*s], bool[*s], [*s] -> [*s].
+    """
+    return where(cond, x, 0.0)
 
 
-kinked.gradients(g=lambda g, cond: where(cond, g, 0.0), cond=None, x=level)
+kinked.gradients(x=lambda g, cond: where(cond, g, 0.0), cond=None, by=level)
 kink.gradients(
     cond=None,
     x=lambda g, cond, x: kinked(g, cond, x),  # noqa: PLW0108  its names say what it reads
