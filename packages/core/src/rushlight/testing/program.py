@@ -72,13 +72,11 @@ class Source(NamedTuple):
 
 def laid(x: HostArray, how: int) -> HostArray:
     """x, in half of all cases with its first axis fastest, or every second element, or reversed."""
+    if how < 3 or not x.ndim:
+        return x
     if how == 3:
         return np.asfortranarray(x)
-    if how == 4 and x.ndim:
-        return np.repeat(x, 2, -1)[..., ::2]
-    if how == 5 and x.ndim:
-        return x[::-1].copy()[::-1]
-    return x
+    return np.repeat(x, 2, -1)[..., ::2] if how == 4 else x[::-1].copy()[::-1]
 
 
 class Line(NamedTuple):
