@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 from rushlight.extend import float64
 
-from .lanes import WIDTH, Lanes
+from .lanes import WIDTH, Lanes, overloaded
+from .llvm import FEATURES
+
+SCALES = "+avx512f" in FEATURES  # one instruction multiplies by powers of two of any size
 
 
 class Format(NamedTuple):
@@ -145,10 +148,21 @@ def exp(lanes: Lanes, x: str) -> str:
     least, most = FORMATS[lanes.element].exp_range
     x = lanes.smaller(lanes.literal(most), lanes.larger(lanes.literal(least), x))
     y, k = exponential(lanes, x)
+    if SCALES:
+        return scaled(lanes, y, k)
     half = lanes.on_bits("ashr", k, 1)  # in two steps, since 2 ** k may be no normal number
     rest = lanes.on_bits("sub", k, half)
     y = lanes.op("fmul", y, power_of_two(lanes, half))
     return lanes.op("fmul", y, power_of_two(lanes, rest))
+
+
+def scaled(lanes: Lanes, y: str, k: str) -> str:
+    """y * 2 ** k, rounded once."""
+    exponents = lanes.vector("i32")
+    if lanes.element == "double":
+        k = lanes.fn.op(f"trunc {lanes.bits} {k} to {exponents}")
+    name = f"llvm.ldexp.{overloaded(lanes.ty)}.{overloaded(exponents)}"
+    return lanes.fn.call(lanes.ty, name, (lanes.ty, y), (exponents, k))
 
 
 def exp_normal(lanes: Lanes, x: str) -> str:
