@@ -132,11 +132,12 @@ def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
     """The graph as records.  Values that are no sums over loops where they are read are copied."""
     forced: set[Value] = set()
     while True:
-        try:
-            return Fuser(graph, policy, forced).run()
-        except NotAffine as found:
-            assert found.value not in forced, "a stored value is read at any place"
-            forced.add(found.value)
+        fuser = Fuser(graph, policy, forced)
+        fused = fuser.run()
+        if fused is not None:
+            return fused
+        assert not fuser.missing <= forced, "a stored value is read at any place"
+        forced |= fuser.missing
 
 
 def is_pointwise(step: Step) -> bool:
@@ -182,7 +183,10 @@ class Fuser:
             for x in {x for x in step.inputs if isinstance(x, (Value, Number))}:
                 self.readers.setdefault(x, []).append(step)
         self.kept = {x for x in graph.outputs if isinstance(x, Value)} | forced
+        self.missing: set[Value] = set()  # what must be stored too, for the next attempt
         self.groups: list[Group] = []
+        self.beside: dict[Value, set[int]] = {}  # the groups that read a stored value
+        self.behind: dict[Value, frozenset[Value]] = {}  # what `roots` found
         self.where: dict[Value, int] = {}
         self.places: dict[Value, tuple[Value, int, int]] = {}
         self.inlining: dict[Value, bool] = {}
@@ -211,10 +215,6 @@ class Fuser:
             return False
         return x.dtype is bool_ or not self.sources(step) or self.has_one_use(x)
 
-    def sources(self, step: Step) -> set[Value]:
-        """The stored values behind the inputs of a step."""
-        return {r for x in step.inputs if isinstance(x, Value) for r in self.roots(x)}
-
     def has_one_use(self, x: Value) -> bool:
         """Whether it is an inner node of its one reader's expression."""
         readers = self.readers.get(x, [])
@@ -223,14 +223,24 @@ class Fuser:
         step = readers[0]
         return is_pointwise(step) or is_reduction(step)
 
-    def roots(self, x: Value) -> set[Value]:
+    def roots(self, x: Value) -> frozenset[Value]:
         """The stored values behind x, through views and what is computed anew."""
-        if x in self.joined:
-            return set(self.joined[x])
-        if self.is_view(x) or self.is_inlined(x):
-            step = self.maker[x]
-            return {r for y in step.inputs if isinstance(y, Value) for r in self.roots(y)}
-        return {x}
+        found = self.behind.get(x)
+        if found is None:
+            if x in self.joined:
+                found = frozenset(self.joined[x])
+            elif self.is_view(x) or self.is_inlined(x):
+                step = self.maker[x]
+                found = self.sources(step)  # type: ignore[arg-type]  # made by a step
+            else:
+                found = frozenset((x,))
+            self.behind[x] = found
+        return found
+
+    def sources(self, step: Step) -> frozenset[Value]:
+        """The stored values behind the inputs of a step."""
+        given = [self.roots(x) for x in step.inputs if isinstance(x, Value)]
+        return frozenset().union(*given)
 
     # -- places
 
@@ -349,15 +359,29 @@ class Fuser:
 
     # -- steps into groups
 
-    def run(self) -> Fused:
+    def run(self) -> Fused | None:
+        """The graph fused, or None if it lacks what then stands in `missing`."""
         for step in self.prepared():
             if isinstance(step, Step) and self.is_computed(step):
-                self.place(step)
+                self.attempt(self.place, step)
+        if self.missing:
+            return None
         self.unite()
         stored = self.stored()
-        records = [self.record(self.groups[k], stored) for k in self.ordered()]
-        outputs = {x: self.lying(x) for x in self.graph.outputs if isinstance(x, Value)}
-        return Fused(self.graph, tuple(records), frozenset(stored), self.places, outputs)
+        made = [self.attempt(self.record, self.groups[k], stored) for k in self.ordered()]
+        given = [x for x in self.graph.outputs if isinstance(x, Value)]
+        outputs = {x: self.attempt(self.lying, x) for x in given}
+        if self.missing:
+            return None
+        return Fused(self.graph, tuple(made), frozenset(stored), self.places, outputs)
+
+    def attempt(self, do: Any, *args: Any) -> Any:
+        """do(*args); what it would need to be stored is noted."""
+        try:
+            return do(*args)
+        except NotAffine as found:
+            self.missing.add(found.value)
+            return None
 
     def is_computed(self, step: Step) -> bool:
         return len(step.outputs) > 1 or not (
@@ -370,8 +394,10 @@ class Fuser:
             self.begin(step)
             return
         reads = self.sources(step)
-        for siblings in (False, True):
-            for k in reversed(range(len(self.groups))):
+        makers = {self.where[r] for r in reads if r in self.where}
+        readers = set().union(*(self.beside.get(r, ()) for r in reads))
+        for near, siblings in ((makers, False), (readers, True)):
+            for k in sorted(near, reverse=True):
                 group = self.groups[k]
                 if self.is_near(group, step, reads, siblings) and self.is_before(k, reads):
                     index = self.fitting(group, step)
@@ -406,12 +432,13 @@ class Fuser:
             group.steps.append(step)
         if is_reduction(step) and self.reduced_loops(step, index)[0] - {group.last}:
             group.summed.add(step.outputs[0])
-        inputs = [x for x in step.inputs if isinstance(x, Value)]
-        roots = {r for x in inputs for r in self.roots(x)} - {*group.members}
+        roots = self.sources(step) - group.members.keys()
         group.roots |= roots
+        for r in roots:
+            self.beside.setdefault(r, set()).add(k)
         group.needs |= {self.where[r] for r in roots if r in self.where} - {k}
 
-    def is_near(self, group: Group, step: Step, reads: set[Value], siblings: bool) -> bool:
+    def is_near(self, group: Group, step: Step, reads: frozenset[Value], siblings: bool) -> bool:
         """Whether a group computes what the step reads; a sibling reads the same large value."""
         if group.is_closed:
             return False
@@ -511,14 +538,19 @@ class Fuser:
 
     def unite(self) -> None:
         """Merge groups of one space when one reads the other, or both read the same large value."""
-        pairs = True
-        while pairs:
-            pairs = [
-                (a, b) for b in range(len(self.groups)) for a in range(len(self.groups))
-                if self.are_near(a, b)
-            ]  # fmt: skip
-            merged = next((True for a, b in pairs if self.merge(a, b)), False)
-            pairs = pairs if merged else []
+        merged = True
+        while merged:
+            merged = False
+            for b in range(len(self.groups)):
+                for a in sorted(self.neighbours(b)):
+                    if self.are_near(a, b) and self.merge(a, b):
+                        merged = True
+                        break
+
+    def neighbours(self, b: int) -> set[int]:
+        """The groups that b reads, or that read what it reads."""
+        group = self.groups[b]
+        return group.needs.union(*(self.beside[r] for r in group.roots)) - {b}
 
     def are_near(self, a: int, b: int) -> bool:
         """Whether a's steps, then b's, may make one group as far as others are concerned."""
@@ -558,6 +590,8 @@ class Fuser:
         made.needs = (A.needs | B.needs) - {a, b}
         self.groups[a], self.groups[b] = made, Group((), (1,), is_closed=True)
         self.where.update(dict.fromkeys(made.members, a))
+        for r in made.roots:
+            self.beside[r].add(a)
         for group in self.groups:
             if b in group.needs:
                 group.needs = group.needs - {b} | ({a} if group is not made else set())
