@@ -1,6 +1,7 @@
 """The wheels, installed in a fresh environment: what is imported, and how much it weighs.
 
 Usage: python -I wheel.py MOST_BYTES
+MOST_BYTES: of core, installed, without bytecode.
 """
 
 import sys
@@ -23,7 +24,10 @@ for name in ("rushlight", "rushlight-nn", "rushlight-numba"):
 there = {device.name for device in rushlight.devices() if device.available}
 assert there == {"numpy", "hostile", "numba"}, rushlight.devices()
 
+# Without bytecode: whether it is compiled, and how long it is, is up to the installer and Python.
 files = [Path(file.locate()) for file in distribution("rushlight").files or ()]
-size = sum(file.stat().st_size for file in files if file.suffix != ".pyc")
-assert size < int(sys.argv[1]), f"core is {size} bytes installed; it may be {sys.argv[1]}"
-print(f"wheels: core is {size} bytes in {len(files)} files")
+files = [file for file in files if file.suffix != ".pyc"]
+size = sum(file.stat().st_size for file in files)
+told = f"core is {size} bytes installed, without bytecode, in {len(files)} files"
+assert size < int(sys.argv[1]), f"{told}; it may be {sys.argv[1]}"
+print(f"wheels: {told}")
