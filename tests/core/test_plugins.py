@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
 
@@ -198,7 +199,10 @@ def test_malformed_entry_points_disturb_nobody_and_are_named(site):
     install(site, "good")
     install(site, "no_hardware", "rushlight-broken", entry="no equals sign here")
     assert Device("good").name == "good"
-    assert [info.name for info in devices()].count("good") == 1
+    *listed, last = devices()
+    assert [info.name for info in listed].count("good") == 1
+    reason = "the entry points of rushlight-broken cannot be read; reinstall it"
+    assert last == ("rushlight-broken", False, reason, 0, "rushlight-broken", "0.1", {})
     with pytest.raises(BackendUnavailable, match=r"cannot be read: rushlight-broken$"):
         Device("broken")
 
@@ -247,7 +251,21 @@ def test_a_plugin_installed_meanwhile_is_found(site):
 def test_nobody_takes_the_place_of_the_reference(site):
     install(site, "exits", "rushlight-usurper", entry="numpy = planted_exits")
     assert Device("numpy").backend.name == "numpy"
-    assert devices()[0].available
+    first, *_ = devices()
+    assert (first.name, first.available, first.count) == ("numpy", True, 1)
+    assert (first.distribution, first.version) == ("rushlight", version("rushlight"))
+    assert first.reason == (
+        "backend numpy: also claimed by rushlight-usurper 0.1, which is ignored; uninstall it"
+    )
+    install(site, "good", "second-usurper", entry="numpy = planted_good")
+    first, *_ = devices()
+    assert first.available
+    claims = {"rushlight-usurper 0.1", "second-usurper 0.1"}
+    told = re.fullmatch(
+        r"backend numpy: also claimed by (.*) and (.*), which are ignored; uninstall them",
+        first.reason,
+    )
+    assert set(told.groups()) == claims
 
 
 @pytest.mark.parametrize(

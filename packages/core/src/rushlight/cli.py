@@ -102,7 +102,7 @@ def version() -> str:
 def plugged() -> tuple[list[Command], list[str]]:
     """The subcommands of every plug-in, and a sentence for each that is broken."""
     found, unreadable = plugins.sources(GROUP)
-    complaints = [f"the entry points of {name} cannot be read; reinstall it" for name in unreadable]
+    complaints = [plugins.unread(name) for name in unreadable]
     providers: dict[str, list[tuple[plugins.Source, Command]]] = {}
     for source in [source for given in found.values() for source in given]:
         try:

@@ -272,7 +272,8 @@ def synchronize(device: str | Device | None = None) -> None:
 class DeviceInfo(NamedTuple):
     """What is known of one backend.
 
-    reason: why it is not available, in one sentence; None if it is.
+    reason: why it is not available, in one sentence; None if it is.  Of the reference, which no
+        other can replace, who else claims its name.
     count: of its devices; 0 if it is not available.
     distribution, version: of the package that provides it; of several, joined by "and".
     fallbacks: how often each operation ran on the reference backend, for want of a kernel.
@@ -288,13 +289,25 @@ class DeviceInfo(NamedTuple):
 
 
 def devices() -> list[DeviceInfo]:
-    """Every backend that is installed, the reference first; loads each, and raises for none."""
+    """Every backend that is installed, the reference first; loads each, and raises for none.
+
+    A distribution whose entry points cannot be read stands at the end, under its own name.
+    """
     from . import plugins
 
-    found, _ = plugins.sources()
-    found.setdefault(plugins.REFERENCE, [])  # there even if the package runs uninstalled
-    first = plugins.REFERENCE
-    return [_info(name, found[name]) for name in sorted(found, key=lambda x: (x != first, x))]
+    found, unreadable = plugins.sources()
+    first, own = plugins.REFERENCE, "rushlight"
+    claims = found.pop(first, [])  # none if the package runs uninstalled
+    reference = _info(first, [source for source in claims if source.distribution == own])
+    others = [str(source) for source in claims if source.distribution != own]
+    if others:
+        fate = "are ignored; uninstall them" if others[1:] else "is ignored; uninstall it"
+        told = f"backend {first}: also claimed by {' and '.join(others)}, which {fate}"
+        reference = reference._replace(reason=told)
+    rows = [reference, *[_info(name, found[name]) for name in sorted(found)]]
+    for name, version in sorted(unreadable.items()):
+        rows.append(DeviceInfo(name, False, plugins.unread(name), 0, name, version, {}))
+    return rows
 
 
 def _info(name: str, given: list[plugins.Source]) -> DeviceInfo:

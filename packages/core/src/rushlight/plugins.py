@@ -16,7 +16,7 @@ distributions that are installed, and one malformed file among them would end it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,9 +98,9 @@ def _load(name: str) -> Loaded | Refused:
     if name in _loading:
         text = "asked for itself while it was loading; ask later than at import"
         return Refused(f"backend {name}: {text}", None)
-    found, unreadable = ({}, []) if name == REFERENCE else sources()
+    found, unreadable = ({}, {}) if name == REFERENCE else sources()
     if name != REFERENCE and name not in found:
-        return Refused(_not_installed(name, list(found), unreadable), None)
+        return Refused(_not_installed(name, found, unreadable), None)
     _loading.add(name)
     try:
         _known[name] = _reference() if name == REFERENCE else _open(name, found[name])
@@ -241,7 +241,7 @@ def required_kernels() -> list[str]:
     return [op.name for op in operations.values() if op.required and not op.has_body]
 
 
-def _not_installed(name: str, found: list[str], unreadable: list[str]) -> str:
+def _not_installed(name: str, found: Iterable[str], unreadable: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     there = sorted({REFERENCE, *found})
@@ -254,16 +254,21 @@ def _not_installed(name: str, found: list[str], unreadable: list[str]) -> str:
     )
 
 
+def unread(distribution: str) -> str:
+    """What is told of a distribution whose entry points are malformed."""
+    return f"the entry points of {distribution} cannot be read; reinstall it"
+
+
 def _unavailable(name: str, text: str) -> BackendUnavailable:
     return BackendUnavailable(f"backend {name}: {text}")
 
 
-def sources(group: str = GROUP) -> tuple[dict[str, list[Source]], list[str]]:
-    """The plug-ins of a group, by name; and the distributions with malformed entry points."""
+def sources(group: str = GROUP) -> tuple[dict[str, list[Source]], dict[str, str]]:
+    """The plug-ins of a group, by name; and the versions of distributions with malformed ones."""
     from importlib.metadata import distributions
 
     found: dict[str, list[Source]] = {}
-    unreadable: list[str] = []
+    unreadable: dict[str, str] = {}
     seen: set[str] = set()
     for distribution in distributions():
         label, version = _identity(distribution)
@@ -274,7 +279,7 @@ def sources(group: str = GROUP) -> tuple[dict[str, list[Source]], list[str]]:
         try:
             entries = distribution.entry_points.select(group=group)
         except (TypeError, ValueError, OSError):  # what importlib.metadata raises on such a file
-            unreadable.append(label)
+            unreadable[label] = version
             continue
         for entry in entries:
             found.setdefault(entry.name, []).append(Source(entry, label, version))
