@@ -12,8 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from rushlight.compiler.nest import ROW, Access, LoopNest, Node, Store
-from rushlight.extend import as_dtype, bool_, float32, float64, int64
+from rushlight.extend import (
+    ROW,
+    Access,
+    LoopNest,
+    Node,
+    Store,
+    as_dtype,
+    bool_,
+    float32,
+    float64,
+    int64,
+)
 
 FLOATS = [as_dtype(name) for name in ("float32", "float64", "float16", "bfloat16")]
 WHOLE = [as_dtype(name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint32")]

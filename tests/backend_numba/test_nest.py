@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from rushlight.compiler.nest import Access, LoopNest, Node, Store
-from rushlight.extend import bfloat16, bool_, float32, float64, int64
+from rushlight.extend import (
+    Access,
+    LoopNest,
+    Node,
+    Store,
+    bfloat16,
+    bool_,
+    float32,
+    float64,
+    int64,
+)
 from rushlight.testing.nest import place, run
 from rushlight_numba.codegen.nest import NestCode, supports
 

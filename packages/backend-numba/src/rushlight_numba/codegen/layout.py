@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rushlight.compiler.nest import LoopNest, Node
+from rushlight.extend import LoopNest, Node
 
 from .lanes import FORMS
 

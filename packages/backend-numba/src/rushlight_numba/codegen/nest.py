@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.nest import ROW, Access, LoopNest
-from rushlight.extend import DType
+from rushlight.extend import ROW, Access, DType, LoopNest
 
 from . import mathematics
 from .lanes import FORMS
@@ -105,8 +104,8 @@ class NestCode:
         *outer, last = zip(r.strides, self.nest.extents, strict=True)
         if any(stride == 0 and n > 1 for stride, n in outer):
             return False
-        if not last[0]:  # a scalar of the row, which is read before its passes and stored after
-            return True
+        if not last[0]:  # read before the row's passes, stored after: as long as no row is cut
+            return last[1] == 1 or bool(self.schedule.reductions)
         return self.schedule.last_use(read) <= self.schedule.at[s.node]
 
     def run(

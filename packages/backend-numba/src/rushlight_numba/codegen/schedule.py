@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rushlight.compiler.nest import ROW, LoopNest
+from rushlight.extend import ROW, LoopNest
 
 # Worth keeping in the row's stash rather than computing twice: the rest costs less than a load.
 DEAR = frozenset({"exp", "log", "tanh", "erf", "sin", "cos", "pow"})

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from rushlight.compiler.nest import ROW, Node
-from rushlight.extend import DType
+from rushlight.extend import ROW, DType, Node
 
 from . import mathematics
 from .lanes import FORMS, Lanes
@@ -42,6 +41,7 @@ class Writer:
         self.splats: dict[int, str] = {}
         self.inverses: dict[int, tuple[str, str]] = {}
         self.strides: dict[tuple[int, int], str] = {}
+        self.coefficients: dict[tuple[int, int], str] = {}  # of `index` nodes
         self.starts: dict[int, str] = {}  # of `index` nodes in lanes, at the row's element 0
         self.stash: dict[int, str] = {}
 
@@ -66,6 +66,9 @@ class Writer:
         self.lo = [fn.arg("%ranges", 2 * d) for d in loops]
         self.hi = [fn.arg("%ranges", 2 * d + 1) for d in loops]
         self.strides = {at: fn.arg("%args", word) for at, word in self.layout.strides.items()}
+        self.coefficients = {
+            k: fn.arg("%args", word) for k, word in self.layout.coefficients.items()
+        }
         self.pointers = [self.pointer(a) for a in range(len(self.layout.accesses))]
         self.place_stash()
         self.compute_scalars(0)
@@ -165,9 +168,8 @@ class Writer:
         fn = self.fn
         found = fn.arg("%args", self.layout.offsets[i])
         for d, variable in enumerate(self.index):
-            if (i, d) in self.layout.coefficients:
-                word = self.layout.coefficients[i, d]
-                found = fn.add(found, fn.mul(variable, fn.arg("%args", word)))
+            if (i, d) in self.coefficients:
+                found = fn.add(found, fn.mul(variable, self.coefficients[i, d]))
         return found
 
     def pointwise(self, i: int, args: list[str], n: int) -> str:
@@ -369,9 +371,8 @@ class RowPass:
         if x.op == "read":
             return self.read(x.param)
         if x.op == "index":
-            step: Operand = 1
-            if (i, writer.last) in writer.layout.coefficients:
-                step = self.fn.arg("%args", writer.layout.coefficients[i, writer.last])
+            known = str(x.param[1][writer.last])  # 0 or 1, or else passed
+            step = writer.coefficients.get((i, writer.last), known)
             return lanes.ramp(self.fn.add(writer.starts[i], self.fn.mul(self.at, step)), step)
         if self.is_by_row(i):
             inverse, scale = writer.inverses[x.args[1]]
