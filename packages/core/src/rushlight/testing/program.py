@@ -29,7 +29,7 @@ Found = dict[str, HostArray]  # what one call returned and left behind, by name
 CALLS = 3  # the second may be traced anew, since gradients are there now; the third is not
 RATES = (0.25, 0.5, 0.375)  # the float that each call is given: none needs rounding
 ODD = (float("nan"), float("inf"), -float("inf"), 0.0, -0.0)
-SHAKES = 5  # runs with noise
+SHAKES = 8  # runs with noise
 SHAKE = 4.0  # how far they lie off at each operation, in units in the last place
 SPREAD = 8.0  # how much further than those runs a fused one may lie off
 
