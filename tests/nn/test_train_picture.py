@@ -1,5 +1,6 @@
 """The pictures of a run: that they are there, whole, and say what they must."""
 
+import math
 from io import BytesIO
 
 import numpy as np
@@ -54,12 +55,39 @@ def test_curves_name_their_axes(drawn):
     assert said.count("epoch") == 2
     assert "cross-entropy, nats per image" in said
     assert "images classified right, %" in said
-    legend = [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()]
+    legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert legend == ["training", "held out"]
 
 
 def test_curves_of_a_single_epoch_without_mistakes_or_loss():
     opened(picture.curves([Record(1, 0.0, 1.0, 0.0, 1.0, 1.0)]))
+
+
+def test_curves_of_a_single_epoch(drawn):
+    opened(picture.curves([Record(1, 1.9, 0.4, 1.2, 0.6, 1.0)]))
+    (figure,) = drawn
+    assert figure.get_suptitle().startswith("After 1 epoch: loss 1.2000, accuracy 60.00%")
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+    assert figure.axes[0].get_yscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("last", "scale"), [(0.25, "linear"), (0.05, "log"), (0.0, "linear"), (math.nan, "linear")]
+)
+def test_a_loss_that_falls_to_a_tenth_has_a_logarithmic_axis(last, scale, drawn):
+    records = [Record(1, 2.0, 0.5, 2.0, 0.5, 1.0), Record(2, 0.9, 0.9, last, 0.9, 1.0)]
+    opened(picture.curves(records))
+    assert drawn[0].axes[0].get_yscale() == scale
+    assert texts(drawn[0])[0].startswith("After 2 epochs: ")
+
+
+def test_curves_of_a_training_that_diverged_say_so(drawn):
+    opened(picture.curves([Record(e, math.nan, 0.1, math.inf, 0.1, 1.0) for e in (1, 2)]))
+    loss, accuracy = drawn[0].axes
+    assert [text.get_text() for text in loss.texts] == ["no finite loss: training diverged"]
+    assert not accuracy.texts
 
 
 def test_the_confusion_counts(drawn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 DPI = 120
+DECADE = 10.0  # of losses: a logarithmic axis that spans less has hardly a number on it
 TRAIN, TEST, WRONG = "#1f6f8b", "#d1495b", "#d1495b"
 MISTAKES_SHOWN = 40
 PAGE, CELL, LETTER = 11.0, 1.35, 0.08  # inches: a gallery, an image in it at least, a letter
@@ -61,15 +63,21 @@ def curves(records: Sequence[Record]) -> bytes:
     train_right = [100 * r.train_accuracy for r in records]
     test_right = [100 * r.test_accuracy for r in records]
     plot(loss, epochs, train_loss, test_loss)
-    scale = "log" if all(value > 0 for value in train_loss + test_loss) else "linear"
+    finite = [value for value in train_loss + test_loss if math.isfinite(value)]
+    scale = "log" if finite and 0 < DECADE * min(finite) < max(finite) else "linear"
     loss.set(title="Loss", ylabel="cross-entropy, nats per image", yscale=scale)
+    if not finite:
+        text = "no finite loss: training diverged"
+        loss.text(0.5, 0.5, text, transform=loss.transAxes, ha="center", va="center")
+        loss.set_yticks([])
     plot(accuracy, epochs, train_right, test_right)
     accuracy.set(title="Accuracy", ylabel="images classified right, %")
     lowest = min(train_right + test_right, default=0)
     accuracy.set_ylim(max(0, lowest - 3), 100.5)
+    drawn.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     last = records[-1]
     drawn.suptitle(
-        f"After {last.epoch} epochs: loss {last.test_loss:.4f}, "
+        f"After {last.epoch} epoch{'s' * (last.epoch != 1)}: loss {last.test_loss:.4f}, "
         f"accuracy {last.test_accuracy:.2%} on held-out images"
     )
     return png(drawn)
@@ -83,9 +91,9 @@ def plot(axes: Axes, epochs: Sequence[int], train: Sequence[float], test: Sequen
     axes.plot(epochs, train, color=TRAIN, marker=mark, markersize=3, label="training")
     axes.plot(epochs, test, "--", color=TEST, marker=mark, markersize=3, label="held out")
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, epochs[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
-    axes.legend()
 
 
 def confusion(truth: Ints, guess: Ints, classes: Sequence[str]) -> bytes:
