@@ -289,6 +289,19 @@ def test_interrupted_twice_it_ends_at_once(idx_files, tmp_path, monkeypatch, rus
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_ignored_interrupt_stays_ignored(whole, idx_files, tmp_path, monkeypatch, rushlight):
+    run = tmp_path / "run"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interrupt_in(monkeypatch, 2)
+        code, _, err = rushlight("train", "idx", *idx_files, *EPOCHS, "--out", run)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, err) == (0, "")
+    assert model(run) == model(whole)
+
+
 def test_interrupted_while_drawing_it_draws_later(
     whole, idx_files, tmp_path, monkeypatch, rushlight
 ):

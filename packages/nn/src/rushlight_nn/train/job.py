@@ -204,8 +204,12 @@ class Job(Callback):
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C ends the training after the batch it is at; a second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
+        """Ctrl-C ends the training after the batch it is at; a second one ends it at once.
+
+        Where it was ignored, as under nohup, it stays so.
+        """
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if ignored or threading.current_thread() is not threading.main_thread():
             yield
             return
 
