@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import rushlight as rl
+from rushlight import ops
 from rushlight.errors import ContractError, IndexOutOfRange
 
 LIBRARIES = {"ours": (rl, rl), "theirs": (torch, F)}
@@ -211,6 +212,35 @@ MISTAKES = {
     "matmul of numbers": (
         lambda: X34 @ rl.tensor(2.0),
         "matmul: float32[3, 4] @ float32[]; both need at least 1 dim, use * for numbers",
+    ),
+    "matmul of vectors": (
+        lambda: rl.ones(3) @ rl.ones(4),
+        (
+            "matmul: inner lengths differ: float32[3] @ float32[4]; "
+            "give both one inner length, 3 or 4"
+        ),
+    ),
+    "matmul of a vector and a matrix": (
+        lambda: rl.ones(3) @ X34.mT,
+        (
+            "matmul: inner lengths differ: float32[3] @ float32[4, 3]; "
+            "give both one inner length, 3 or 4"
+        ),
+    ),
+    "matmul of matrices and a vector": (
+        lambda: X34[None] @ rl.ones(3),
+        (
+            "matmul: inner lengths differ: float32[1, 3, 4] @ float32[3]; "
+            "give both one inner length, 4 or 3"
+        ),
+    ),
+    "matmul of vectors of two types": (
+        lambda: rl.ones(3) @ rl.ones(3, dtype=rl.float64),
+        "matmul: element types differ: float32[3] @ float64[3]; convert one with .to()",
+    ),
+    "matmul as an operation, of vectors": (
+        lambda: ops.matmul(rl.ones(3), rl.ones(3)),
+        "matmul: float32[3] @ float32[3]; give both at least 2 dims",
     ),
     "matmul of two types": (
         lambda: X34 @ rl.ones(4, 2, dtype=rl.float64),

@@ -430,10 +430,7 @@ class Tensor:
     reshape, permute, transpose, t = (
         function.reshape, function.permute, function.transpose, function.t,
     )  # fmt: skip
-    view, split = (
-        named(reshape, "self", "size", called="view"),
-        named(function.split, "self", "split_size"),
-    )
+    view, split = function.view, named(function.split, "self", "split_size")
     swapaxes, squeeze, unsqueeze = function.swapaxes, function.squeeze, function.unsqueeze
     flatten, unflatten, expand = function.flatten, function.unflatten, function.expand
     broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
@@ -744,8 +741,7 @@ class Tensor:
         mode = straight.current()
         if mode.recording and isinstance(self._node, Leaf):
             raise ContractError(
-                "assign_: a leaf that requires a gradient is changed in place; do it under "
-                "rl.no_grad()"
+                "in place: a leaf that requires a gradient is changed; do it under rl.no_grad()"
             )
         before, after = self._data, value._data
         if after.dtype is not before.dtype or after.shape != before.shape:

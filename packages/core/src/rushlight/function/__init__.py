@@ -27,6 +27,7 @@ from .movement import (
     expand_as as expand_as,
     type_as as type_as,
     unfold as unfold,
+    view as view,
     view_as as view_as,
 )
 from .pooling import *

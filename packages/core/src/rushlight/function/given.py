@@ -137,6 +137,11 @@ def roomy(op: str, shape: Shape, dtype: DType, make: Any) -> Any:
     )
 
 
+def called(error: ContractError, inner: str, op: str) -> ContractError:
+    """The refusal of an inner function as one of the function that was called."""
+    return type(error)(str(error).replace(f"{inner}: ", f"{op}: ", 1))
+
+
 def lengths(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """The lengths of f(2, 3), f((2, 3)) or f([2, 3]), as one tuple."""
     one = len(given) == 1 and hasattr(given[0], "__iter__") and getattr(given[0], "shape", 0) != ()

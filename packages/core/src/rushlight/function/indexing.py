@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
+from ..ops.contraction import unmatched
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
 from .movement import along, joined, movedim, part, repeat_interleave, stack, unsqueeze
@@ -69,7 +70,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     x = ops.reshape(input, (1, input.shape[0])) if m == 1 else input
     y = ops.reshape(other, (other.shape[0], 1)) if n == 1 else other
-    z = ops.matmul(x, y)
+    try:
+        z = ops.matmul(x, y)
+    except ContractError:  # of operands with 2 dims, which nobody gave
+        raise unmatched(input.spec, other.spec) from None
     shape = z.shape[:-2] + (() if m == 1 else z.shape[-2:-1]) + (() if n == 1 else z.shape[-1:])
     return ops.reshape(z, shape)
 

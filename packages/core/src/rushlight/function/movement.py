@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered, WrongType
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
-from .given import Dim, lengths, no_dims, rank, sized, together, whole
+from .given import Dim, called, lengths, no_dims, rank, sized, together, whole
 from .named import named
 from .precision import autocasts
 
@@ -86,6 +86,14 @@ def reshape(input: Tensor, shape: Any, *more: Any) -> Tensor:
     if -1 in shape:
         shape = resolve_shape("reshape", shape, size(input.shape))
     return ops.reshape(input, shape)
+
+
+def view(self: Tensor, size: Any, *more: Any) -> Tensor:
+    """The same elements in the same order, folded to size: reshape.  [*s] -> [*size]."""
+    try:
+        return reshape(self, size, *more)
+    except ContractError as error:
+        raise called(error, "reshape", "view") from None
 
 
 def permute(input: Tensor, dims: Any, *more: Any) -> Tensor:
@@ -611,7 +619,10 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """input folded to the shape of other.  [*s], [*t] -> [*t]."""
     together("view_as", input, other)
-    return ops.reshape(input, other.shape)
+    try:
+        return ops.reshape(input, other.shape)
+    except ContractError as error:
+        raise called(error, "reshape", "view_as") from None
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:

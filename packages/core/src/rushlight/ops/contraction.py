@@ -14,14 +14,23 @@ from .reduction import sum
 @primitive
 def matmul(x: Spec, y: Spec) -> Spec:
     """Matrix product.  [*b, m, k] @ [*b, k, n] -> [*b, m, n]."""
-    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ContractError(
-            f"matmul: inner lengths differ: {x} @ {y}; transpose one with .mT if that is meant"
-        )
-    if x.dtype is not y.dtype:
-        raise ContractError(f"matmul: element types differ: {x} @ {y}; convert one with .to()")
+    if x.ndim < 2 or y.ndim < 2:
+        raise ContractError(f"matmul: {x} @ {y}; give both at least 2 dims")
+    if x.shape[-1] != y.shape[-2] or x.dtype is not y.dtype:
+        raise unmatched(x, y)
     batch = broadcast("matmul", x.shape[:-2], y.shape[:-2])
     return Spec((*batch, x.shape[-2], y.shape[-1]), x.dtype)
+
+
+def unmatched(x: Spec, y: Spec) -> ContractError:
+    """Why two operands have no product; each of them may be a vector."""
+    inner = x.shape[-1], y.shape[-min(y.ndim, 2)]
+    if inner[0] == inner[1]:
+        return ContractError(f"matmul: element types differ: {x} @ {y}; convert one with .to()")
+    advice = "transpose one with .mT if that is meant"
+    if x.ndim < 2 or y.ndim < 2:
+        advice = "give both one inner length, {} or {}".format(*inner)
+    return ContractError(f"matmul: inner lengths differ: {x} @ {y}; {advice}")
 
 
 matmul.gradients(x=lambda g, y: matmul(g, turned(y)), y=lambda g, x: matmul(turned(x), g))
