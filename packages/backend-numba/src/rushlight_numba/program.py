@@ -151,7 +151,7 @@ class Program:
         code = NestCode(nest)
         row = -(-row // LANES) * LANES
         words = code.arguments(place, row, offset, apart)
-        return code, words, offset + code.stash_count * row * 8 + 64
+        return code, words, offset + code.stash_count * row * 4 + 64
 
     def apart(
         self, nest: LoopNest, which: Sequence[int], copies: int

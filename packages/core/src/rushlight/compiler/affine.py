@@ -171,3 +171,26 @@ def sliced(
             return None
         runs.append(Run(run.first, run.stop, at))
     return tuple(runs)
+
+
+def shifted(
+    index: Index, starts: Shape, shape: Shape, whole: Shape, extents: tuple[int, ...]
+) -> Index | None:
+    """The index into a whole, given that into a part of this shape that begins at `starts`."""
+    runs = []
+    for run in index:
+        for d in range(run.stop - 1, run.first, -1):  # an axis of which the part has less
+            if shape[d] != whole[d]:
+                found = parted(run.at, size(shape[d : run.stop]), extents)
+                if found is None:
+                    return None
+                runs.append(moved(Run(d, run.stop, found[1]), starts, whole))
+                run = Run(run.first, d, found[0])
+        runs.append(moved(run, starts, whole))
+    return tuple(sorted(runs))
+
+
+def moved(run: Run, starts: Shape, whole: Shape) -> Run:
+    """A run of a part as one of the whole: all but its first axis are as long there."""
+    inner = size(whole[run.first + 1 : run.stop])
+    return run._replace(at=Affine(run.at.offset + starts[run.first] * inner, run.at.factors))

@@ -19,14 +19,13 @@ from ..spec import Shape, Spec, reduced, size
 from .affine import (
     Affine,
     Index,
-    Run,
     expanded,
     identity,
     nowhere,
     numbered,
-    parted,
     permuted,
     reshaped,
+    shifted,
     sliced,
     split,
     strides_of,
@@ -107,14 +106,14 @@ class Group:
 class Fused(NamedTuple):
     """Records in order, and where values lie.
 
-    places: of a value that is part of a larger one: (the whole, axis, start).
+    places: of a value that is part of a larger one: (the whole, its first place there).
     outputs: where each result lies, an axis a loop.
     """
 
     graph: Graph
     records: tuple[Record, ...]
     stored: frozenset[Value]
-    places: dict[Value, tuple[Value, int, int]]
+    places: dict[Value, tuple[Value, Shape]]
     outputs: dict[Value, Access]
 
     def __str__(self) -> str:
@@ -188,7 +187,7 @@ class Fuser:
         self.beside: dict[Value, set[int]] = {}  # the groups that read a stored value
         self.behind: dict[Value, frozenset[Value]] = {}  # what `roots` found
         self.where: dict[Value, int] = {}
-        self.places: dict[Value, tuple[Value, int, int]] = {}
+        self.places: dict[Value, tuple[Value, Shape]] = {}
         self.inlining: dict[Value, bool] = {}
         self.joined: dict[Value, tuple[Value, ...]] = {}  # the parts of a concatenation
 
@@ -281,20 +280,11 @@ class Fuser:
     def address(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Affine]:
         """The buffer in which a stored value lies, and the place in it.  Raises: NotAffine."""
         while x in self.places:
-            whole, axis, start = self.places[x]
-            moved = []
-            for run in index:
-                if run.first < axis < run.stop:
-                    found = parted(run.at, size(x.shape[axis : run.stop]), extents)
-                    if found is None:
-                        raise NotAffine(x)
-                    moved.append(Run(run.first, axis, found[0]))
-                    run = Run(axis, run.stop, found[1])
-                if run.first == axis:
-                    inner = start * size(x.shape[axis + 1 : run.stop])
-                    run = run._replace(at=Affine(run.at.offset + inner, run.at.factors))
-                moved.append(run)
-            index, x = tuple(moved), whole
+            whole, starts = self.places[x]
+            found = shifted(index, starts, x.shape, whole.shape, extents)
+            if found is None:
+                raise NotAffine(x)
+            index, x = found, whole
         return x, numbered(index, x.shape, len(extents))
 
     def access(self, x: Value, index: Index, extents: tuple[int, ...]) -> Access:
@@ -311,6 +301,8 @@ class Fuser:
                 yield step
             elif step.op.name == "concat":
                 yield from self.join(step)
+            elif step.op.name == "pad":
+                yield from self.frame(step)
             elif step.op.name in VIEWS and step.outputs[0] in self.forced:
                 seen = Value(step.outputs[0].spec)
                 self.maker[seen] = step._replace(outputs=(seen,))
@@ -329,17 +321,43 @@ class Fuser:
     def join(self, step: Step) -> Iterator[Step]:
         """A concatenation: copies, each of which is stored in its part of the whole."""
         (whole,), axis, start = step.outputs, step.params[0], 0
-        parts = []
         for x in step.inputs:
             self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        parts = []
         for x in step.inputs:
-            part = Value(x.spec)
-            self.places[part] = (whole, axis, start)
-            self.kept.add(part)
-            parts.append(part)
+            parts.append((x, tuple([start * (d == axis) for d in range(len(x.shape))])))
             start += x.shape[axis]
-            yield self.copy(x, step, part)
-        self.joined[whole] = tuple(parts)
+        yield from self.joining(step, whole, parts)
+
+    def frame(self, step: Step) -> Iterator[Step]:
+        """A padded value: a copy within slabs of a constant, two for each axis."""
+        (x,), (widths, value), (whole,) = step.inputs, step.params, step.outputs
+        self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        parts = [(x, tuple([before for before, _ in widths]))]
+        for d, (before, after) in enumerate(widths):
+            for start, length in ((0, before), (whole.shape[d] - after, after)):
+                if length:
+                    inner = [(w[0], n) for w, n in zip(widths[:d], x.shape, strict=False)]
+                    outer = [(0, n) for n in whole.shape[d + 1 :]]
+                    spans = [*inner, (start, length), *outer]
+                    slab = Value(Spec(tuple([n for _, n in spans]), x.dtype))
+                    params = (slab.shape, slab.dtype, step.device)
+                    self.maker[slab] = Step(
+                        operations["full"], step.device, (value,), params, (slab,)
+                    )
+                    parts.append((slab, tuple([at for at, _ in spans])))
+        yield from self.joining(step, whole, parts)
+
+    def joining(self, like: Step, whole: Any, parts: Any) -> Iterator[Step]:
+        """Copies of parts, each of which is stored at its place in the whole."""
+        made = []
+        for x, starts in parts:
+            part = Value(x.spec)
+            self.places[part] = (whole, starts)
+            self.kept.add(part)
+            made.append(part)
+            yield self.copy(x, like, part)
+        self.joined[whole] = tuple(made)
 
     def parts_of_reduction(self, step: Step) -> Iterator[Step]:
         """One along the row and one over the outer loops, where it is over both."""
@@ -493,6 +511,9 @@ class Fuser:
         over, rest = self.reduced_loops(step, index)
         if over is None or over & rest or (group.last in over and len(over) > 1):
             return False
+        idle = {d for d, n in enumerate(group.extents) if n > 1} - over - rest
+        if over - {group.last} and idle:
+            return False  # chunks along a loop that does not matter would count twice
         if group.head is None:
             return True
         if group.last in over:
@@ -650,7 +671,8 @@ class Nesting:
         self.fuser, self.group, self.stored = fuser, group, stored
         self.extents = group.extents
         self.known: dict[Any, int] = {}
-        self.nodes: dict[Node, int] = {}
+        self.nodes: list[Node] = []
+        self.number_of: dict[Any, int] = {}
         self.reads: dict[Access, int] = {}
         self.member: dict[Value, int] = {}
 
@@ -676,11 +698,13 @@ class Nesting:
 
     def push(self, op: str, args: tuple[int, ...], param: Any, dtype: DType, loops: Any) -> int:
         node = Node(op, args, param, dtype, frozenset(loops))
-        return self.nodes.setdefault(node, len(self.nodes))
+        i = self.number_of.setdefault((node, repr(param)), len(self.nodes))  # 0.0 is not -0.0
+        if i == len(self.nodes):
+            self.nodes.append(node)
+        return i
 
     def loops_of(self, args: Iterable[int]) -> frozenset[int]:
-        nodes = list(self.nodes)
-        return frozenset().union(*(nodes[a].loops for a in args))
+        return frozenset().union(*(self.nodes[a].loops for a in args))
 
     def block(self, z: Value) -> int:
         """The block that the product computed."""
@@ -752,7 +776,7 @@ class Nesting:
             plain = bool(x) if dtype is bool_ else float(x) if dtype in FLOATING else int(x)
             return self.push("constant", (), plain, dtype, ())
         node = self.symbol(x)
-        kind = list(self.nodes)[node].dtype
+        kind = self.nodes[node].dtype
         return node if kind is dtype else self.push("cast", (node,), None, dtype, ())
 
     def symbol(self, x: Any) -> int:

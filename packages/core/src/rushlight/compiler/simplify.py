@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cell import Number
-from ..dtypes import FLOATING, float32
+from ..dtypes import FLOATING, DType, float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from .fuse import is_pointwise
@@ -85,6 +85,11 @@ def same(x: Any) -> Any:
     return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else x
 
 
+def is_narrow(dtype: DType) -> bool:
+    """Whether it is float16 or bfloat16."""
+    return dtype in FLOATING and dtype.itemsize < float32.itemsize
+
+
 def view(builder: Builder, step: Step) -> Value | None:
     """A view that shows all of its input as it is."""
     x = step.inputs[0]
@@ -139,8 +144,12 @@ def cast(builder: Builder, step: Step) -> Value | None:
 
 
 def reduction(builder: Builder, step: Step) -> Value | None:
-    """A reduction keeps its axes; over axes of length 1 it is nothing."""
+    """A reduction keeps its axes; over axes of length 1 it is nothing.  Narrow sums are of float32."""
     (x,), (axes, keepdim), (z,) = step.inputs, step.params, step.outputs
+    if is_narrow(x.dtype) and step.op.name != "max":
+        wide = builder.step("cast", step, (x,), (float32,), Spec(x.shape, float32))
+        made = builder.step(step.op.name, step, (wide,), step.params, Spec(z.shape, float32))
+        return builder.step("cast", step, (made,), (z.dtype,), z.spec)
     long = tuple([d for d in axes if x.shape[d] != 1])
     if keepdim and long == axes:
         return None
@@ -159,7 +168,7 @@ def neg(builder: Builder, step: Step) -> Value | None:
 def matmul(builder: Builder, step: Step) -> Value | None:
     """Of a batch and one matrix: one product.  Of narrow types: one in float32, rounded once."""
     (x, y), (z,) = step.inputs, step.outputs
-    if x.dtype in FLOATING and x.dtype.itemsize < float32.itemsize:
+    if is_narrow(x.dtype):
         wide = [
             builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)
         ]
@@ -172,6 +181,49 @@ def matmul(builder: Builder, step: Step) -> Value | None:
         made = builder.step("matmul", step, (flat, right), (), Spec((rows, n), z.dtype))
         return builder.reshape(made, z.shape, step)
     return None
+
+
+def pad(builder: Builder, step: Step) -> Value | None:
+    """A pad by nothing is its input."""
+    return step.inputs[0] if not any(map(any, step.params[0])) else None
+
+
+def add(builder: Builder, step: Step) -> Value | None:
+    """A sum of values that lie apart in frames of zeros, and fill it: their concatenation."""
+    parts = lying_apart(builder, step.inputs, step.outputs[0].shape)
+    if parts is None:
+        return None
+    axis, found = parts
+    at = 0
+    for start, x in found:
+        if start != at:
+            return None
+        at += x.shape[axis]
+    z = step.outputs[0]
+    if at != z.shape[axis]:
+        return None
+    return builder.step("concat", step, tuple([x for _, x in found]), (axis,), z.spec)
+
+
+def lying_apart(builder: Builder, inputs: Any, shape: Shape) -> tuple[int, list[Any]] | None:
+    """The axis along which sums of padded values lie, and where each begins; None if one does not."""
+    found: list[tuple[int, Value]] = []
+    axes = set()
+    left = list(inputs)
+    while left:
+        x = left.pop()
+        step = builder.maker.get(x) if isinstance(x, Value) and x.shape == shape else None
+        if step is not None and step.op.name == "add":
+            left += step.inputs
+            continue
+        if step is None or step.op.name != "pad" or step.params[1] != 0:
+            return None
+        padded = [d for d, widths in enumerate(step.params[0]) if any(widths)]
+        axes.update(padded)
+        if len(axes) != 1:
+            return None
+        found.append((step.params[0][padded[0]][0], step.inputs[0]))
+    return axes.pop(), sorted(found, key=lambda part: part[0])
 
 
 def concat(builder: Builder, step: Step) -> Value | None:
@@ -216,5 +268,7 @@ RULES = {
     "neg": neg,
     "matmul": matmul,
     "concat": concat,
+    "pad": pad,
+    "add": add,
     **dict.fromkeys(REDUCTIONS, reduction),
 }
