@@ -127,10 +127,20 @@ def test_a_wrong_number_of_derivatives():
         def backward(ctx, d_output):
             return d_output
 
+    class Long(module.Exp):
+        @staticmethod
+        def backward(ctx, d_output):
+            return d_output, d_output
+
     with pytest.raises(ContractError) as caught:
         Short.apply(Scalar(1.0), 2.0).backward()
     assert str(caught.value) == (
-        "Short.backward: 1 derivatives for 2 values of forward; return one for each"
+        "Short.backward: 1 derivative for 2 values of forward; return one for each"
+    )
+    with pytest.raises(ContractError) as caught:
+        Long.apply(Scalar(1.0)).backward()
+    assert str(caught.value) == (
+        "Long.backward: 2 derivatives for 1 value of forward; return one for each"
     )
 
 

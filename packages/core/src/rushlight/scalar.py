@@ -313,10 +313,15 @@ class Application:
         given = given if isinstance(given, tuple) else (given,)
         if len(given) != len(node.edges):
             raise ContractError(
-                f"{self.name}.backward: {len(given)} derivatives for {len(node.edges)} values of "
-                f"forward; return one for each"
+                f"{self.name}.backward: {counted(len(given), 'derivative')} for "
+                f"{counted(len(node.edges), 'value')} of forward; return one for each"
             )
         return given
+
+
+def counted(n: int, what: str) -> str:
+    """So many of a thing: 1 value, 2 values."""
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 # -- the functions: d is dz / d result ------------------------------------------------------------
