@@ -472,12 +472,19 @@ class TestReading:
         )
 
     def test_every_length(self, path):
-        rl.save({"x": rl.arange(4), "y": [1, 2.0, "three"]}, path)
+        rl.save({"x": rl.arange(4), "y": [1, 2.0, "three"], "z": rl.ones(3)}, path)
         whole = path.read_bytes()
+        header = 8 + int.from_bytes(whole[:8], "little")
+        expected = [(8, "the length of its header"), (header, "its header")]
         for length in range(len(whole)):
             path.write_bytes(whole[:length])
-            with pytest.raises(FileRefused):
+            with pytest.raises(FileRefused) as caught:
                 rl.load(path)
+            end, what = next((x for x in expected if length < x[0]), (len(whole), "its tensors"))
+            assert str(caught.value) == (
+                f"{path}: ends at offset {length}; expected a safetensors file with {what} up to "
+                f"{end}, fetch it again or bring back a copy"
+            )
 
     @settings(
         max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -447,6 +447,12 @@ def test_a_damaged_checkpoint_is_refused_and_kept(damage, half, whole, rushlight
     assert "checkpoint.safetensors" in err
     assert err.count("\n") == 1
     assert (path.read_bytes() if path.exists() else None) == left
+    if damage == "cut":
+        assert err == (
+            f"rushlight: {path}: ends at offset {len(left)}; expected a safetensors file with its "
+            f"tensors up to {len(content)}, fetch it again or bring back a copy; "
+            "if there is no other, begin a new run\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
     "I32": "int32", "I16": "int16", "I8": "int8", "U32": "uint32", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
+LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 PICKLES = (b"PK\x03\x04", b"\x80\x02")  # how PyTorch's own files begin: since 1.6, and before
 DAMAGES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 Location = str | os.PathLike[str]
@@ -111,6 +112,8 @@ def read(path: Path, name: object, device: Device) -> Any:
             )
         return decoded(saved["state"], arrays, device)
     except broken as error:
+        if missing := cut(path):
+            raise FileRefused(f"{name}: {missing}, fetch it again or bring back a copy") from error
         theirs = " (a file of torch.save?)" if head.startswith(PICKLES) else ""
         raise FileRefused(
             f"{name}: {error}{theirs}; expected a safetensors file, fetch or write it again"
@@ -123,6 +126,31 @@ def read(path: Path, name: object, device: Device) -> Any:
         raise FileRefused(
             f"{name}: is damaged ({type(error).__name__}: {error}); expected what save() writes"
         ) from error
+
+
+def cut(path: Path) -> str:
+    """Where a safetensors file ends, if that is too early, and what was expected up to where.
+
+    Its first 8 bytes are the length of its header, which tells where each tensor ends behind it.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end, what = 8, "the length of its header"
+        if size >= end:
+            end, what = end + int.from_bytes(file.read(end), "little"), "its header"
+            if end > LONGEST_HEADER or file.peek(1)[:1] not in {b"{", b""}:
+                return ""  # another kind of file
+        if size >= end:
+            try:
+                tensors = json.loads(file.read(end - 8))
+                tensors.pop("__metadata__", None)
+                ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]
+            except DAMAGES:
+                return ""
+            end, what = end + max(ends, default=0), "its tensors"
+    if size >= end:
+        return ""
+    return f"ends at offset {size}; expected a safetensors file with {what} up to {end}"
 
 
 def values(opened: Any, key: str) -> np.ndarray[Any, Any]:

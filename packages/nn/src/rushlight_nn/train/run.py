@@ -165,7 +165,11 @@ class RunFolder:
     def state(self, device: rl.device) -> Any:
         """What checkpoint.safetensors holds.  Raises: FileRefused if it is missing or damaged."""
         with self.reading(CHECKPOINT):
-            return checkpoint.load(self.path / CHECKPOINT, device)
+            try:
+                return checkpoint.load(self.path / CHECKPOINT, device)
+            except FileRefused as wrong:
+                told = f"{wrong}; if there is no other, begin a new run"
+                raise FileRefused(told) from wrong
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
