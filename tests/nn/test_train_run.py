@@ -455,6 +455,29 @@ def test_a_damaged_checkpoint_is_refused_and_kept(damage, half, whole, rushlight
         )
 
 
+def test_a_checkpoint_of_another_run_is_refused(half, idx_files, tmp_path, rushlight):
+    other = tmp_path / "other"
+    words = ["--epochs", "4", "--batch-size", "16", "--seed", "1"]
+    assert rushlight("train", "idx", *idx_files, *words, "--out", other)[0] == 0
+    path = half / "checkpoint.safetensors"
+    path.write_bytes((other / path.name).read_bytes())
+    code, out, err = rushlight("train", "--resume", half)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"rushlight: {path}: is of another run, with epochs 4, seed 1; "
+        "expected epochs 3, seed 0, bring back this run's or begin a new run\n"
+    )
+
+
+def test_a_checkpoint_that_does_not_say_its_run_is_taken(half, whole, rushlight):
+    path = half / "checkpoint.safetensors"
+    state = checkpoint.load(path)
+    del state["run"]
+    checkpoint.save(state, path)
+    assert rushlight("train", "--resume", half)[0] == 0
+    assert model(half) == model(whole)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

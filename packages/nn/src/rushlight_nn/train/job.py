@@ -33,6 +33,7 @@ from .run import CHECKPOINT, CONFIG, PICTURES, RunFolder
 from .samples import Source
 
 WEIGHT_DECAY = 1e-2
+DECISIVE = ("epochs", "batch_size", "lr", "seed", "augment")  # options, beside the samples
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class Job(Callback):
     def resumed(cls, folder: RunFolder, device: rl.device) -> Job:
         """The job of a run folder, as far as it got.
 
-        Raises: FileRefused if the folder holds no run, or a damaged one, or the samples changed.
+        Raises: FileRefused if the folder holds no run, a damaged one, or another's checkpoint, or
+        if the samples changed.
         """
         config = folder.config()
         with folder.fitting(CONFIG):
@@ -150,8 +152,25 @@ class Job(Callback):
             job = cls(folder, source, options, device, config)
         state = folder.state(device)
         with folder.fitting(CHECKPOINT):
+            job.recognise(state.get("run", job.decisive))  # earlier checkpoints do not say it
             job.trainer.load_state_dict(state)
         return job
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What tells this run from others: what decides its weights."""
+        said = {name: self.config[name] for name in DECISIVE}
+        return {**said, "SHA-256 of samples": self.config["source"]["fingerprint"]}
+
+    def recognise(self, stated: Mapping[str, Any]) -> None:
+        """Raises: FileRefused if a checkpoint with this statement is another run's."""
+        own = self.decisive
+        if other := [name for name in own if stated.get(name) != own[name]]:
+            theirs, ours = ([f"{name} {of.get(name)}" for name in other] for of in (stated, own))
+            raise FileRefused(
+                f"{self.folder.path / CHECKPOINT}: is of another run, with {', '.join(theirs)}; "
+                f"expected {', '.join(ours)}, bring back this run's or begin a new run"
+            )
 
     @property
     def done(self) -> bool:
@@ -177,7 +196,8 @@ class Job(Callback):
 
     def save(self) -> None:
         """Write all but the pictures."""
-        self.folder.save(self.config, self.trainer.state_dict(), self.trainer.records)
+        state = {**self.trainer.state_dict(), "run": self.decisive}
+        self.folder.save(self.config, state, self.trainer.records)
 
     def epoch_end(self, trainer: Trainer, record: Record) -> None:
         self.save()
