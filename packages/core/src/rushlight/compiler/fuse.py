@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..backend import FusionPolicy
 from ..cell import Number, compute
-from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64, int64
+from ..dtypes import bool_
 from ..eager import call
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
@@ -31,16 +31,10 @@ from .affine import (
     strides_of,
 )
 from .graph import Graph, Step, Sum, Value
-from .nest import Access, LoopNest, Node, Store
+from .kind import MADE, VIEWS, domain, hosted, is_pointwise, is_product, is_reduction
+from .nest import Access, LoopNest
+from .nesting import Nesting, coalesced
 
-VIEWS = frozenset("reshape permute expand slice".split())
-MADE = frozenset("full iota".split())  # of nothing: every reader makes them anew
-COMPARISONS = frozenset("equal less".split())
-BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
-ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
-FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
-POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
-REDUCTIONS = frozenset("sum prod max".split())
 ROW_LIMIT = 4096  # elements of a row that the epilogue of a product may reduce: it stays in cache
 
 
@@ -137,36 +131,6 @@ def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
             return fused
         assert not fuser.missing <= forced, "a stored value is read at any place"
         forced |= fuser.missing
-
-
-def is_pointwise(step: Step) -> bool:
-    """Whether a nest can compute it element by element."""
-    name, dtype = step.op.name, value_dtype(step)
-    if name not in POINTWISE:
-        return False
-    if name in FLOATING_ONLY:
-        return dtype in FLOATING
-    if name in BITS:
-        return dtype is bool_ or dtype in INTEGER
-    return name not in ARITHMETIC or dtype is not bool_
-
-
-def value_dtype(step: Step) -> DType:
-    """The type in which its inputs meet."""
-    given = [x.dtype for x in step.inputs if isinstance(x, Value)]
-    return given[-1] if given else step.outputs[0].dtype  # type: ignore[union-attr]
-
-
-def is_reduction(step: Step) -> bool:
-    return step.op.name in REDUCTIONS and step.outputs[0].dtype is not bool_  # type: ignore[union-attr]
-
-
-def is_product(step: Step) -> bool:
-    """Whether the backend's products do it; others are calls."""
-    x, y = step.inputs if step.op.name == "matmul" else (None, None)
-    if not isinstance(x, Value) or not isinstance(y, Value):
-        return False
-    return x.dtype in (float32, float64) and max(len(x.shape), len(y.shape)) <= 4
 
 
 class Fuser:
@@ -664,166 +628,6 @@ class Fuser:
         return access._replace(strides=access.strides[: len(shape)])
 
 
-class Nesting:
-    """A group being written down as a nest."""
-
-    def __init__(self, fuser: Fuser, group: Group, stored: set[Value]) -> None:
-        self.fuser, self.group, self.stored = fuser, group, stored
-        self.extents = group.extents
-        self.known: dict[Any, int] = {}
-        self.nodes: list[Node] = []
-        self.number_of: dict[Any, int] = {}
-        self.reads: dict[Access, int] = {}
-        self.member: dict[Value, int] = {}
-
-    def nest(self) -> LoopNest:
-        """The nodes of all members, and a store of each that is read elsewhere."""
-        stores = []
-        head = self.group.head
-        steps = self.group.steps if head is None else [head, *self.group.steps]
-        for step in steps:
-            z = step.outputs[0]
-            how, over = "store", frozenset[int]()
-            if step is head:
-                self.member[z] = self.block(z)
-            elif is_reduction(step):
-                how, over = self.reduce(step)
-            else:
-                self.member[z] = self.apply(step, self.group.members[z])
-            if z in self.stored:
-                index = self.fuser.result_index(z, self.group)
-                access = self.fuser.access(z, index, self.extents)
-                stores.append(Store(self.member[z], access, how, over))
-        return LoopNest(self.extents, tuple(self.reads), tuple(self.nodes), tuple(stores))
-
-    def push(self, op: str, args: tuple[int, ...], param: Any, dtype: DType, loops: Any) -> int:
-        node = Node(op, args, param, dtype, frozenset(loops))
-        i = self.number_of.setdefault((node, repr(param)), len(self.nodes))  # 0.0 is not -0.0
-        if i == len(self.nodes):
-            self.nodes.append(node)
-        return i
-
-    def loops_of(self, args: Iterable[int]) -> frozenset[int]:
-        return frozenset().union(*(self.nodes[a].loops for a in args))
-
-    def block(self, z: Value) -> int:
-        """The block that the product computed."""
-        access = Access(None, (0,) * len(self.extents), 0, z.dtype)
-        i = self.reads.setdefault(access, len(self.reads))
-        loops = [d for d, n in enumerate(self.extents) if n > 1]
-        return self.push("read", (), i, z.dtype, loops)
-
-    def read(self, access: Access) -> int:
-        i = self.reads.setdefault(access, len(self.reads))
-        loops = [d for d, s in enumerate(access.strides) if s]
-        return self.push("read", (), i, access.dtype, loops)
-
-    def reduce(self, step: Step) -> tuple[str, frozenset[int]]:
-        """A reduction's node, and how its store accumulates over which loops."""
-        z = step.outputs[0]
-        index = self.group.members[z]
-        node = self.value(step.inputs[0], index)
-        over, _ = self.fuser.reduced_loops(step, index)
-        last = self.group.last
-        if last in over:
-            loops = self.loops_of([node]) - {last}
-            node = self.push(f"row_{step.op.name}", (node,), None, z.dtype, loops)
-        self.member[z] = node
-        outer = frozenset(d for d in over - {last} if self.extents[d] > 1)
-        return (step.op.name, outer) if outer else ("store", outer)
-
-    def value(self, x: Value, index: Index) -> int:
-        """The node of a value at an index."""
-        x, index = self.fuser.resolve(x, index, self.extents)
-        if x in self.member:
-            return self.member[x]
-        key = (x, index)
-        if key not in self.known:
-            if self.fuser.is_inlined(x):
-                self.known[key] = self.anew(self.fuser.maker[x], index)
-            else:
-                self.known[key] = self.read(self.fuser.access(x, index, self.extents))
-        return self.known[key]
-
-    def anew(self, step: Any, index: Index) -> int:
-        """The node of what every reader computes for itself."""
-        z = step.outputs[0]
-        if step.op.name == "full":
-            return self.number(step.inputs[0], z.dtype)
-        if step.op.name == "iota":
-            at = numbered(index, z.shape, len(self.extents))
-            node = self.push("index", (), (at.offset, at.factors), int64, at.loops)
-            return node if z.dtype is int64 else self.push("cast", (node,), None, z.dtype, at.loops)
-        return self.apply(step, index)
-
-    def apply(self, step: Step, index: Index) -> int:
-        """The node of an elementwise step at an index."""
-        z, met = step.outputs[0], value_dtype(step)
-        args = []
-        for x in step.inputs:
-            if isinstance(x, Value):
-                at = self.fuser.operand(x, z.shape, index, self.extents, z)
-                args.append(self.value(x, at))
-            else:
-                args.append(self.number(x, met))
-        if step.op.name == "cast" and met is z.dtype:
-            return args[0]
-        return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
-
-    def number(self, x: Any, dtype: DType) -> int:
-        """The node of a Python number, in the type of what it meets."""
-        if not isinstance(x, Number):
-            plain = bool(x) if dtype is bool_ else float(x) if dtype in FLOATING else int(x)
-            return self.push("constant", (), plain, dtype, ())
-        node = self.symbol(x)
-        kind = self.nodes[node].dtype
-        return node if kind is dtype else self.push("cast", (node,), None, dtype, ())
-
-    def symbol(self, x: Any) -> int:
-        """The node of a number that changes between calls, in float64 or int64."""
-        if not isinstance(x, Number):
-            return self.push("constant", (), float(x), float64, ())
-        step = self.fuser.maker.get(x)
-        if step is None or x in self.fuser.hosted:
-            dtype = float64 if x.kind is float else int64 if x.kind is int else bool_
-            return self.read(Access(x, (0,) * len(self.extents), 0, dtype))
-        a, b = (self.number(y, float64) for y in step.inputs)
-        if step.how == "sub":  # type: ignore[union-attr]  # made by a Sum
-            b = self.push("neg", (b,), None, float64, ())
-        op = SUMS[step.how]  # type: ignore[union-attr]
-        return self.push(op, (a, b), None, float64, ())
-
-
-SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
-
-
-def hosted(graph: Graph) -> set[Number]:
-    """The numbers that Python computes at each call: integers, results, and what kernels take."""
-    taken = {x for x in graph.outputs if isinstance(x, Number)}
-    for step in graph.steps:
-        if isinstance(step, Step) and not is_nested(step):
-            taken |= {x for x in step.inputs if isinstance(x, Number)}
-    found: set[Number] = set()
-    for step in reversed(graph.steps):
-        if isinstance(step, Sum):
-            (z,) = step.outputs
-            if z in taken or z.kind is not float or step.how not in SUMS:
-                found.add(z)
-                taken |= {x for x in step.inputs if isinstance(x, Number)}
-    return found
-
-
-def is_nested(step: Step) -> bool:
-    """Whether a nest takes the step's numbers."""
-    return is_pointwise(step) or step.op.name in MADE
-
-
-def domain(step: Step) -> Shape:
-    """The shape over which a step computes."""
-    source = step.inputs[0] if is_reduction(step) else step.outputs[0]
-    return tuple(source.shape)
-
-
 def candidates(group: Group, shape: Shape) -> Iterator[Index]:
     """Where loops of a group may be in a value of this shape."""
     extents, loops = group.extents, len(group.extents)
@@ -840,50 +644,3 @@ def candidates(group: Group, shape: Shape) -> Iterator[Index]:
         if used > 0 and size(shape) == size(extents[:used]):
             strides = (*strides_of(extents[:used]), *(0,) * (loops - used))
             yield split(Affine(0, strides), shape, extents)
-
-
-def coalesced(nest: LoopNest) -> LoopNest:
-    """Neighbouring loops that every access walks as one become one."""
-    extents = nest.extents
-    has_row = any(x.op.startswith("row_") for x in nest.nodes)
-    last = len(extents) - 1
-    runs = [[0]]
-    for d in range(1, len(extents)):
-        joins = not (has_row and d == last) and can_join(nest, d - 1, d)
-        if joins:
-            runs[-1].append(d)
-        else:
-            runs.append([d])
-    if any(s.over & {*runs[-1]} for s in nest.stores):
-        runs.append([])  # what is summed over outer loops is no lane
-    where = {d: k for k, run in enumerate(runs) for d in run}
-
-    def strides(given: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple([given[run[-1]] if run else 0 for run in runs])
-
-    def loops(given: frozenset[int]) -> frozenset[int]:
-        return frozenset(where[d] for d in given)
-
-    reads = [x if x.buffer is None else x._replace(strides=strides(x.strides)) for x in nest.reads]
-    nodes = [
-        x._replace(
-            loops=loops(x.loops),
-            param=(x.param[0], strides(x.param[1])) if x.op == "index" else x.param,
-        )
-        for x in nest.nodes
-    ]
-    stores = [
-        s._replace(access=s.access._replace(strides=strides(s.access.strides)), over=loops(s.over))
-        for s in nest.stores
-    ]
-    sizes = tuple([size(tuple(extents[d] for d in run)) for run in runs])
-    return LoopNest(sizes, tuple(reads), tuple(nodes), tuple(stores))
-
-
-def can_join(nest: LoopNest, d: int, e: int) -> bool:
-    """Whether loops d and e = d + 1 are one, walked everywhere in steps of e."""
-    if any((d in s.over) != (e in s.over) for s in nest.stores):
-        return False
-    walks = [x.strides for x in nest.reads] + [s.access.strides for s in nest.stores]
-    walks += [x.param[1] for x in nest.nodes if x.op == "index"]
-    return all(walk[d] == walk[e] * nest.extents[e] for walk in walks)

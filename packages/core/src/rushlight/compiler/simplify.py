@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cell import Number
 from ..dtypes import FLOATING, DType, float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
-from .fuse import is_pointwise
 from .graph import Graph, Step, Sum, Value
+from .kind import is_pointwise
 
 REDUCTIONS = frozenset("sum prod max".split())
 

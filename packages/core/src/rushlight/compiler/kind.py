@@ -1,0 +1,77 @@
+"""What kinds of step there are: views, what a nest computes, products, and calls of kernels."""
+
+from __future__ import annotations
+
+from ..cell import Number
+from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64
+from ..spec import Shape
+from .graph import Graph, Step, Sum, Value
+
+VIEWS = frozenset("reshape permute expand slice".split())
+MADE = frozenset("full iota".split())  # of nothing: every reader makes them anew
+COMPARISONS = frozenset("equal less".split())
+BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
+ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
+FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
+POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
+REDUCTIONS = frozenset("sum prod max".split())
+
+
+SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
+
+
+def is_pointwise(step: Step) -> bool:
+    """Whether a nest can compute it element by element."""
+    name, dtype = step.op.name, value_dtype(step)
+    if name not in POINTWISE:
+        return False
+    if name in FLOATING_ONLY:
+        return dtype in FLOATING
+    if name in BITS:
+        return dtype is bool_ or dtype in INTEGER
+    return name not in ARITHMETIC or dtype is not bool_
+
+
+def value_dtype(step: Step) -> DType:
+    """The type in which its inputs meet."""
+    given = [x.dtype for x in step.inputs if isinstance(x, Value)]
+    return given[-1] if given else step.outputs[0].dtype  # type: ignore[union-attr]
+
+
+def is_reduction(step: Step) -> bool:
+    return step.op.name in REDUCTIONS and step.outputs[0].dtype is not bool_  # type: ignore[union-attr]
+
+
+def is_product(step: Step) -> bool:
+    """Whether the backend's products do it; others are calls."""
+    x, y = step.inputs if step.op.name == "matmul" else (None, None)
+    if not isinstance(x, Value) or not isinstance(y, Value):
+        return False
+    return x.dtype in (float32, float64) and max(len(x.shape), len(y.shape)) <= 4
+
+
+def domain(step: Step) -> Shape:
+    """The shape over which a step computes."""
+    source = step.inputs[0] if is_reduction(step) else step.outputs[0]
+    return tuple(source.shape)
+
+
+def hosted(graph: Graph) -> set[Number]:
+    """The numbers that Python computes at each call: integers, results, and what kernels take."""
+    taken = {x for x in graph.outputs if isinstance(x, Number)}
+    for step in graph.steps:
+        if isinstance(step, Step) and not is_nested(step):
+            taken |= {x for x in step.inputs if isinstance(x, Number)}
+    found: set[Number] = set()
+    for step in reversed(graph.steps):
+        if isinstance(step, Sum):
+            (z,) = step.outputs
+            if z in taken or z.kind is not float or step.how not in SUMS:
+                found.add(z)
+                taken |= {x for x in step.inputs if isinstance(x, Number)}
+    return found
+
+
+def is_nested(step: Step) -> bool:
+    """Whether a nest takes the step's numbers."""
+    return is_pointwise(step) or step.op.name in MADE

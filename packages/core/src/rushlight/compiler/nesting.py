@@ -1,0 +1,194 @@
+"""Nesting: a group of steps written down as a loop nest.  Knows no backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..cell import Number
+from ..dtypes import FLOATING, DType, bool_, float64, int64
+from ..spec import size
+from .affine import Index, numbered
+from .graph import Step, Value
+from .kind import SUMS, is_reduction, value_dtype
+from .nest import Access, LoopNest, Node, Store
+
+if TYPE_CHECKING:
+    from .fuse import Fuser, Group
+
+
+class Nesting:
+    """A group being written down as a nest."""
+
+    def __init__(self, fuser: Fuser, group: Group, stored: set[Value]) -> None:
+        self.fuser, self.group, self.stored = fuser, group, stored
+        self.extents = group.extents
+        self.known: dict[Any, int] = {}
+        self.nodes: list[Node] = []
+        self.number_of: dict[Any, int] = {}
+        self.reads: dict[Access, int] = {}
+        self.member: dict[Value, int] = {}
+
+    def nest(self) -> LoopNest:
+        """The nodes of all members, and a store of each that is read elsewhere."""
+        stores = []
+        head = self.group.head
+        steps = self.group.steps if head is None else [head, *self.group.steps]
+        for step in steps:
+            z = step.outputs[0]
+            how, over = "store", frozenset[int]()
+            if step is head:
+                self.member[z] = self.block(z)
+            elif is_reduction(step):
+                how, over = self.reduce(step)
+            else:
+                self.member[z] = self.apply(step, self.group.members[z])
+            if z in self.stored:
+                index = self.fuser.result_index(z, self.group)
+                access = self.fuser.access(z, index, self.extents)
+                stores.append(Store(self.member[z], access, how, over))
+        return LoopNest(self.extents, tuple(self.reads), tuple(self.nodes), tuple(stores))
+
+    def push(self, op: str, args: tuple[int, ...], param: Any, dtype: DType, loops: Any) -> int:
+        node = Node(op, args, param, dtype, frozenset(loops))
+        i = self.number_of.setdefault((node, repr(param)), len(self.nodes))  # 0.0 is not -0.0
+        if i == len(self.nodes):
+            self.nodes.append(node)
+        return i
+
+    def loops_of(self, args: Iterable[int]) -> frozenset[int]:
+        return frozenset().union(*(self.nodes[a].loops for a in args))
+
+    def block(self, z: Value) -> int:
+        """The block that the product computed."""
+        access = Access(None, (0,) * len(self.extents), 0, z.dtype)
+        i = self.reads.setdefault(access, len(self.reads))
+        loops = [d for d, n in enumerate(self.extents) if n > 1]
+        return self.push("read", (), i, z.dtype, loops)
+
+    def read(self, access: Access) -> int:
+        i = self.reads.setdefault(access, len(self.reads))
+        loops = [d for d, s in enumerate(access.strides) if s]
+        return self.push("read", (), i, access.dtype, loops)
+
+    def reduce(self, step: Step) -> tuple[str, frozenset[int]]:
+        """A reduction's node, and how its store accumulates over which loops."""
+        z = step.outputs[0]
+        index = self.group.members[z]
+        node = self.value(step.inputs[0], index)
+        over, _ = self.fuser.reduced_loops(step, index)
+        last = self.group.last
+        if last in over:
+            loops = self.loops_of([node]) - {last}
+            node = self.push(f"row_{step.op.name}", (node,), None, z.dtype, loops)
+        self.member[z] = node
+        outer = frozenset(d for d in over - {last} if self.extents[d] > 1)
+        return (step.op.name, outer) if outer else ("store", outer)
+
+    def value(self, x: Value, index: Index) -> int:
+        """The node of a value at an index."""
+        x, index = self.fuser.resolve(x, index, self.extents)
+        if x in self.member:
+            return self.member[x]
+        key = (x, index)
+        if key not in self.known:
+            if self.fuser.is_inlined(x):
+                self.known[key] = self.anew(self.fuser.maker[x], index)
+            else:
+                self.known[key] = self.read(self.fuser.access(x, index, self.extents))
+        return self.known[key]
+
+    def anew(self, step: Any, index: Index) -> int:
+        """The node of what every reader computes for itself."""
+        z = step.outputs[0]
+        if step.op.name == "full":
+            return self.number(step.inputs[0], z.dtype)
+        if step.op.name == "iota":
+            at = numbered(index, z.shape, len(self.extents))
+            node = self.push("index", (), (at.offset, at.factors), int64, at.loops)
+            return node if z.dtype is int64 else self.push("cast", (node,), None, z.dtype, at.loops)
+        return self.apply(step, index)
+
+    def apply(self, step: Step, index: Index) -> int:
+        """The node of an elementwise step at an index."""
+        z, met = step.outputs[0], value_dtype(step)
+        args = []
+        for x in step.inputs:
+            if isinstance(x, Value):
+                at = self.fuser.operand(x, z.shape, index, self.extents, z)
+                args.append(self.value(x, at))
+            else:
+                args.append(self.number(x, met))
+        if step.op.name == "cast" and met is z.dtype:
+            return args[0]
+        return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
+
+    def number(self, x: Any, dtype: DType) -> int:
+        """The node of a Python number, in the type of what it meets."""
+        if not isinstance(x, Number):
+            plain = bool(x) if dtype is bool_ else float(x) if dtype in FLOATING else int(x)
+            return self.push("constant", (), plain, dtype, ())
+        node = self.symbol(x)
+        kind = self.nodes[node].dtype
+        return node if kind is dtype else self.push("cast", (node,), None, dtype, ())
+
+    def symbol(self, x: Any) -> int:
+        """The node of a number that changes between calls, in float64 or int64."""
+        if not isinstance(x, Number):
+            return self.push("constant", (), float(x), float64, ())
+        step = self.fuser.maker.get(x)
+        if step is None or x in self.fuser.hosted:
+            dtype = float64 if x.kind is float else int64 if x.kind is int else bool_
+            return self.read(Access(x, (0,) * len(self.extents), 0, dtype))
+        a, b = (self.number(y, float64) for y in step.inputs)
+        if step.how == "sub":  # type: ignore[union-attr]  # made by a Sum
+            b = self.push("neg", (b,), None, float64, ())
+        op = SUMS[step.how]  # type: ignore[union-attr]
+        return self.push(op, (a, b), None, float64, ())
+
+
+def coalesced(nest: LoopNest) -> LoopNest:
+    """Neighbouring loops that every access walks as one become one."""
+    extents = nest.extents
+    has_row = any(x.op.startswith("row_") for x in nest.nodes)
+    last = len(extents) - 1
+    runs = [[0]]
+    for d in range(1, len(extents)):
+        joins = not (has_row and d == last) and can_join(nest, d - 1, d)
+        if joins:
+            runs[-1].append(d)
+        else:
+            runs.append([d])
+    if any(s.over & {*runs[-1]} for s in nest.stores):
+        runs.append([])  # what is summed over outer loops is no lane
+    where = {d: k for k, run in enumerate(runs) for d in run}
+
+    def strides(given: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple([given[run[-1]] if run else 0 for run in runs])
+
+    def loops(given: frozenset[int]) -> frozenset[int]:
+        return frozenset(where[d] for d in given)
+
+    reads = [x if x.buffer is None else x._replace(strides=strides(x.strides)) for x in nest.reads]
+    nodes = [
+        x._replace(
+            loops=loops(x.loops),
+            param=(x.param[0], strides(x.param[1])) if x.op == "index" else x.param,
+        )
+        for x in nest.nodes
+    ]
+    stores = [
+        s._replace(access=s.access._replace(strides=strides(s.access.strides)), over=loops(s.over))
+        for s in nest.stores
+    ]
+    sizes = tuple([size(tuple(extents[d] for d in run)) for run in runs])
+    return LoopNest(sizes, tuple(reads), tuple(nodes), tuple(stores))
+
+
+def can_join(nest: LoopNest, d: int, e: int) -> bool:
+    """Whether loops d and e = d + 1 are one, walked everywhere in steps of e."""
+    if any((d in s.over) != (e in s.over) for s in nest.stores):
+        return False
+    walks = [x.strides for x in nest.reads] + [s.access.strides for s in nest.stores]
+    walks += [x.param[1] for x in nest.nodes if x.op == "index"]
+    return all(walk[d] == walk[e] * nest.extents[e] for walk in walks)
