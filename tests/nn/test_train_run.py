@@ -571,9 +571,10 @@ def test_on_a_terminal_a_bar_shows_loss_accuracy_and_samples_per_second(idx_file
     last = bars[-1] if bars[-1].strip() else bars[-2]
     assert "samples/s" in last
     assert "loss 0." in last
-    assert ", accuracy " in last
+    assert ", acc " in last
     assert ", test " in last
     assert all(len(bar) <= 81 for bar in bars)
+    assert len(last.split("|")[1]) >= 9
 
 
 @pytest.mark.parametrize(

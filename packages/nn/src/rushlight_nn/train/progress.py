@@ -12,7 +12,7 @@ from tqdm import tqdm
 from .loop import Callback, Trainer
 from .record import Record
 
-FORMAT = "{desc} |{bar}| {rate_fmt}, {remaining}{postfix}"  # fits 80 columns
+FORMAT = "{desc} |{bar}| {rate_fmt} {remaining}{postfix}"  # of 80 columns, 9 for the bar
 COLUMNS, ROWS = 80, 24
 
 
@@ -51,7 +51,7 @@ class Progress(Callback):
     def batch_end(self, trainer: Trainer, samples: int) -> None:
         tally = trainer.tally
         self.bar.set_postfix_str(
-            f"loss {tally.mean_loss:.3f}, accuracy {tally.accuracy:.1%}{self.tested}", refresh=False
+            f"loss {tally.mean_loss:.3f}, acc {tally.accuracy:.1%}{self.tested}", refresh=False
         )
         self.bar.update(samples)
 
