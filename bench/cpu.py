@@ -1,0 +1,223 @@
+"""The CPU beside PyTorch, torch.compile, jax.jit and numpy: training steps, functions, compiling.
+
+    python bench/cpu.py --compiled --rounds 3 --rows gelu,softmax
+
+One framework and one row per process, processes alternated over rounds; float32, the same weights
+and batches in each, arguments as new tensors at each call, caches of compilers warm; what they
+compute is compared before it is timed.  A time is the median of a process's calls; shown are the
+medians over rounds, and in brackets the least call of all.  `compile-` rows: a first call less a
+later one, from an empty cache and from a full one.  --keep writes bench/results/cpu-DATE.json.
+Needs torch and jax in the environment; what is missing is shown and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import inf
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import ceiling
+import numpy as np
+from comparison import OURS, Comparison, compile_bound, ratios, work
+from rows import COMPILES, ROWS, Made, Row
+from table import compile_table, time_table, work_table
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("rushlight", "rushlight-nn", "rushlight-numba", "torch", "jax", "numpy", "numba")
+CHECKED = 5  # calls that are compared
+BATCH_S = 5e-3  # calls are timed in batches of about this, so that the clock costs nothing
+MOST_CALLS = 2000  # of a batch: their arguments exist at the same time
+FEWEST_BATCHES = 5
+
+
+def made(framework: str, row: Row, threads: int) -> tuple[Made, float]:
+    """The row in a framework, and the seconds of a first, trivial compilation."""
+    if framework == "jax":
+        import in_jax
+
+        began = perf_counter()
+        in_jax.start()
+        return in_jax.made(row), perf_counter() - began
+    if framework == "numpy":
+        import in_numpy
+
+        return in_numpy.made(row), 0.0
+    import in_torch
+
+    frame_of = in_torch.torch_frame if "torch" in framework else in_torch.rushlight_frame
+    frame = frame_of(framework in {"rushlight", "torch.compile"}, threads)
+    began = perf_counter()
+    in_torch.start(frame)
+    start_s = perf_counter() - began
+    return in_torch.made(row, frame), start_s
+
+
+def witness(arrays: Iterable[Any]) -> list[list[float]]:
+    """Of each array its norm, and a projection on random signs as a part of that."""
+    found = []
+    for x in arrays:
+        x = np.asarray(x, np.float64).ravel()
+        norm = float(np.sqrt(x @ x))
+        signs = np.random.default_rng(x.size).choice([-1.0, 1.0], x.size)
+        found.append([norm, float(signs @ x) / max(norm, 1e-300)])
+    return found
+
+
+def timed(made: Made, seconds: float) -> dict[str, float]:
+    """Seconds per call: the least and the median of batches."""
+    least, end = inf, perf_counter() + seconds / 3
+    while perf_counter() < end:
+        args = made.fresh(0)
+        began = perf_counter()
+        made.call(*args)
+        least = min(least, perf_counter() - began)
+    number = max(1, min(MOST_CALLS, int(BATCH_S / least)))
+    found: list[float] = []
+    end = perf_counter() + seconds
+    while perf_counter() < end or len(found) < FEWEST_BATCHES:
+        batch = [made.fresh(i) for i in range(number)]
+        call = made.call
+        began = perf_counter()
+        for args in batch:
+            call(*args)
+        found.append((perf_counter() - began) / number)
+    return {"min_s": min(found), "median_s": median(found), "calls": len(found) * number}
+
+
+def child(framework: str, name: str, seconds: float, threads: int) -> dict[str, Any]:
+    """All that is measured of a row in this process; without seconds, how long compiling takes."""
+    if framework == "ceiling":
+        return {"gflops": ceiling.gflops(), "gbytes": ceiling.gbytes(threads)}
+    row = ROWS[name] if name in ROWS else COMPILES[name].row
+    row_made, start_s = made(framework, row, threads)
+    seen, calls_s = [], []
+    for i in range(CHECKED):
+        args = row_made.fresh(i)
+        began = perf_counter()
+        result = row_made.call(*args)
+        calls_s.append(perf_counter() - began)
+        seen += witness(row_made.seen(result, args))
+    found = {"start_s": start_s, "compile_s": calls_s[0] - min(calls_s[1:]), "seen": seen}
+    found |= {"told": row_made.told()}
+    if seconds:
+        found |= timed(row_made, seconds)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found | {"process_bytes": kilobytes * (1 if sys.platform == "darwin" else 1024)}
+
+
+def versions() -> dict[str, str]:
+    """Of what takes part."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not there"
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The processor's name and how many there are."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text("utf-8").splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    return {"processor": name, "count": os.cpu_count(), "system": platform.platform()}
+
+
+def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
+    """All that was found, as it is kept."""
+    given = comparison.given
+    modes = [mode for mode in OURS if getattr(given, mode)]
+    timed_names = [name for name in names if not name.startswith("compile-")]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": f"python bench/cpu.py {' '.join(sys.argv[1:])}",
+        "machine": machine(),
+        "versions": versions(),
+        "threads": given.threads,
+        "ceilings": comparison.ceilings,
+        "failures": comparison.failures,
+        "ratios": {mode: {n: ratios(comparison, n, mode) for n in timed_names} for mode in modes},
+        "work": {
+            f"{name}, {framework}": work(comparison, name, framework)
+            for name in timed_names
+            for framework in OURS.values()
+            if framework in comparison.found.get(name, {})
+        },
+        "found": {
+            name: {
+                framework: [{k: v for k, v in x.items() if k != "seen"} for x in results]
+                for framework, results in found.items()
+            }
+            for name, found in comparison.found.items()
+        },
+    }
+
+
+def main(given: argparse.Namespace) -> int:
+    """Measure, show, keep; the exit status counts the bounds that are missed."""
+    everything = [*ROWS, *(COMPILES if given.compiled else ())]
+    names = given.rows.split(",") if given.rows else everything
+    unknown = set(names) - {*ROWS, *COMPILES}
+    if unknown:
+        sys.exit(f"no row {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, *COMPILES])}")
+    comparison = Comparison(given)
+    comparison.rounds(names)
+    timed_names = [name for name in names if name in ROWS]
+    compile_names = [name for name in names if name in COMPILES]
+    for table, chosen in (
+        (time_table, timed_names), (work_table, timed_names), (compile_table, compile_names),
+    ):  # fmt: skip
+        if chosen:
+            print(*table(comparison, chosen), sep="\n", end="\n\n")
+    for name, failures in comparison.failures.items():
+        for framework, reason in failures.items():
+            print(f"{name}, {framework} failed: {reason}")
+    if given.keep:
+        path = ROOT / "bench" / "results" / f"cpu-{datetime.now(UTC).date().isoformat()}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(record(comparison, names), indent=1) + "\n", "utf-8")
+        print(f"written: {path.relative_to(ROOT)}")
+    modes = [mode for mode in OURS if getattr(given, mode)]
+    missed = 0
+    for name in timed_names:
+        judged = [mode for mode in modes if OURS[mode] in comparison.frameworks(name)]
+        held = [ratios(comparison, name, mode) for mode in judged]
+        missed += sum(1 for ratio in held if ratio is None or not ratio["held"])
+    return missed + sum(1 for name in compile_names if not compile_bound(comparison, name)[1])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--compiled", action="store_true", help="rushlight.compile on numba")
+    parser.add_argument("--eager", action="store_true", help="the numba device, eagerly")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", default="", help="names with commas between; else all")
+    parser.add_argument("--frameworks", default="", help="the same")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of timing, in each process")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds a process may take")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--child", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        if hasattr(os, "sched_setaffinity"):  # pools that count processors find as many
+            allowed = sorted(os.sched_getaffinity(0))[: options.threads]
+            os.sched_setaffinity(0, allowed)
+        print(json.dumps(child(options.child, options.rows, options.seconds, options.threads)))
+    else:
+        if not options.compiled and not options.eager:
+            options.compiled = options.eager = True
+        sys.exit(main(options))
