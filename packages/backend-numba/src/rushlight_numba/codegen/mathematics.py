@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rushlight.extend import float64
 
 from .lanes import WIDTH, Lanes, overloaded
-from .llvm import FEATURES
+from .llvm import FEATURES, Operand
 
 SCALES = "+avx512f" in FEATURES  # one instruction multiplies by powers of two of any size
 
@@ -132,33 +132,46 @@ def power_of_two(lanes: Lanes, k: str) -> str:
     return lanes.from_bits(lanes.on_bits("shl", biased, format.mantissa))
 
 
-def exponential(lanes: Lanes, x: str) -> tuple[str, str]:
-    """(y, k): e ** x = y * 2 ** k, y between sqrt(1/2) and sqrt(2)."""
+def exponential(lanes: Lanes, x: str) -> tuple[str, str, str]:
+    """(y, n, bits): e ** x = y * 2 ** n, y between sqrt(1/2) and sqrt(2); n as `rounded` gives."""
     format = FORMATS[lanes.element]
     n, bits = rounded(lanes, x, math.log2(math.e))
     r = lanes.fma(n, lanes.literal(-format.ln2[0]), x)
     r = lanes.fma(n, lanes.literal(-format.ln2[1]), r)
     p = polynomial(lanes, r, format.exp)
     y = lanes.fma(p, lanes.mul(r, r), lanes.add(r, lanes.literal(1.0)))
-    return y, whole(lanes, bits)
+    return y, n, bits
 
 
 def exp(lanes: Lanes, x: str) -> str:
-    """e ** x, denormal results included.  float32: within 1.3 ulp; float64: 1.3."""
+    """e ** x, denormal results included.  float32: within 1.3 ulp; float64: 1.3.
+
+    What is 0 is chosen, not computed: a product that underflows costs 150 cycles, and masks of -inf
+    under a softmax are many.
+    """
     least, most = FORMATS[lanes.element].exp_range
-    x = lanes.smaller(lanes.literal(most), lanes.larger(lanes.literal(least), x))
-    y, k = exponential(lanes, x)
+    nothing = lanes.compare("olt", x, lanes.literal(least))
+    x = lanes.smaller(lanes.literal(most), x)
+    if not SCALES:
+        x = lanes.larger(lanes.literal(least), x)
+    y, n, bits = exponential(lanes, x)
+    y = lanes.where(nothing, lanes.literal(0.0), y)
     if SCALES:
-        return scaled(lanes, y, k)
+        return scaled(lanes, y, n, bits)
+    k = whole(lanes, bits)
     half = lanes.on_bits("ashr", k, 1)  # in two steps, since 2 ** k may be no normal number
     rest = lanes.on_bits("sub", k, half)
     y = lanes.op("fmul", y, power_of_two(lanes, half))
     return lanes.op("fmul", y, power_of_two(lanes, rest))
 
 
-def scaled(lanes: Lanes, y: str, k: str) -> str:
-    """y * 2 ** k, rounded once."""
-    exponents = lanes.vector("i32")
+def scaled(lanes: Lanes, y: str, n: str, bits: str) -> str:
+    """y * 2 ** n, rounded once."""
+    if lanes.ty == "<16 x float>":
+        name = "llvm.x86.avx512.mask.scalef.ps.512"
+        args: list[tuple[str, Operand]] = [(lanes.ty, y), (lanes.ty, n), (lanes.ty, "undef")]
+        return lanes.fn.call(lanes.ty, name, *args, ("i16", -1), ("i32", 4))
+    k, exponents = whole(lanes, bits), lanes.vector("i32")
     if lanes.element == "double":
         k = lanes.fn.op(f"trunc {lanes.bits} {k} to {exponents}")
     name = f"llvm.ldexp.{overloaded(lanes.ty)}.{overloaded(exponents)}"
@@ -167,8 +180,8 @@ def scaled(lanes: Lanes, y: str, k: str) -> str:
 
 def exp_normal(lanes: Lanes, x: str) -> str:
     """e ** x of an x between -87 and 88."""
-    y, k = exponential(lanes, x)
-    return lanes.op("fmul", y, power_of_two(lanes, k))
+    y, _, bits = exponential(lanes, x)
+    return lanes.op("fmul", y, power_of_two(lanes, whole(lanes, bits)))
 
 
 # log
