@@ -73,6 +73,19 @@ class FusionPolicy(NamedTuple):
     """A row up to this long stays in cache between passes; a longer one gets a nest for each."""
 
 
+class Report(NamedTuple):
+    """What a backend tells of a compiled program, for `explain()`.  Times are in the records' order."""
+
+    estimated_s: tuple[float, ...] = ()
+    """How long each record should take, in seconds, by the estimate that the program was cut by."""
+
+    measured_s: tuple[float, ...] = ()
+    """How long each took on the inputs that were given."""
+
+    arena_bytes: int | None = None
+    """The memory of all that lives between records."""
+
+
 class Backend(ABC):
     """A device's kernels, and the way to its memory and back.
 
@@ -161,7 +174,9 @@ class Backend(ABC):
         """One function that runs a whole program; None where core shall run it step by step.
 
         program: an `extend.Fused`.  The function takes the inputs of its graph in order, arrays and
-        Python numbers, and returns its outputs in order.
+        Python numbers, and returns its outputs in order.  It may have an attribute `report`: a
+        function that returns a `Report` of the program; given the inputs of a call, it measures on
+        them, and changes nothing.
         """
         return None
 

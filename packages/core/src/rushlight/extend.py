@@ -19,7 +19,8 @@ function is traced.
 
 For the author of a backend that compiles: `Fused`, the program that `Backend.compile` is given, of
 `LoopNest` (of `Access`, `Node`, `Store`), `Product` and `Call`, on `Value` and `Number`; `ROW`, the
-reductions along a row; `arranged`, which gives every `Life` its place in memory.
+reductions along a row; `arranged`, which gives every `Life` its place in memory; `Report`, by which
+`explain()` tells times.
 
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
@@ -39,6 +40,7 @@ from .backend import (
     HostBackend,
     Kernel,
     MemoryStats,
+    Report,
 )
 from .cell import Number
 from .device import get_float32_matmul_precision
@@ -121,6 +123,7 @@ __all__ = [
     "OutOfMemory",
     "Primitive",
     "Product",
+    "Report",
     "RushlightError",
     "Shape",
     "Spec",
