@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ from rushlight.extend import (
 from . import products
 from .codegen.llvm import LANES, native
 from .codegen.nest import NestCode
+from .entry import Entry, laid_out, view
 from .pool import CALLER, Head, aligned, pool
 
 __all__ = ["link"]
@@ -51,6 +51,12 @@ class Place(NamedTuple):
 
     buffer: Any
     offset: int
+
+
+class Start(NamedTuple):
+    """A pointer to another argument block: the place of its first word."""
+
+    word: int
 
 
 class Extra:
@@ -81,12 +87,12 @@ def link(fused: Fused, workers: int) -> Callable[..., list[Any]] | None:
 
 
 class Program:
-    """One linked program.  A lock keeps it to one caller at a time: its memory is one."""
+    """One linked program.  `run` keeps it to one caller at a time: its memory is one."""
 
     def __init__(self, fused: Fused, workers: int) -> None:
         self.fused, self.graph = fused, fused.graph
-        self.lock = Lock()
         self.sizes: dict[Any, int] = {}  # bytes of buffers
+        self.failure: BaseException | None = None  # of a kernel that native code called
         self.works = [work for record in fused.records for work in self.lowered(record)]
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
@@ -191,31 +197,34 @@ class Program:
     def size(self, buffer: Any) -> int:
         if isinstance(buffer, Extra):
             return self.sizes[buffer]
-        return max(1, prod(buffer.shape)) * int(buffer.dtype.itemsize)
+        n_bytes: int = max(1, prod(buffer.shape)) * buffer.dtype.itemsize
+        return n_bytes
 
     def settle(self, workers: int) -> None:
         """Give every buffer its memory and make the head that is run."""
         inputs = [x for x in self.graph.inputs if isinstance(x, Value)]
         self.slots: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
-        self.input_places = [i for i, x in enumerate(self.graph.inputs) if isinstance(x, Value)]
-        self.fresh = list(
-            dict.fromkeys(
-                access.buffer for access in self.fused.outputs.values()
-                if access.buffer not in self.slots
-            )
-        )  # fmt: skip
-        self.slots |= {x: len(inputs) + i for i, x in enumerate(self.fresh)}
+        fresh = laid_out(self.fused, self.slots)
+        self.slots |= {x: len(inputs) + i for i, x in enumerate(fresh)}
         lives: dict[Any, Life] = {}
         for i, work in enumerate(self.works):
             for buffer in self.touched(work):
                 if buffer not in self.slots and not isinstance(buffer, Number):
                     first = lives[buffer].first if buffer in lives else i
                     lives[buffer] = Life(self.size(buffer), first, i)
+        for check in self.fused.checks:  # looked at when all is done
+            lives[check.buffer] = lives[check.buffer]._replace(last=len(self.works))
         self.offsets, n_bytes = arranged(lives)
         self.arena = aligned(n_bytes + 64)
+        self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
         self.head = self.linked(workers)
-        self.start = pool().runner(self.head)
+        entry = Entry(self.fused, fresh, list(self.numbers), self.number_words)
+        start = pool().runner(self.head)
+        begin = self.begin if self.calls else None
+        finish = self.finish if self.calls or self.checks else None
+        entry.scope["program"] = self  # whose memory the native code uses
+        self.run = entry.function(start, begin, finish)
 
     def linked(self, workers: int) -> Head:
         """The head of all records: their blocks lie in one array of words."""
@@ -228,7 +237,7 @@ class Program:
                 function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
                 made = function(self.callback(work.function))
                 self.calls.append(made)
-                address = ctypes.cast(made, ctypes.c_void_p).value
+                address = ctypes.cast(made, ctypes.c_void_p).value or 0
                 records.append((address, 0, CALLER, work.ns))
             else:
                 records.append(
@@ -247,18 +256,17 @@ class Program:
                 else:
                     self.words[i] = self.address(word)
             else:
-                self.words[i] = word(base) if callable(word) else word
+                self.words[i] = base + 8 * word.word if isinstance(word, Start) else word
         final = [(f, base + 8 * a, n) for f, a, n, _ in records]
         scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
         return Head(final, relocations, threads=threads, scratch_bytes=scratch)
 
     def block(self, block: Sequence[Any], words: list[Any], at: dict[Any, int]) -> int:
         """Where an argument block begins among the words, its inner blocks before it."""
-        ready = []
+        ready: list[Any] = []
         for word in block:
             if isinstance(word, list):
-                start = self.block(word, words, at)
-                ready.append(lambda base, start=start: base + 8 * start)
+                ready.append(Start(self.block(word, words, at)))
             elif isinstance(word, NestCode):
                 ready.append(at[word.key])
             else:
@@ -276,8 +284,8 @@ class Program:
             if len(small) > 1:
                 start = len(words)
                 for function, block, chunks, _ in small:
-                    words.extend([function, lambda base, block=block: base + 8 * block, chunks])
-                words.extend([lambda base, start=start: base + 8 * start, len(small)])
+                    words.extend([function, Start(block), chunks])
+                words.extend([Start(start), len(small)])
                 made.append((run_serial, len(words) - 2, 1, sum(ns for *_, ns in small)))
             else:
                 made.extend(small)
@@ -328,58 +336,34 @@ class Program:
                 ]
                 for value, array in zip(call.step.outputs, call.run(given), strict=True):
                     if value is not None:
-                        np.copyto(self.whole(value), array)
+                        np.copyto(self.whole(value).reshape(value.shape), array)
             except BaseException as error:  # native code cannot pass it on; `run` raises it
                 self.failure = error
 
         return run
 
     def whole(self, buffer: Any) -> Any:
-        """The memory of a buffer as an array of its shape."""
+        """The memory of a buffer as an array."""
         slot = self.slots.get(buffer)
         if slot is not None:
             return self.arrays[slot]
         start = self.offsets[buffer]
-        memory = self.arena[start : start + self.size(buffer)].view(buffer.dtype)
-        return memory[: prod(buffer.shape)].reshape(buffer.shape)
+        return self.arena[start : start + self.size(buffer)].view(buffer.dtype)
 
-    def view(self, access: Access, shape: Sequence[int]) -> Any:
-        return seen(self.whole(access.buffer), access, shape)
+    def view(self, access: Access, shape: Any) -> Any:
+        return view(self.whole(access.buffer), access, shape)
 
-    def run(self, *inputs: Any) -> list[Any]:
-        """The outputs of the graph.  Raises: what a kernel that it calls raises."""
-        with self.lock:
-            known = dict(zip(self.graph.inputs, inputs, strict=True))
-            self.fused.numbers(known)
-            self.known, self.failure = known, None
-            for x, i in self.numbers.items():
-                value = known[x]
-                self.number_words[i] = value if x.kind is not float else 0
-                if x.kind is float:
-                    self.number_words[i : i + 1].view(np.float64)[0] = value
-            given = [np.ascontiguousarray(inputs[i]) for i in self.input_places]
-            fresh = [np.empty(x.shape, x.dtype) for x in self.fresh]
-            self.arrays = (*given, *fresh)
-            self.start(self.arrays)
-            if self.failure is not None:
-                raise self.failure
-            return [
-                self.view(self.fused.outputs[x], x.shape)
-                if isinstance(x, Value)
-                else known[x]
-                if isinstance(x, Number)
-                else x
-                for x in self.graph.outputs
-            ]
+    def begin(self, arrays: tuple[Any, ...], known: dict[Number, Any]) -> None:
+        """Before a run in which kernels are called."""
+        self.arrays, self.known, self.failure = arrays, known, None
 
-
-def seen(array: Any, access: Access, shape: Sequence[int]) -> Any:
-    """A view of an array's memory."""
-    n = int(array.itemsize)
-    strides = tuple([s * n for s in access.strides])
-    if tuple(shape) == array.shape and access.offset == 0 and strides == array.strides:
-        return array
-    return np.ndarray(shape, array.dtype, array, access.offset * n, strides)
+    def finish(self) -> None:
+        """After it.  Raises: what a kernel raised; an IndexError if a check failed."""
+        self.arrays = ()
+        if self.failure is not None:
+            raise self.failure
+        if any(self.checks):
+            raise IndexError("an index is out of range; the operation that has it says which")
 
 
 def place(access: Access) -> Place:

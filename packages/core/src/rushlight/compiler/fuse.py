@@ -1,7 +1,7 @@
 """Fuse: a graph's steps gathered into groups, each of which becomes one kernel.
 
-A group is a set of steps over one space of loops, at most one of them a product, its head; views are
-places in memory and belong to none.  Knows no backend and no machine code.
+A group is a set of steps over one space of loops, at most one of them a product, its head; views
+are places in memory and belong to none.  Knows no backend and no machine code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..backend import FusionPolicy
-from ..cell import Number, compute
+from ..cell import Number
 from ..dtypes import bool_
 from ..eager import call
 from ..op import operations
@@ -102,6 +102,8 @@ class Fused(NamedTuple):
 
     places: of a value that is part of a larger one: (the whole, its first place there).
     outputs: where each result lies, an axis a loop.
+    checks: where one integer lies that a run must leave 0; else it fails, and core finds out why.
+    fuser: who knows why what is apart is apart.
     """
 
     graph: Graph
@@ -109,16 +111,15 @@ class Fused(NamedTuple):
     stored: frozenset[Value]
     places: dict[Value, tuple[Value, Shape]]
     outputs: dict[Value, Access]
+    checks: tuple[Access, ...] = ()
+    fuser: Any = None
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.records)) + "\n"
 
-    def numbers(self, known: dict[Any, Any]) -> None:
-        """Put the results of Python's arithmetic beside the inputs that are known."""
-        for step in self.graph.steps:
-            if isinstance(step, Sum):
-                given = [known.get(x, x) if isinstance(x, Number) else x for x in step.inputs]
-                known[step.outputs[0]] = compute(step.how, *given)
+    def sums(self) -> list[Sum]:
+        """Python's arithmetic on numbers, of which nests read the results."""
+        return [step for step in self.graph.steps if isinstance(step, Sum)]
 
 
 def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
@@ -128,7 +129,7 @@ def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
         fuser = Fuser(graph, policy, forced)
         fused = fuser.run()
         if fused is not None:
-            return fused
+            return fused._replace(fuser=fuser)
         assert not fuser.missing <= forced, "a stored value is read at any place"
         forced |= fuser.missing
 
@@ -139,13 +140,14 @@ class Fuser:
     def __init__(self, graph: Graph, policy: FusionPolicy, forced: set[Value]) -> None:
         self.graph, self.policy, self.forced = graph, policy, forced
         self.hosted = hosted(graph)
-        self.maker: dict[Any, Step | Sum] = {}
+        self.maker: dict[Any, Any] = {}  # the step of a value, the Sum of a number
         self.readers: dict[Any, list[Step | Sum]] = {}
         for step in graph.steps:
             self.maker.update((z, step) for z in step.outputs if z is not None)
             for x in {x for x in step.inputs if isinstance(x, (Value, Number))}:
                 self.readers.setdefault(x, []).append(step)
-        self.kept = {x for x in graph.outputs if isinstance(x, Value)} | forced
+        results = {x for x in graph.outputs if isinstance(x, Value)}
+        self.kept = results | {*graph.checks} | forced
         self.missing: set[Value] = set()  # what must be stored too, for the next attempt
         self.groups: list[Group] = []
         self.beside: dict[Value, set[int]] = {}  # the groups that read a stored value
@@ -194,7 +196,7 @@ class Fuser:
                 found = frozenset(self.joined[x])
             elif self.is_view(x) or self.is_inlined(x):
                 step = self.maker[x]
-                found = self.sources(step)  # type: ignore[arg-type]  # made by a step
+                found = self.sources(step)
             else:
                 found = frozenset((x,))
             self.behind[x] = found
@@ -218,7 +220,7 @@ class Fuser:
 
     def through(self, step: Any, source: Value, index: Index, extents: tuple[int, ...]) -> Index:
         """The index into a view's input.  Raises: NotAffine."""
-        shape, name = step.outputs[0].shape, step.op.name
+        shape, name = step.z.shape, step.op.name
         found: Index | None
         if name == "reshape":
             found = reshaped(index, shape, source.shape, extents)
@@ -229,7 +231,7 @@ class Fuser:
         else:
             found = sliced(index, step.params[0], shape, source.shape)
         if found is None:
-            raise NotAffine(step.outputs[0])
+            raise NotAffine(step.z)
         return found
 
     def operand(
@@ -267,10 +269,10 @@ class Fuser:
                 yield from self.join(step)
             elif step.op.name == "pad":
                 yield from self.frame(step)
-            elif step.op.name in VIEWS and step.outputs[0] in self.forced:
-                seen = Value(step.outputs[0].spec)
+            elif step.op.name in VIEWS and step.z in self.forced:
+                seen = Value(step.z.spec)
                 self.maker[seen] = step._replace(outputs=(seen,))
-                yield self.copy(seen, step, step.outputs[0])
+                yield self.copy(seen, step, step.z)
             elif is_reduction(step):
                 yield from self.parts_of_reduction(step)
             else:
@@ -284,7 +286,7 @@ class Fuser:
 
     def join(self, step: Step) -> Iterator[Step]:
         """A concatenation: copies, each of which is stored in its part of the whole."""
-        (whole,), axis, start = step.outputs, step.params[0], 0
+        whole, axis, start = step.z, step.params[0], 0
         for x in step.inputs:
             self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
         parts = []
@@ -295,7 +297,7 @@ class Fuser:
 
     def frame(self, step: Step) -> Iterator[Step]:
         """A padded value: a copy within slabs of a constant, two for each axis."""
-        (x,), (widths, value), (whole,) = step.inputs, step.params, step.outputs
+        (x,), (widths, value), whole = step.inputs, step.params, step.z
         self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
         parts = [(x, tuple([before for before, _ in widths]))]
         for d, (before, after) in enumerate(widths):
@@ -325,13 +327,13 @@ class Fuser:
 
     def parts_of_reduction(self, step: Step) -> Iterator[Step]:
         """One along the row and one over the outer loops, where it is over both."""
-        (x,), (axes, _), (z,) = step.inputs, step.params, step.outputs
+        (x,), (axes, _), z = step.inputs, step.params, step.z
         long = [d for d, n in enumerate(x.shape) if n != 1]
         outer = tuple([d for d in axes if d in long[:-1]])
         if not outer or len(outer) == len([d for d in axes if d in long]):
             yield step
             return
-        row = Value(Spec(reduced(x.shape, long[-1:], keepdim=True), x.dtype))
+        row = Value(Spec(reduced(x.shape, (long[-1],), keepdim=True), x.dtype))
         first = step._replace(params=((long[-1],), True), outputs=(row,))
         second = step._replace(inputs=(row,), params=(outer, True))
         self.maker.update({row: first, z: second})
@@ -353,9 +355,10 @@ class Fuser:
         made = [self.attempt(self.record, self.groups[k], stored) for k in self.ordered()]
         given = [x for x in self.graph.outputs if isinstance(x, Value)]
         outputs = {x: self.attempt(self.lying, x) for x in given}
+        checks = tuple([self.attempt(self.lying, x) for x in self.graph.checks])
         if self.missing:
             return None
-        return Fused(self.graph, tuple(made), frozenset(stored), self.places, outputs)
+        return Fused(self.graph, tuple(made), frozenset(stored), self.places, outputs, checks)
 
     def attempt(self, do: Any, *args: Any) -> Any:
         """do(*args); what it would need to be stored is noted."""
@@ -366,12 +369,10 @@ class Fuser:
             return None
 
     def is_computed(self, step: Step) -> bool:
-        return len(step.outputs) > 1 or not (
-            self.is_view(step.outputs[0]) or self.is_inlined(step.outputs[0])
-        )
+        return len(step.outputs) > 1 or not (self.is_view(step.z) or self.is_inlined(step.z))
 
     def place(self, step: Step) -> None:
-        """Put a step into a group that computes what it reads, else that reads the same, or a new one."""
+        """Put a step where what it reads is computed, else where that is read, or by itself."""
         if not (is_pointwise(step) or is_reduction(step)):
             self.begin(step)
             return
@@ -413,7 +414,7 @@ class Fuser:
         if group.head is not step:
             group.steps.append(step)
         if is_reduction(step) and self.reduced_loops(step, index)[0] - {group.last}:
-            group.summed.add(step.outputs[0])
+            group.summed.add(step.z)
         roots = self.sources(step) - group.members.keys()
         group.roots |= roots
         for r in roots:
@@ -468,8 +469,8 @@ class Fuser:
                 mine = numbered(self.result_index(r, group), r.shape, loops)
                 if r in group.summed or numbered(at, r.shape, loops) != mine:
                     return False
-        if step.outputs[0] in self.places:
-            self.address(step.outputs[0], index, group.extents)  # raises
+        if step.z in self.places:
+            self.address(step.z, index, group.extents)  # raises
         if not is_reduction(step):
             return True
         over, rest = self.reduced_loops(step, index)
@@ -493,7 +494,7 @@ class Fuser:
         return tuple([run._replace(at=zero) if run.first in axes else run for run in index])
 
     def reduced_loops(self, step: Step, index: Index) -> tuple[Any, frozenset[int]]:
-        """The loops of the axes that a reduction loses, None if they are mixed; those of the rest."""
+        """The loops of the axes that a reduction loses (None if mixed), and those of the rest."""
         axes, shape = step.params[0], domain(step)
         over: set[int] = set()
         rest: set[int] = set()
@@ -509,7 +510,7 @@ class Fuser:
     ) -> list[tuple[Value, Index]]:
         """What is stored or computed that the step reads at an index, and where."""
         found: list[tuple[Value, Index]] = []
-        shape, z = domain(step), step.outputs[0]
+        shape, z = domain(step), step.z
         for x in step.inputs:
             if isinstance(x, Value):
                 r, at = self.resolve(x, self.operand(x, shape, index, extents, z), extents)
@@ -562,15 +563,15 @@ class Fuser:
         host = B if B.head is not None else A
         made = Group(host.shape, host.extents, host.head)
         if made.head is not None:
-            made.members[made.head.outputs[0]] = host.members[made.head.outputs[0]]
+            made.members[made.head.z] = host.members[made.head.z]
         for step in A.steps + B.steps:
             index = self.fitting(made, step)
             if index is None:
                 return False
             made.steps.append(step)
-            made.members[step.outputs[0]] = index
+            made.members[step.z] = index
             if is_reduction(step) and self.reduced_loops(step, index)[0] - {made.last}:
-                made.summed.add(step.outputs[0])
+                made.summed.add(step.z)
         made.roots = (A.roots | B.roots) - {*made.members}
         made.needs = (A.needs | B.needs) - {a, b}
         self.groups[a], self.groups[b] = made, Group((), (1,), is_closed=True)
@@ -612,12 +613,12 @@ class Fuser:
             return Call(group.head, inputs, tuple([getattr(x, "shape", None) for x in given]))
         nest = Nesting(self, group, stored).nest()
         x, y = group.head.inputs
-        shape = group.head.outputs[0].shape
+        shape = group.head.z.shape
         over = [(*shape[:-2], *operand.shape[-2:]) for operand in (x, y)]
         return Product(self.lying(x, over[0]), self.lying(y, over[1]), x.shape[-1], shape, nest)
 
     def lying(self, x: Value, shape: Shape | None = None) -> Access:
-        """Where a value, broadcast to a shape, lies in memory, an axis a loop.  Raises: NotAffine."""
+        """Where a value, broadcast to a shape, lies, an axis a loop.  Raises: NotAffine."""
         shape = x.shape if shape is None else shape
         extents, index = identity(shape, every=True)
         index = self.operand(x, shape, index, extents, x)

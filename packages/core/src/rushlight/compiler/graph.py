@@ -44,6 +44,13 @@ class Step(NamedTuple):
     params: tuple[Any, ...]
     outputs: tuple[Value | None, ...]
 
+    @property
+    def z(self) -> Value:
+        """Its result, if it has one only and that is made."""
+        (made,) = self.outputs
+        assert made is not None, "of several results some may be left out"
+        return made
+
 
 class Sum(NamedTuple):
     """One piece of arithmetic on Python numbers, done at each call."""
@@ -65,15 +72,19 @@ SIGNS = {
 
 
 class Graph(NamedTuple):
-    """Steps from inputs to outputs, both Values and Numbers."""
+    """Steps from inputs to outputs, both Values and Numbers.
+
+    checks: one integer each, not 0 where a step of the graph that this one stands for would raise.
+    """
 
     inputs: tuple[Any, ...]
     steps: tuple[Step | Sum, ...]
     outputs: tuple[Any, ...]
+    checks: tuple[Value, ...] = ()
 
     def pruned(self) -> Graph:
         """Without the steps on which no output depends."""
-        needed, kept = set(self.outputs), []
+        needed, kept = {*self.outputs, *self.checks}, []
         for step in reversed(self.steps):
             if any(value in needed for value in step.outputs if value is not None):
                 needed.update(x for x in step.inputs if is_made(x))
@@ -124,11 +135,15 @@ class Graph(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A graph that can be run: `run(*inputs) -> outputs`, on arrays and Python numbers."""
+    """A graph that can be run: `run(*inputs) -> outputs`, on arrays and Python numbers.
+
+    fused: the `Fused` that run was compiled of, if a backend did so.
+    """
 
     graph: Graph
     text: str
     run: Callable[..., list[Any]]
+    fused: Any = None
 
     def __str__(self) -> str:
         return self.text
@@ -147,6 +162,8 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
             continue
         try:
             made = call(step.device.kernels[step.op.name], step.op, given, step.params)
+        except IndexOutOfRange:  # which names the operation
+            raise
         except IndexError as error:
             raise IndexOutOfRange(f"{step.op.name}: {error}") from error
         except Exception as error:  # whatever a plug-in's kernel raises becomes one kind of error

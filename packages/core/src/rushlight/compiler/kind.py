@@ -15,8 +15,7 @@ ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
 FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
 POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
 REDUCTIONS = frozenset("sum prod max".split())
-
-
+# Python's arithmetic as elementwise operations; a difference is a sum with the negative.
 SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
 
 
@@ -35,11 +34,12 @@ def is_pointwise(step: Step) -> bool:
 def value_dtype(step: Step) -> DType:
     """The type in which its inputs meet."""
     given = [x.dtype for x in step.inputs if isinstance(x, Value)]
-    return given[-1] if given else step.outputs[0].dtype  # type: ignore[union-attr]
+    return given[-1] if given else step.z.dtype
 
 
 def is_reduction(step: Step) -> bool:
-    return step.op.name in REDUCTIONS and step.outputs[0].dtype is not bool_  # type: ignore[union-attr]
+    """Whether a nest can reduce it: along its row, or as sums over outer loops."""
+    return step.op.name in REDUCTIONS and step.z.dtype is not bool_
 
 
 def is_product(step: Step) -> bool:
@@ -52,7 +52,7 @@ def is_product(step: Step) -> bool:
 
 def domain(step: Step) -> Shape:
     """The shape over which a step computes."""
-    source = step.inputs[0] if is_reduction(step) else step.outputs[0]
+    source = step.inputs[0] if is_reduction(step) else step.z
     return tuple(source.shape)
 
 

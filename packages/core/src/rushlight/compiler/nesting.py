@@ -9,7 +9,7 @@ from ..cell import Number
 from ..dtypes import FLOATING, DType, bool_, float64, int64
 from ..spec import size
 from .affine import Index, numbered
-from .graph import Step, Value
+from .graph import Step, Sum, Value
 from .kind import SUMS, is_reduction, value_dtype
 from .nest import Access, LoopNest, Node, Store
 
@@ -35,7 +35,7 @@ class Nesting:
         head = self.group.head
         steps = self.group.steps if head is None else [head, *self.group.steps]
         for step in steps:
-            z = step.outputs[0]
+            z = step.z
             how, over = "store", frozenset[int]()
             if step is head:
                 self.member[z] = self.block(z)
@@ -73,7 +73,7 @@ class Nesting:
 
     def reduce(self, step: Step) -> tuple[str, frozenset[int]]:
         """A reduction's node, and how its store accumulates over which loops."""
-        z = step.outputs[0]
+        z = step.z
         index = self.group.members[z]
         node = self.value(step.inputs[0], index)
         over, _ = self.fuser.reduced_loops(step, index)
@@ -100,7 +100,7 @@ class Nesting:
 
     def anew(self, step: Any, index: Index) -> int:
         """The node of what every reader computes for itself."""
-        z = step.outputs[0]
+        z = step.z
         if step.op.name == "full":
             return self.number(step.inputs[0], z.dtype)
         if step.op.name == "iota":
@@ -111,7 +111,7 @@ class Nesting:
 
     def apply(self, step: Step, index: Index) -> int:
         """The node of an elementwise step at an index."""
-        z, met = step.outputs[0], value_dtype(step)
+        z, met = step.z, value_dtype(step)
         args = []
         for x in step.inputs:
             if isinstance(x, Value):
@@ -137,13 +137,13 @@ class Nesting:
         if not isinstance(x, Number):
             return self.push("constant", (), float(x), float64, ())
         step = self.fuser.maker.get(x)
-        if step is None or x in self.fuser.hosted:
+        if not isinstance(step, Sum) or x in self.fuser.hosted:
             dtype = float64 if x.kind is float else int64 if x.kind is int else bool_
             return self.read(Access(x, (0,) * len(self.extents), 0, dtype))
         a, b = (self.number(y, float64) for y in step.inputs)
-        if step.how == "sub":  # type: ignore[union-attr]  # made by a Sum
+        if step.how == "sub":
             b = self.push("neg", (b,), None, float64, ())
-        op = SUMS[step.how]  # type: ignore[union-attr]
+        op = SUMS[step.how]
         return self.push(op, (a, b), None, float64, ())
 
 

@@ -6,11 +6,13 @@ done here: equal steps become one, views of views one view, and steps that chang
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from ..dtypes import FLOATING, DType, float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
+from . import lookup
 from .graph import Graph, Step, Sum, Value
 from .kind import is_pointwise
 
@@ -19,20 +21,25 @@ REDUCTIONS = frozenset("sum prod max".split())
 
 def simplify(graph: Graph) -> Graph:
     """The same results from fewer steps."""
-    builder = Builder()
+    builder = Builder(graph)
     for step in graph.steps:
         if isinstance(step, Sum):
             builder.steps.append(step)
         else:
             builder.write(step)
     outputs = tuple([builder.now.get(x, x) for x in graph.outputs])
-    return Graph(graph.inputs, tuple(builder.steps), outputs).pruned()
+    return Graph(graph.inputs, tuple(builder.steps), outputs, tuple(builder.checks)).pruned()
 
 
 class Builder:
-    """A graph being written anew.  now: what stands for a value of the old one."""
+    """A graph being written anew.
 
-    def __init__(self) -> None:
+    now: what stands for a value of the old one.  uses: how often that reads a value.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.uses = Counter(x for step in graph.steps for x in step.inputs)
+        self.checks: dict[Value, None] = {}
         self.steps: list[Step | Sum] = []
         self.now: dict[Any, Any] = {}
         self.maker: dict[Value, Step] = {}
@@ -45,7 +52,7 @@ class Builder:
         if len(step.outputs) > 1 or step.outputs[0] is None:
             self.steps.append(step)
         else:
-            self.now[step.outputs[0]] = self.simplified(step)
+            self.now[step.z] = self.simplified(step)
 
     def simplified(self, step: Step) -> Value:
         """The result of a step, by the rule of its operation or as it stands."""
@@ -61,8 +68,8 @@ class Builder:
         if found is None:
             found = self.known[key] = step
             self.steps.append(step)
-            self.maker[step.outputs[0]] = step  # type: ignore[index]  # one output, and there
-        return found.outputs[0]  # type: ignore[return-value]  # as above
+            self.maker[step.z] = step
+        return found.z
 
     def step(
         self, name: str, like: Step, inputs: tuple[Any, ...], params: Any, spec: Spec
@@ -73,8 +80,8 @@ class Builder:
     def reshape(self, x: Value, shape: Shape, like: Step) -> Value:
         return self.step("reshape", like, (x,), (shape,), Spec(shape, x.dtype))
 
-    def behind(self, x: Any, name: str) -> Step | None:
-        """The step that made x, if it is of this name."""
+    def behind(self, x: Any, name: str) -> Any:
+        """The step that made x, if it is of this name; else None."""
         step = self.maker.get(x) if isinstance(x, Value) else None
         return step if step is not None and step.op.name == name else None
 
@@ -89,13 +96,13 @@ def is_narrow(dtype: DType) -> bool:
     return dtype in FLOATING and dtype.itemsize < float32.itemsize
 
 
-def view(builder: Builder, step: Step) -> Value | None:
+def view(_: Builder, step: Step) -> Any:
     """A view that shows all of its input as it is."""
     x = step.inputs[0]
-    return x if isinstance(x, Value) and x.shape == step.outputs[0].shape else None  # type: ignore[union-attr]
+    return x if isinstance(x, Value) and x.shape == step.z.shape else None
 
 
-def reshape(builder: Builder, step: Step) -> Value | None:
+def reshape(builder: Builder, step: Step) -> Any:
     """A reshape of a reshape is one."""
     before = builder.behind(step.inputs[0], "reshape")
     if before is not None:
@@ -104,9 +111,9 @@ def reshape(builder: Builder, step: Step) -> Value | None:
     return view(builder, step)
 
 
-def permute(builder: Builder, step: Step) -> Value | None:
+def permute(builder: Builder, step: Step) -> Any:
     """A permutation of a permutation is one; of axes of length 1 it is a reshape."""
-    (x,), (order,), (z,) = step.inputs, step.params, step.outputs
+    (x,), (order,), z = step.inputs, step.params, step.z
     before = builder.behind(x, "permute")
     if before is not None:
         order = tuple([before.params[0][d] for d in order])
@@ -117,9 +124,9 @@ def permute(builder: Builder, step: Step) -> Value | None:
     return builder.reshape(x, z.shape, step) if long == sorted(long) else None
 
 
-def slice(builder: Builder, step: Step) -> Value | None:
+def slice(builder: Builder, step: Step) -> Any:
     """A slice of all is its input; one within a part of a concatenation is a slice of that."""
-    (x,), (bounds,), (z,) = step.inputs, step.params, step.outputs
+    (x,), (bounds,), z = step.inputs, step.params, step.z
     if all(b == (0, n, 1) for b, n in zip(bounds, x.shape, strict=True)):
         return x
     whole = builder.behind(x, "concat")
@@ -137,14 +144,15 @@ def slice(builder: Builder, step: Step) -> Value | None:
     return None
 
 
-def cast(builder: Builder, step: Step) -> Value | None:
+def cast(_: Builder, step: Step) -> Any:
+    """A cast to the type that is there."""
     x = step.inputs[0]
-    return x if x.dtype is step.outputs[0].dtype else None  # type: ignore[union-attr]
+    return x if x.dtype is step.z.dtype else None
 
 
-def reduction(builder: Builder, step: Step) -> Value | None:
-    """A reduction keeps its axes; over axes of length 1 it is nothing.  Narrow sums are of float32."""
-    (x,), (axes, keepdim), (z,) = step.inputs, step.params, step.outputs
+def reduction(builder: Builder, step: Step) -> Any:
+    """Keeps its axes; over axes of length 1 it is nothing.  Narrow sums are carried in float32."""
+    (x,), (axes, keepdim), z = step.inputs, step.params, step.z
     if is_narrow(x.dtype) and step.op.name != "max":
         wide = builder.step("cast", step, (x,), (float32,), Spec(x.shape, float32))
         made = builder.step(step.op.name, step, (wide,), step.params, Spec(z.shape, float32))
@@ -159,14 +167,15 @@ def reduction(builder: Builder, step: Step) -> Value | None:
     return builder.reshape(made, z.shape, step)
 
 
-def neg(builder: Builder, step: Step) -> Value | None:
+def neg(builder: Builder, step: Step) -> Any:
+    """A negative of a negative."""
     before = builder.behind(step.inputs[0], "neg")
     return before.inputs[0] if before else None
 
 
-def matmul(builder: Builder, step: Step) -> Value | None:
+def matmul(builder: Builder, step: Step) -> Any:
     """Of a batch and one matrix: one product.  Of narrow types: one in float32, rounded once."""
-    (x, y), (z,) = step.inputs, step.outputs
+    (x, y), z = step.inputs, step.z
     if is_narrow(x.dtype):
         wide = [
             builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)
@@ -182,14 +191,14 @@ def matmul(builder: Builder, step: Step) -> Value | None:
     return None
 
 
-def pad(builder: Builder, step: Step) -> Value | None:
+def pad(_: Builder, step: Step) -> Any:
     """A pad by nothing is its input."""
     return step.inputs[0] if not any(map(any, step.params[0])) else None
 
 
-def add(builder: Builder, step: Step) -> Value | None:
+def add(builder: Builder, step: Step) -> Any:
     """A sum of values that lie apart in frames of zeros, and fill it: their concatenation."""
-    parts = lying_apart(builder, step.inputs, step.outputs[0].shape)
+    parts = lying_apart(builder, step.inputs, step.z.shape)
     if parts is None:
         return None
     axis, found = parts
@@ -198,14 +207,14 @@ def add(builder: Builder, step: Step) -> Value | None:
         if start != at:
             return None
         at += x.shape[axis]
-    z = step.outputs[0]
+    z = step.z
     if at != z.shape[axis]:
         return None
     return builder.step("concat", step, tuple([x for _, x in found]), (axis,), z.spec)
 
 
 def lying_apart(builder: Builder, inputs: Any, shape: Shape) -> tuple[int, list[Any]] | None:
-    """The axis along which sums of padded values lie, and where each begins; None if one does not."""
+    """The axis along which the padded terms of a sum lie, and where each begins."""
     found: list[tuple[int, Value]] = []
     axes = set()
     left = list(inputs)
@@ -225,15 +234,16 @@ def lying_apart(builder: Builder, inputs: Any, shape: Shape) -> tuple[int, list[
     return axes.pop(), sorted(found, key=lambda part: part[0])
 
 
-def concat(builder: Builder, step: Step) -> Value | None:
+def concat(_: Builder, step: Step) -> Any:
+    """A concatenation of one."""
     return step.inputs[0] if len(step.inputs) == 1 else None
 
 
-def over_parts(builder: Builder, step: Step) -> Value | None:
+def over_parts(builder: Builder, step: Step) -> Any:
     """An elementwise step on concatenations of the same 1-d parts: a concatenation of steps."""
-    z = step.outputs[0]
+    z = step.z
     wholes = [w for x in step.inputs if (w := builder.behind(x, "concat")) is not None]
-    if z is None or not wholes or len(z.shape) != 1 or not is_pointwise(step):
+    if not wholes or len(z.shape) != 1 or not is_pointwise(step):
         return None
     lengths = [part.shape[0] for part in wholes[0].inputs]
     if any([part.shape[0] for part in w.inputs] != lengths for w in wholes):
@@ -270,4 +280,5 @@ RULES = {
     "pad": pad,
     "add": add,
     **dict.fromkeys(REDUCTIONS, reduction),
+    **lookup.RULES,
 }

@@ -1,0 +1,178 @@
+"""The Python function through which a program is called, written for its inputs and outputs.
+
+It does Python's arithmetic on numbers, finds memory for results, and makes the one native call.
+Knows nothing of records.  For one array, one number and one result it reads
+
+    def run(v0, n0):
+        with lock:
+            n1 = n0 * 2
+            pack(words, 0, n1)
+            a0 = spare0()
+            arrays = (v0 if v0.flags.c_contiguous else contiguous(v0), a0)
+            start(arrays)
+            return [a0]
+"""
+
+from __future__ import annotations
+
+import operator
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from sys import getrefcount
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from rushlight.extend import Access, DType, Fused, Number, Shape, Value
+
+FORMATS = {float: "d", int: "q", bool: "q"}  # of a number's word
+KEPT = 2  # arrays of each result: a step writes one while the last step's is still in use
+
+
+class Spare:
+    """Memory for one result: an array that nobody else holds any more, or a new one.
+
+    Fresh memory costs more than most arithmetic on it: the system clears every page of it.
+    """
+
+    def __init__(self, shape: Shape, dtype: DType) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.arrays: list[Any] = []
+
+    def __call__(self) -> Any:
+        """An array of undefined values."""
+        for array in self.arrays:
+            if getrefcount(array) == ALONE:
+                return array
+        array = np.empty(self.shape, self.dtype)
+        self.arrays = [*self.arrays, array][-KEPT:]
+        return array
+
+
+def _references() -> int:
+    """How many references the interpreter counts where only a list and a loop hold an array."""
+    for array in [np.empty(1)]:
+        return getrefcount(array)
+    raise AssertionError
+
+
+ALONE = _references()
+
+
+def laid_out(fused: Fused, inputs: Mapping[Any, int]) -> dict[Any, Shape]:
+    """The buffers that each call makes anew, and the shape in which a result shows them whole."""
+    shapes: dict[Any, Shape] = {}
+    for value, access in fused.outputs.items():
+        if access.buffer not in inputs:
+            shapes.setdefault(access.buffer, access.buffer.shape)
+            if is_whole(access, value.shape, access.buffer):
+                shapes[access.buffer] = value.shape
+    return shapes
+
+
+def is_whole(access: Access, shape: Shape, buffer: Any) -> bool:
+    """Whether a result is all of a buffer, in order."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step if n > 1 else 0)
+        step *= n
+    given = tuple([s if n > 1 else 0 for s, n in zip(access.strides, shape, strict=True)])
+    return access.offset == 0 and step == _size(buffer.shape) and given == tuple(strides[::-1])
+
+
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def view(array: Any, access: Access, shape: Sequence[int]) -> Any:
+    """A part of an array's memory."""
+    n = int(array.itemsize)
+    strides = [s * n for s in access.strides]
+    return np.ndarray(shape, array.dtype, array, access.offset * n, strides)
+
+
+class Entry:
+    """Writes the function.  fresh: the buffers made at each call and their shapes, in order."""
+
+    def __init__(
+        self, fused: Fused, fresh: Mapping[Any, Shape], numbers: Sequence[Number], words: Any
+    ) -> None:
+        self.fused, self.graph = fused, fused.graph
+        self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
+        self.fresh, self.numbers, self.words = fresh, numbers, words
+        self.names: dict[Any, str] = {}
+        self.scope: dict[str, Any] = {}
+
+    def name(self, x: Any) -> str:
+        """The variable of a value or number; a plain number as it is written."""
+        if not isinstance(x, (Value, Number)):
+            return repr(x) if abs(x) < float("inf") else f"float({str(x)!r})"
+        letter = "n" if isinstance(x, Number) else "v"
+        return self.names.setdefault(x, f"{letter}{len(self.names)}")
+
+    def function(
+        self,
+        start: Callable[[tuple[Any, ...]], None],
+        begin: Callable[[Any, dict[Number, Any]], None] | None = None,
+        finish: Callable[[], None] | None = None,
+    ) -> Callable[..., list[Any]]:
+        """The function.  begin and finish surround the native call where it calls Python."""
+        parameters = ", ".join(map(self.name, self.graph.inputs))
+        given = [x for x in self.graph.inputs if isinstance(x, Value)]
+        arrays = [
+            f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in map(self.name, given)
+        ]
+        lines = self.arithmetic()
+        for i, (x, shape) in enumerate(self.fresh.items()):
+            self.scope[f"spare{i}"] = Spare(shape, x.dtype)
+            lines.append(f"{self.name(x)} = spare{i}()")
+            arrays.append(self.name(x))
+        lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
+        if begin is not None:
+            known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
+            lines.append(f"begin(arrays, {{{known}}})")
+        lines.append("start(arrays)")
+        lines += ["finish()"] if finish is not None else []
+        lines.append(f"return [{', '.join(map(self.result, self.graph.outputs))}]")
+        body = "\n".join(f"        {line}" for line in lines)
+        text = f"def run({parameters}):\n    with lock:\n{body}\n"
+        self.scope |= {"start": start, "begin": begin, "finish": finish, "lock": Lock()}
+        self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
+        exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
+        made: Callable[..., list[Any]] = self.scope["run"]
+        return made
+
+    def key(self, x: Any) -> str:
+        """A name in the scope for an object."""
+        name = f"key_{self.name(x)}"
+        self.scope[name] = x
+        return name
+
+    def arithmetic(self) -> list[str]:
+        """Python's arithmetic, and its results written where native code reads them."""
+        lines = []
+        for step in self.fused.sums():
+            x, y = map(self.name, step.inputs)
+            how = step.how
+            self.scope[how] = getattr(operator, how)
+            lines.append(f"{self.name(step.outputs[0])} = {how}({x}, {y})")
+        if self.numbers:
+            packed = struct.Struct("=" + "".join(FORMATS[x.kind] for x in self.numbers))
+            self.scope["pack"] = packed.pack_into
+            lines.append(f"pack(words, 0, {', '.join(map(self.name, self.numbers))})")
+        return lines
+
+    def result(self, x: Any) -> str:
+        """How the function returns an output."""
+        if not isinstance(x, Value):
+            return self.name(x)
+        access = self.fused.outputs[x]
+        buffer = access.buffer
+        shape = self.fresh.get(buffer, buffer.shape)
+        held = self.name(buffer) if buffer in self.fresh else f"arrays[{self.given.index(buffer)}]"
+        if shape == x.shape and is_whole(access, x.shape, buffer):
+            return held
+        place = f"at{len(self.scope)}"
+        self.scope[place] = access
+        return f"view({held}, {place}, {x.shape})"
