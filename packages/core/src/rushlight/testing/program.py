@@ -292,13 +292,15 @@ def off(random: np.random.Generator, amount: float, x: Any) -> Any:
     return (wide * (1 + most * random.uniform(-1, 1, x.shape))).astype(x.dtype)
 
 
-def spreads(program: Program, wanted: list[Found]) -> list[Found]:
-    """How far runs with noise lie from what is wanted; inf where even the kind of value varies."""
+def spreads(run: Callable[[Device], list[Found]], wanted: list[Found]) -> list[Found]:
+    """How far runs with noise lie from what is wanted; inf where even the kind of value varies.
+
+    run: what each call leaves behind on a device, run at once.
+    """
     spread = [{name: np.zeros(x.shape) for name, x in found.items()} for found in wanted]
     for seed in range(SHAKES):
         place = _furnish("shaken", Shaken(seed), 0)
-        runs = outcomes(program, place, compiled=False, calls=len(wanted))
-        for found, exact, most in zip(runs, wanted, spread, strict=True):
+        for found, exact, most in zip(run(place), wanted, spread, strict=True):
             for name, x in exact.items():
                 most[name] = np.maximum(most[name], apart(found[name], x))
     return spread
@@ -347,7 +349,7 @@ def disagreement(program: Program, device: Device, oracle: Device | None = None)
         for name, x in ours.items():
             told = apart_by(f"call {i}, {name}", x, theirs[name], program, same_bits, name in exact)
             if told and not same_bits and name not in exact:
-                spread = spread or spreads(program, wanted)
+                spread = spread or spreads(partial(outcomes, program, compiled=False), wanted)
                 told = told if beyond(x, theirs[name], spread[i][name], program.terms) else ""
             if told:
                 return told
