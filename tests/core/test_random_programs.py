@@ -10,7 +10,7 @@ import pytest
 import rushlight as rl
 from rushlight import plugins, reference
 from rushlight.backend import PROTOCOL, HostBackend
-from rushlight.compiler import compiled
+from rushlight.compiler import traced
 from rushlight.compiler.graph import Graph, Step
 from rushlight.device import Device
 from rushlight.errors import BackendUnavailable
@@ -192,15 +192,19 @@ def test_a_wrong_pass_is_found(fault, bits, monkeypatch):
 
 @pytest.mark.parametrize("which", [float, np.ndarray], ids=["floats", "arrays"])
 def test_what_is_not_read_afresh_is_found(which, monkeypatch):
-    right, known = compiled.run, {}
+    right, known = traced.built, {}
 
-    def stale(program, inputs):
-        inputs = list(inputs)
-        before = known.setdefault(id(program), (program, inputs))[1]
-        pairs = zip(inputs, before, strict=True)
-        return right(program, [old if isinstance(x, which) else x for x, old in pairs])
+    def stale(graph):
+        program = right(graph)
 
-    monkeypatch.setattr(compiled, "run", stale)
+        def run(*inputs):
+            before = known.setdefault(id(program), (program, inputs))[1]
+            pairs = zip(inputs, before, strict=True)
+            return program.run(*[old if isinstance(x, which) else x for x, old in pairs])
+
+        return program._replace(run=run)
+
+    monkeypatch.setattr(traced, "built", stale)
     told = first(lambda one: disagreement(one, Device("numpy")), 20)[1]
     assert told.startswith(("call 1", "call 2"))
 

@@ -15,6 +15,9 @@ class Place(NamedTuple):
     i: int
 
 
+Owner = Tensor | Place  # of a gradient: a captured tensor, or the place of an argument
+
+
 class Constant:
     """Anything else in a structure: equal if it is the same object, or an equal plain value."""
 

@@ -25,6 +25,9 @@ class Guard(NamedTuple):
     outcome: bool
 
 
+UNREAD: Any = object()  # a gradient that was assigned, and had not been looked at before
+
+
 class Trace:
     """All that was written down: shared by the recording and the quiet interpreter of one trace."""
 
@@ -40,6 +43,7 @@ class Trace:
         self.grads: dict[Tensor, Tensor | None] = {}  # and what it is now
         self.aliases: dict[Tensor, Tensor] = {}  # arguments that the function also knows otherwise
         self.met: set[Tensor] = set()  # which of them it did meet
+        self.given: dict[Tensor, Tensor] = {}  # the argument that each stand-in stands for
         self.nodes: dict[Tensor, Any] = {}  # those of concrete tensors that are assigned, before
         self.guards: list[Guard] = []
 
@@ -118,7 +122,8 @@ class Tracing(Meaning):
         """x.grad at this point; a concrete one met for the first time is captured."""
         x = self.meant(x)
         if x not in self.trace.grads:
-            before = None if isinstance(x._data, Value) else getattr(x, "_grad", None)
+            owner = self.trace.given.get(x, x)
+            before = None if isinstance(owner._data, Value) else getattr(owner, "_grad", None)
             if before is not None:
                 before = wrap(Value(before.spec), before.device)
             self.trace.grads[x] = self.trace.grads_before[x] = before
@@ -127,8 +132,10 @@ class Tracing(Meaning):
 
     def assign_grad(self, x: Tensor, value: Tensor | None) -> None:
         """x.grad becomes value here, and at the end of each call."""
-        self.read_grad(x)
-        self.trace.grads[self.meant(x)] = value
+        x = self.meant(x)
+        if x not in self.trace.grads:  # whether there was one makes no difference
+            self.trace.grads_before[x] = UNREAD
+        self.trace.grads[x] = value
 
     # -- numbers that change between calls
 

@@ -1,0 +1,418 @@
+"""The text of a call: what a program relies on, what it is given and writes back, as Python.
+
+A program is called far more often than it is made, and running a small one costs less than looking
+through lists of what to check.  So the lists become text, once.  Of a training step that is given
+x0, and meets one parameter c and a learning rate in a cell:
+
+    def match(args, kwargs):
+        if now.world is not world or mode() is not current or kwargs or len(args) != 1:
+            return MISS
+        [x0] = args
+        if not isinstance(x0, Tensor) or x0.device is not device or x0._node is not None:
+            return MISS
+        d = x0._data
+        if d.dtype is not t_float32 or d.shape != (50, 2):
+            return MISS
+        return replay(x0) if holds(x0) else MISS
+
+    def holds(x0):
+        if x0 in captured:
+            return False
+        d = c._data
+        if d.dtype is not t_float32 or d.shape != (2, 1) or c._node is None:
+            return False
+        if type(cell.held) is not kind:
+            return False
+        return True
+
+    def replay(x0):
+        try:
+            out = run(x0._data, c._data, cell.held)
+        except Exception as error:
+            out = rerun(program, [x0._data, c._data, cell.held], error)
+        [v0, v1, v2] = out
+        z0 = Tensor()
+        z0._data = v0
+        z0.device = device
+        z0._node = z0._base = None
+        c._data = v1
+        g = Tensor()
+        g._data = v2
+        g.device = device
+        g._node = g._base = None
+        c._grad = g
+        return z0
+
+Knows no operation and no backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from ..alias import refresh, wholes
+from ..cell import Cell
+from ..device import Device
+from ..eager import QUIET, interpreter, interpreting
+from ..errors import ContractError
+from ..straight import wrap
+from ..tensor import Tensor
+from .argument import Branch, Constant, Owner, Place
+from .program import rerun
+from .world import now
+
+if TYPE_CHECKING:
+    from .traced import Traced
+
+MISS = object()  # what is returned by a call that is not of this shape
+COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+class Text:
+    """Lines of one function, and the objects that it names."""
+
+    def __init__(self, **scope: Any) -> None:
+        self.lines: list[str] = []
+        self.scope: dict[str, Any] = {"__name__": __name__, **scope}
+        self.names = {id(value): name for name, value in scope.items()}
+        self.depth = 1
+
+    def add(self, *lines: str) -> None:
+        self.lines += ["    " * self.depth + line for line in lines]
+
+    def name(self, value: Any, hint: str) -> str:
+        """The name of an object that exists now."""
+        if id(value) not in self.names:
+            name = hint if hint not in self.scope else f"{hint}_{len(self.scope)}"
+            self.names[id(value)] = name
+            self.scope[name] = value
+        return self.names[id(value)]
+
+    def function(self, head: str) -> Callable[..., Any]:
+        """The function of these lines.  It is not among its own names, so it dies when let go."""
+        text = "\n".join([f"def {head}:", *self.lines]) + "\n"
+        made: dict[str, Any] = {}
+        exec(compile(text, "<rushlight call>", "exec"), self.scope, made)  # noqa: S102  our own text
+        (function,) = made.values()
+        function.text = text
+        return function  # type: ignore[no-any-return]
+
+    def tensor(self, z: str, data: str, device: Device) -> None:
+        """A new tensor, as `straight.wrap` makes it."""
+        self.add(
+            f"{z} = Tensor()",
+            f"{z}._data = {data}",
+            f"{z}.device = {self.name(device, 'device')}",
+            f"{z}._node = {z}._base = None",
+        )
+
+    def owner(self, x: Owner) -> str:
+        """A captured tensor, or an argument."""
+        return f"x{x.i}" if isinstance(x, Place) else self.name(x, "c")
+
+
+# -- whether a call is of the shape that was traced
+
+
+class Unmatched(Exception):
+    """The arguments hold what only `flatten` can take apart."""
+
+
+def matching(traced: Traced, leaves: int) -> Callable[..., Any] | None:
+    """match(args, kwargs): the result of the call, or MISS.  None if there is no such text."""
+    whole, kinds, mode, world = traced.key
+    given, named = whole.parts
+    text = Text(
+        MISS=MISS, Tensor=Tensor, now=now, mode=interpreter.get, current=mode, world=world,
+        holds=traced.holds, replay=traced.replay,
+    )  # fmt: skip
+    others = f"tuple(kwargs) != {key_names(named)!r}" if named.parts else "kwargs"
+    checks = f"now.world is not world or mode() is not current or {others}"
+    miss(text, f"{checks} or len(args) != {len(given.parts)}")
+    seen: set[int] = set()
+    try:
+        unpack(text, given.parts, "args", kinds, seen)
+        unpack(text, named.parts, "kwargs.values()", kinds, seen)
+    except Unmatched:
+        return None
+    tensors = [f"x{i}" for i, kind in enumerate(kinds) if kind is not float]
+    if same := " or ".join(f"{x} is {y}" for x, y in combinations(tensors, 2)):
+        miss(text, same)
+    names = ", ".join(f"x{i}" for i in range(leaves))
+    text.add(f"return replay({names}) if holds({names}) else MISS")
+    return text.function("match(args, kwargs)")
+
+
+def miss(text: Text, condition: str) -> None:
+    """Give up if this is so."""
+    text.add(f"if {condition}:", "    return MISS")
+
+
+def key_names(branch: Branch) -> tuple[str, ...]:
+    """The keys of a dict."""
+    return tuple(key.value for key in branch.keys)
+
+
+def unpack(
+    text: Text, parts: Iterable[Any], source: str, kinds: tuple[Any, ...], seen: set[int]
+) -> None:
+    """Name the parts of a container that has so many, and check each."""
+    names = []
+    inner = []
+    for part in parts:
+        if isinstance(part, Place) and part.i not in seen:
+            seen.add(part.i)
+            names.append(f"x{part.i}")
+        else:
+            names.append(f"a{len(text.lines)}_{len(names)}")
+        inner.append((names[-1], part))
+    if names:
+        text.add(f"[{', '.join(names)}] = {source}")
+    for name, part in inner:
+        match part:
+            case Place(i) if name != f"x{i}":
+                miss(text, f"{name} is not x{i}")
+            case Place(i):
+                leaf(text, name, kinds[i])
+            case Branch():
+                branch(text, name, part, kinds, seen)
+            case Constant(value=value):
+                constant(text, name, value)
+
+
+def leaf(text: Text, x: str, kind: Any) -> None:
+    """A number, or a tensor: what its kind in the key says."""
+    if kind is float:
+        miss(text, f"type({x}) is not float")
+        return
+    shape, dtype, device, asks, _ = kind
+    node = f"{x}._node is None" if asks else f"{x}._node is not None"
+    place = text.name(device, "device")
+    miss(text, f"not isinstance({x}, Tensor) or {x}.device is not {place} or {node}")
+    text.add(f"d = {x}._data")
+    miss(
+        text, f"d.dtype is not {text.name(dtype, f't_{dtype.name}')} or d.shape != {tuple(shape)!r}"
+    )
+
+
+def branch(text: Text, a: str, part: Branch, kinds: tuple[Any, ...], seen: set[int]) -> None:
+    """A container.  Raises: Unmatched."""
+    kind = text.name(part.kind, "kind")
+    if part.kind is dict:
+        if not all(type(key.value) is str for key in part.keys):
+            raise Unmatched
+        strings = f" or {{*map(type, {a})}} != {{str}}" if part.keys else ""
+        miss(text, f"type({a}) is not {kind} or tuple({a}) != {key_names(part)!r}{strings}")
+        unpack(text, part.parts, f"{a}.values()", kinds, seen)
+        return
+    if part.kind not in (list, tuple) and not hasattr(part.kind, "_fields"):
+        raise Unmatched  # it may count and iterate as it likes
+    miss(text, f"type({a}) is not {kind} or len({a}) != {len(part.parts)}")
+    unpack(text, part.parts, a, kinds, seen)
+
+
+def constant(text: Text, a: str, value: Any) -> None:
+    """As constants are compared in keys."""
+    if value is None or type(value) is bool:
+        miss(text, f"{a} is not {value}")
+        return
+    k = text.name(value, "k")
+    plain = isinstance(value, Constant.PLAIN)
+    kind = f" and (type({a}) is not {text.name(type(value), 'kind')} or {a} != {k})"
+    miss(text, f"{a} is not {k}{kind if plain else ''}")
+
+
+# -- whether what was traced is what would be traced now
+
+
+def holding(traced: Traced, leaves: int) -> Callable[..., bool]:
+    """holds(x0, ..): of what the function met without being given it, and of gradients."""
+    text = Text()
+
+    def unless(condition: str) -> None:
+        text.add(f"if {condition}:", "    return False")
+
+    for i, x in traced.aliased:
+        unless(f"x{i} is not {text.name(x, 'c')}")
+    if traced.captured:
+        captured = text.name(traced.captured, "captured")
+        for i, kind in enumerate(traced.key[1]):
+            if kind is not float:
+                unless(f"x{i} in {captured}")
+    for x, spec, asks in traced.captures:
+        c, dtype = text.name(x, "c"), text.name(spec.dtype, f"t_{spec.dtype.name}")
+        node = f"{c}._node is None" if asks else f"{c}._node is not None"
+        text.add(f"d = {c}._data")
+        unless(f"d.dtype is not {dtype} or d.shape != {tuple(spec.shape)!r} or {node}")
+    for owner in traced.grads_absent:
+        unless(f"{gradient(text, owner)} is not None")
+    for owner in traced.grads_read:
+        unless(f"{gradient(text, owner)} is None")
+    for cell, number in traced.cells_read.items():
+        unless(f"type({text.name(cell, 'cell')}.held) is not {text.name(number.kind, 'kind')}")
+    for guard in traced.guards:
+        sides = [side(text, x) for x in (guard.source, guard.other)]
+        unless(f"bool({f' {COMPARISONS[guard.how]} '.join(sides)}) is not {guard.outcome}")
+    text.add("return True")
+    return text.function(f"holds({', '.join(f'x{i}' for i in range(leaves))})")
+
+
+def gradient(text: Text, owner: Owner) -> str:
+    """The gradient that is there, or None."""
+    if isinstance(owner, Place):
+        return f"getattr(x{owner.i}, '_grad', None)"
+    if not hasattr(owner, "_grad"):
+        owner._grad = None  # to ask for what is unset takes ten times as long
+    return f"{text.owner(owner)}._grad"
+
+
+def side(text: Text, x: Any) -> str:
+    """One side of a comparison: a cell, the place of a number, or a number."""
+    if isinstance(x, Cell):
+        return f"{text.name(x, 'cell')}.held"
+    return text.name(x, "k") if isinstance(x, (int, float)) else f"x{x.i}"
+
+
+# -- the program's inputs and outputs
+
+
+def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:
+    """replay(x0, ..): run the program on what there is now, and write back what it assigned."""
+    program = traced.program
+    text = Text(Tensor=Tensor, program=program, run=program.run, rerun=rerun)
+    given = ", ".join(f"x{i}" for i in range(leaves))
+    tensors = [f"x{i}" for i, kind in enumerate(traced.key[1]) if kind is not float]
+    if tensors and (traced.writes or traced.argument_writes):
+        refuse = partial(
+            refuse_tangled,
+            traced.captured,
+            [i for i, _ in traced.argument_writes],
+            [x for x, _ in traced.writes],
+        )
+        text.add(f"if {' or '.join(f'{x}._base is not None' for x in tensors)}:")
+        text.add(f"    {text.name(refuse, 'refuse_tangled')}([{given}])")
+    locks = [cell.lock for cell, _ in traced.cells]
+    if locks:
+        text.scope["locks"] = locks
+        text.add("for lock in locks:", "    lock.acquire()", "try:")
+        text.depth = 2
+    for i, _ in traced.argument_writes:
+        text.add(f"if x{i}._base is not None:", f"    {text.name(refresh, 'refresh')}(x{i})")
+    run(text, traced)
+    write_back(text, traced, given)
+    text.add(f"return {structure(text, traced.structure, results(text, traced))}")
+    if locks:
+        text.depth = 1
+        text.add("finally:", "    for lock in locks:", "        lock.release()")
+    return text.function(f"replay({given})")
+
+
+def run(text: Text, traced: Traced) -> None:
+    """The program's outputs by name, if there are any."""
+    if not traced.program.graph.outputs:
+        return
+    given = ", ".join(inputs(text, traced))
+    text.add("try:", f"    out = run({given})")
+    text.add("except Exception as error:", f"    out = rerun(program, [{given}], error)")
+    text.add(f"[{', '.join(values(traced))}] = out")
+
+
+def values(traced: Traced) -> Iterator[str]:
+    """The names of the program's outputs."""
+    return (f"v{i}" for i in range(len(traced.program.graph.outputs)))
+
+
+def write_back(text: Text, traced: Traced, leaves: str) -> None:
+    """Put every output where it belongs, in their order."""
+    value = values(traced)
+    for i, device in enumerate(traced.devices):
+        if device is None:
+            text.add(f"z{i} = {next(value)}")
+        else:
+            text.tensor(f"z{i}", next(value), device)
+    for x, _ in traced.writes:
+        text.add(f"{text.name(x, 'c')}._data = {next(value)}")
+    for i, _ in traced.argument_writes:
+        v, assign = next(value), text.name(assigned, "assign")
+        text.add(f"if x{i}._base is None:", f"    x{i}._data = {v}")  # all that assign_ would do
+        text.add("else:", f"    {assign}(x{i}, {v})")
+    for of, _, device in traced.grads:
+        owner, v = text.owner(of), next(value)
+        if of in traced.grads_kept:  # changed in place
+            text.add(f"{owner}._grad._data = {v}")
+        else:
+            text.tensor("g", v, device)
+            text.add(f"{owner}._grad = g")
+    for of in traced.cleared:
+        text.add(f"{text.owner(of)}._grad = None")
+    for cell, _ in traced.cells:
+        text.add(f"{text.name(cell, 'cell')}.held = {next(value)}")
+    if traced.backward is not None:
+        fresh = ", ".join(f"z{i}" for i in range(len(traced.devices)))
+        attach = text.name(traced.backward.attach, "attach")
+        text.add(f"{attach}([{fresh}], [{leaves}], [{', '.join(value)}])")
+
+
+def inputs(text: Text, traced: Traced) -> Iterator[str]:
+    """What the program is run on, in the order of its inputs."""
+    for source in traced.sources:
+        match source:
+            case Place(i):
+                yield f"x{i}" if traced.key[1][i] is float else f"x{i}._data"
+            case Tensor():
+                yield f"{text.name(source, 'c')}._data"
+            case Cell():
+                yield f"{text.name(source, 'cell')}.held"
+            case _:  # a gradient
+                yield f"{text.owner(source.owner)}._grad._data"
+
+
+def results(text: Text, traced: Traced) -> list[str]:
+    """Each leaf of the result: made, given, or there before."""
+    made = iter([f"z{i}" for i in range(len(traced.devices))])
+    return [next(made) if x is None else text.owner(x) for x in traced.same]
+
+
+def structure(text: Text, part: Any, leaves: list[str]) -> str:
+    """The expression that makes the result."""
+    match part:
+        case Place(i):
+            return leaves[i]
+        case Constant(value=value):
+            return repr(value) if value is None or type(value) is bool else text.name(value, "k")
+    parts = [structure(text, x, leaves) for x in part.parts]
+    if part.kind is dict:
+        keys = [text.name(key.value, "k") for key in part.keys]
+        return "{" + ", ".join(f"{k}: {x}" for k, x in zip(keys, parts, strict=True)) + "}"
+    items = ", ".join(parts)
+    if part.kind is tuple:
+        return f"({items},)" if parts else "()"
+    if part.kind is list:
+        return f"[{items}]"
+    kind = text.name(part.kind, "kind")  # a named tuple takes its parts one by one
+    return f"{kind}({items})" if hasattr(part.kind, "_fields") else f"{kind}([{items}])"
+
+
+def refuse_tangled(
+    captured: set[Tensor], places: list[int], written: list[Tensor], leaves: list[Any]
+) -> None:
+    """Raises: ContractError if an argument is a part of another tensor, and one is changed."""
+    changed = {leaves[i] for i in places} | set(written)
+    known = {x for x in leaves if isinstance(x, Tensor)} | captured
+    for x in leaves:
+        for whole in wholes(x) if isinstance(x, Tensor) else ():
+            others = [y for y in known if y is whole or (y is not x and whole in {*wholes(y)})]
+            if others and not changed.isdisjoint((x, *others)):
+                raise ContractError(
+                    f"compile: an argument {x.spec} is a part of {whole.spec}, of which the "
+                    f"function knows more, and that is changed; take the parts inside"
+                )
+
+
+def assigned(x: Tensor, data: Any) -> None:
+    """An argument that is a part of another tensor becomes this, and its whole changes with it."""
+    with interpreting(QUIET):
+        x.assign_(wrap(data, x.device))

@@ -1,0 +1,44 @@
+"""From a graph to what is run: by the one backend that does it all, or replayed step by step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import RushlightError
+from .graph import Graph, Program, Step, blame
+
+
+def built(graph: Graph) -> Program:
+    """The graph as a program: of the one backend that does it all and compiles, or replayed."""
+    backends = {step.device.backend for step in graph.steps if isinstance(step, Step)}
+    if len(backends) == 1 and (backend := backends.pop()).compiles:
+        from .fuse import fuse
+        from .simplify import simplify
+
+        fused = fuse(simplify(graph), backend.policy)
+        run = backend.compile(fused)
+        if run is not None:
+            return Program(graph, str(fused), run, fused)
+    return graph.program()
+
+
+def run(program: Program, inputs: Iterable[Any]) -> list[Any]:
+    """The program's outputs; a failure names the operation."""
+    inputs = list(inputs)
+    try:
+        return program.run(*inputs)
+    except Exception as error:  # whatever a kernel raises is named there
+        return rerun(program, inputs, error)
+
+
+def rerun(program: Program, inputs: list[Any], error: Exception) -> list[Any]:
+    """The outputs of a program that failed, if that was but a warning.  Raises: what it was."""
+    if isinstance(error, Warning):  # a user who made warnings errors gets the value that others get
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return program.run(*inputs)
+    if not isinstance(error, RushlightError):
+        blame(program.graph, inputs)  # step by step, which raises what it was and where
+    raise error
