@@ -263,7 +263,7 @@ def test_a_missing_optional_kernel_is_computed_by_the_reference_and_counted(opti
     result = optional(x, times=2)
     assert (result.device, result.tolist()) == (Device("two:1"), [4.0, 12.0])
     optional(x.to("two"), times=1)
-    monkeypatch.setattr(plugins, "sources", lambda: ({"two": []}, []))
+    monkeypatch.setattr(plugins, "sources", lambda: ({"two": []}, {}))
     counted = {info.name: info.fallbacks for info in devices()}
     assert counted == {"numpy": {}, "two": {"doubled_for_test": 2}}
 
