@@ -74,7 +74,7 @@ class FusionPolicy(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a backend tells of a compiled program, for `explain()`.  Times are in the records' order."""
+    """What a backend tells of a compiled program; times are in the order of its records."""
 
     estimated_s: tuple[float, ...] = ()
     """How long each record should take, in seconds, by the estimate that the program was cut by."""

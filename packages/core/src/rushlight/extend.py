@@ -144,10 +144,10 @@ __all__ = [
     "float64",
     "get_float32_matmul_precision",
     "hookimpl",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "operations",
     "ops",
     "padded",
@@ -155,8 +155,8 @@ __all__ = [
     "repeated",
     "required_kernels",
     "size",
-    "uint32",
     "uint8",
+    "uint32",
 ]
 
 

@@ -1,0 +1,355 @@
+"""Source: what the records of a program do, as loops that a person reads.  Knows no backend.
+
+Each pass over a row is a loop of its own.  What a later pass needs too is written as a row, t[j];
+whether code keeps it or computes it again is the backend's.  Subscripts may count neighbouring axes
+as one, as the loops do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from textwrap import wrap
+from typing import Any
+
+from ..cell import Number
+from ..spec import Shape, size
+from .affine import strides_of
+from .fuse import Call, Fused, Product, Record
+from .graph import SIGNS, Sum, Value
+from .nest import ROW, Access, LoopNest, Node
+
+LOOPS = "ijklmnpqabcdefgh"
+WIDTH = 96
+INFIX = {"add": ("+", 1), "mul": ("*", 2), "div": ("/", 2), "less": ("<", 0), "equal": ("==", 0)}
+INFIX |= {
+    "pow": ("**", 3),
+    "bitwise_and": ("&", 0),
+    "bitwise_or": ("|", 0),
+    "bitwise_xor": ("^", 0),
+}
+SIGN = {"store": "=", "sum": "+=", "prod": "*="}
+NAMES = {"maximum": "max", "minimum": "min"}
+ATOM = 4  # what binds more closely than any sign
+LONG = 48  # an operand of more characters gets a name
+
+Text = tuple[str, int]  # an expression, and how closely it binds
+Walk = tuple[str, int, int]  # a loop in words, its stride, its turns
+
+
+def source(fused: Fused) -> str:
+    """All records in order, as one text."""
+    names = Names(fused)
+    parts = []
+    for i, record in enumerate(fused.records, 1):
+        parts.append("\n".join([f"# {i}: {title(record)}", *lines(record, names)]))
+    results = [names.result(x) for x in fused.graph.outputs]
+    head = [names.legend(fused.graph.inputs), *names.sums()]
+    return "\n\n".join(["\n".join(head), *parts, f"return {', '.join(results)}"]) + "\n"
+
+
+class Names:
+    """Names of buffers: x of inputs, v of what is computed, n of numbers; in order of mention."""
+
+    def __init__(self, fused: Fused) -> None:
+        self.fused = fused
+        self.known: dict[Any, str] = {}
+        self.counts = {letter: count() for letter in "xvn"}
+        for x in fused.graph.inputs:
+            self(x, "x")
+
+    def __call__(self, buffer: Any, letter: str = "v") -> str:
+        if isinstance(buffer, str):
+            return buffer
+        letter = "n" if isinstance(buffer, Number) else letter
+        if buffer not in self.known:
+            self.known[buffer] = f"{letter}{next(self.counts[letter])}"
+        return self.known[buffer]
+
+    def legend(self, inputs: Iterable[Any]) -> str:
+        """The inputs and what they are."""
+        kinds = [
+            f"{self(x)}: {x.spec if isinstance(x, Value) else x.kind.__name__}" for x in inputs
+        ]
+        text = wrap("; ".join(kinds), WIDTH, initial_indent="# ", subsequent_indent="# ")
+        return "\n".join(text)
+
+    def sums(self) -> list[str]:
+        """The arithmetic on numbers that Python does, as far as something mentions its result."""
+        found = []
+        for step in reversed(self.fused.graph.steps):
+            if isinstance(step, Sum) and step.outputs[0] in self.known:
+                a, b = (self(x) if isinstance(x, Number) else repr(x) for x in step.inputs)
+                found.append(f"{self(step.outputs[0])} = {a} {SIGNS[step.how]} {b}")
+        return found[::-1]
+
+    def result(self, x: Any) -> str:
+        if not isinstance(x, Value):
+            return self(x) if isinstance(x, Number) else repr(x)
+        return self.seen(self.fused.outputs[x], x.shape)
+
+    def seen(self, access: Access, shape: Shape) -> str:
+        """A buffer, or the part of it that is shown as an array of a shape."""
+        found = self(access.buffer)
+        pairs = zip(access.strides, strides_of(shape), shape, strict=True)
+        if size(shape) == size(access.buffer.shape) and all(s == t or n == 1 for s, t, n in pairs):
+            return found
+        return f"{found}[{', '.join(subscripts(access, shape))}]"
+
+
+def sources(compiled: Any) -> str:
+    """Those of all programs of a compiled function."""
+    found = [t.program for some in compiled.traced.values() for t in some]
+    return "\n".join(str(x) if x.fused is None else source(x.fused) for x in found)
+
+
+def title(record: Record) -> str:
+    """What kind of record it is, and over which loops."""
+    if isinstance(record, LoopNest):
+        return f"nest {times(record.extents)}"
+    if isinstance(record, Product):
+        return f"product {times(record.shape)}, each a sum of {record.k}"
+    return f"call of {record.step.op.name}"
+
+
+def times(extents: Sequence[int]) -> str:
+    """128 x 10."""
+    return " x ".join(map(str, extents))
+
+
+def lines(record: Record, name: Any = str) -> Iterator[str]:
+    """A record as loops.  name: of a buffer."""
+    if isinstance(record, LoopNest):
+        return Loops(record, name).lines()
+    if isinstance(record, Product):
+        extents = (*record.shape[:-2], record.shape[-2], record.k)
+        i, (*batch, m, n, k) = len(record.shape) - 2, [*LOOPS[: len(record.shape) + 1]]
+        x = at(record.x, extents, name, (*batch, m, k))
+        y = at(record.y, (*extents[:i], record.k, record.shape[-1]), name, (*batch, k, n))
+        return Loops(record.nest, name, f"sum({x} * {y} for {k} in range({record.k}))").lines()
+    return call_lines(record, name)
+
+
+def call_lines(call: Call, name: Any) -> Iterator[str]:
+    """A step that a kernel does."""
+    step = call.step
+    pairs = zip(call.inputs, call.shapes, strict=True)
+    given = [name.seen(x, shape) if isinstance(x, Access) else name.result(x) for x, shape in pairs]
+    given += [f"{p}={v!r}" for p, v in zip(step.op.params, step.params, strict=True)]
+    made = [name(z) if z is not None else "_" for z in step.outputs]
+    yield f"{', '.join(made)} = {step.op.name}({', '.join(given)})"
+
+
+class Loops:
+    """A nest being written.  block: the expression of a product's element."""
+
+    def __init__(self, nest: LoopNest, name: Any, block: str = "block") -> None:
+        self.nest, self.name, self.block = nest, name, block
+        self.nodes, self.last = nest.nodes, len(nest.extents) - 1
+        self.row = LOOPS[self.last]
+        self.due: list[int] = []  # the pass over the row in which each node can be computed
+        for x in self.nodes:
+            self.due.append(max([self.ready(a) for a in x.args], default=0))
+        self.users: list[list[int]] = [[] for _ in self.nodes]  # passes in which each is used
+        self.lanes: list[list[bool]] = [[] for _ in self.nodes]  # and whether inside the row
+        for i, x in enumerate(self.nodes):
+            for a in x.args:
+                self.users[a].append(self.due[i])
+                self.lanes[a].append(self.in_row(i) or x.op in ROW)
+        for s in nest.stores:
+            self.users[s.node].append(self.ready(s.node))
+            self.lanes[s.node].append(bool(s.access.strides[self.last]))
+        self.named: dict[int, str] = {}
+        self.counts = {letter: count() for letter in "tsmpz"}
+
+    def ready(self, a: int) -> int:
+        """The first pass that may use a node: of a reduction, the one after its own."""
+        return self.due[a] + (self.nodes[a].op in ROW)
+
+    def in_row(self, i: int) -> bool:
+        return self.last in self.nodes[i].loops
+
+    def lines(self) -> Iterator[str]:
+        """The outer loops, and within them the passes over the row."""
+        depth = 0
+        for letter, n in zip(LOOPS, self.nest.extents[:-1], strict=False):
+            if n != 1:
+                yield f"{'    ' * depth}for {letter} in range({n}):"
+                depth += 1
+        passes = max([self.ready(i) for i in range(len(self.nodes))], default=0) + 1
+        for p in range(passes):
+            for line in self.single_pass(p):
+                yield "    " * depth + line
+
+    def single_pass(self, p: int) -> Iterator[str]:
+        """What is computed before a pass over the row, and the pass."""
+        body: list[str] = []
+        for i, x in enumerate(self.nodes):
+            if self.due[i] != p or (not self.users[i] and x.op not in ROW):
+                continue
+            into = body if self.in_row(i) or x.op in ROW else None
+            if x.op in ROW:
+                term = self.text(x.args[0])[0]
+                how = ROW[x.op]
+                found = self.named[i] = self.new(how[0])
+                yield f"{found} = {'-inf' if how == 'max' else '1' if how == 'prod' else '0'}"
+                body.append(accumulated(found, how, term))
+            elif self.deserves_name(i):
+                text = self.expression(i)[0]
+                found = self.new("z" if self.is_block(i) else "t")
+                kept = into is body and max(self.users[i]) > p and self.nest.extents[-1] != 1
+                self.named[i] = f"{found}[{self.row}]" if kept else found
+                line = f"{self.named[i]} = {text}"
+                if into is None:
+                    yield line
+                else:
+                    body.append(line)
+        for s in self.nest.stores:
+            if self.ready(s.node) == p:
+                line = accumulated(self.at(s.access), s.how, self.text(s.node)[0])
+                if self.in_row(s.node) or s.access.strides[self.last]:
+                    body.append(line)
+                else:
+                    yield line
+        if body and self.nest.extents[-1] != 1:
+            yield f"for {self.row} in range({self.nest.extents[-1]}):"
+            yield from (f"    {line}" for line in body)
+        else:
+            yield from body
+
+    def new(self, letter: str) -> str:
+        return f"{letter}{next(self.counts[letter])}"
+
+    def is_block(self, i: int) -> bool:
+        x = self.nodes[i]
+        return x.op == "read" and self.nest.reads[x.param].buffer is None
+
+    def deserves_name(self, i: int) -> bool:
+        """Whether it gets a line: it is long, of several uses, or no part of the row."""
+        if self.is_block(i):
+            return True
+        x = self.nodes[i]
+        if not x.args or (x.op in ("neg", "cast") and not self.expression(x.args[0])[0].count(" ")):
+            return False
+        moved = not self.in_row(i) and any(self.lanes[i])
+        later = max(self.users[i]) > self.due[i]
+        return len(self.users[i]) > 1 or moved or later or len(self.expression(i)[0]) > LONG
+
+    def at(self, access: Access, *more: Walk) -> str:
+        return at(access, self.nest.extents, self.name, LOOPS, more)
+
+    def text(self, i: int) -> Text:
+        """What stands for a node where it is used."""
+        return (self.named[i], ATOM) if i in self.named else self.expression(i)
+
+    def expression(self, i: int) -> Text:
+        x = self.nodes[i]
+        if x.op == "read":
+            return (self.block if self.is_block(i) else self.at(self.nest.reads[x.param])), ATOM
+        if x.op == "gather":
+            number, stride = x.param
+            return self.at(self.nest.reads[number], (self.text(x.args[0])[0], stride, 1)), ATOM
+        if x.op == "constant":
+            return constant(x), ATOM
+        if x.op == "index":
+            offset, factors = x.param
+            walks = [(c, f) for c, f in zip(LOOPS, factors, strict=False) if f]
+            return total(walks, offset), ATOM if len(walks) < 2 and not offset else 1
+        return combined(x, [self.text(a) for a in x.args])
+
+
+def constant(x: Node) -> str:
+    """A constant, as short as it is told apart."""
+    return f"{x.param:.7g}" if isinstance(x.param, float) else str(x.param)
+
+
+def combined(x: Node, args: list[Text]) -> Text:
+    """An operation on expressions, in signs where there are some."""
+    if x.op == "neg":
+        return f"-{bound(args[0], 2)}", 2
+    if x.op == "cast":
+        return f"{x.dtype.name}({args[0][0]})", ATOM
+    if x.op == "add":
+        if args[0][0].startswith("-") and args[0][1] > 1:
+            args = [args[1], args[0]]
+        if args[1][0].startswith("-") and args[1][1] > 1:
+            return f"{bound(args[0], 1)} - {args[1][0][1:]}", 1
+    if x.op in INFIX:
+        sign, rank = INFIX[x.op]
+        left = rank + (rank in (0, 3))
+        right = rank + (x.op not in ("add", "mul", "pow"))
+        return f"{bound(args[0], left)} {sign} {bound(args[1], right)}", rank
+    return f"{NAMES.get(x.op, x.op)}({', '.join(text for text, _ in args)})", ATOM
+
+
+def bound(x: Text, rank: int) -> str:
+    """An expression as an operand of something that binds so closely."""
+    return x[0] if x[1] >= rank else f"({x[0]})"
+
+
+def accumulated(place: str, how: str, text: str) -> str:
+    """The line that stores, or adds to what is there; the first turn of the loops stores."""
+    if how == "max":
+        return f"{place} = max({place}, {text})"
+    return f"{place} {SIGN[how]} {text}"
+
+
+def at(
+    access: Access,
+    extents: Sequence[int],
+    name: Any,
+    letters: Sequence[str] = LOOPS,
+    more: Sequence[Walk] = (),
+) -> str:
+    """An element of a buffer: x0[i, 2*j + 1].  more: places along an axis that no loop tells."""
+    found = subscripts(access, extents, letters, more)
+    return f"{name(access.buffer)}[{', '.join(found)}]" if found else str(name(access.buffer))
+
+
+def subscripts(
+    access: Access,
+    extents: Sequence[int],
+    letters: Sequence[str] = LOOPS,
+    more: Sequence[Walk] = (),
+) -> list[str]:
+    """One for each axis of the buffer; axes that a loop runs through together count as one."""
+    shape = list(getattr(access.buffer, "shape", ()))
+    every = zip(letters, access.strides, extents, strict=False)
+    walks = [*((c, s, n) for c, s, n in every if s and n != 1), *more]
+    if not shape:
+        return [total([(c, s) for c, s, _ in walks], access.offset)] if walks else []
+    while True:
+        terms, offsets, wrong = parted(shape, walks, access.offset)
+        if wrong is None or len(shape) == 1:
+            return [total(term, offset) for term, offset in zip(terms, offsets, strict=True)]
+        k = max(wrong, 1)
+        shape[k - 1 : k + 1] = [shape[k - 1] * shape[k]]
+
+
+def parted(
+    shape: list[int], walks: Sequence[Walk], offset: int
+) -> tuple[list[list[tuple[str, int]]], list[int], int | None]:
+    """Terms and offset along each axis; the axis that they leave, if one does."""
+    strides = strides_of(tuple(shape))
+    terms: list[list[tuple[str, int]]] = [[] for _ in shape]
+    low, high, offsets = [0] * len(shape), [0] * len(shape), []
+    for letter, stride, n in walks:
+        fits = [d for d, s in enumerate(strides) if shape[d] > 1 and abs(stride) % s == 0]
+        d = fits[0] if fits else len(shape) - 1
+        factor = stride // strides[d]
+        terms[d].append((letter, factor))
+        low[d] += min(0, factor * (n - 1))
+        high[d] += max(0, factor * (n - 1))
+    for d, s in enumerate(strides):
+        offsets.append(offset // s)
+        offset -= offsets[d] * s
+    wrong = [d for d, n in enumerate(shape) if offsets[d] + low[d] < 0 or offsets[d] + high[d] >= n]
+    return terms, offsets, wrong[0] if wrong else None
+
+
+def total(terms: Iterable[tuple[str, int]], offset: int) -> str:
+    """2*i + j + 3."""
+    parts = [c if f == 1 else f"-{c}" if f == -1 else f"{f}*{c}" for c, f in terms]
+    parts += [str(offset)] * bool(offset or not parts)
+    parts.sort(key=lambda part: part[0] == "-")  # 4 - j
+    return " + ".join(parts).replace("+ -", "- ")
