@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from .codegen.llvm import LANES, native
 from .codegen.nest import NestCode
 from .entry import Entry, laid_out, view
 from .pool import CALLER, Head, aligned, pool
+from .report import report
 
 __all__ = ["link"]
 
@@ -83,7 +85,9 @@ def link(fused: Fused, workers: int) -> Callable[..., list[Any]] | None:
     values = [v for step in graph.steps for v in (*step.inputs, *step.outputs)]
     if any(0 in v.shape for v in (*values, *graph.inputs) if isinstance(v, Value)):
         return None  # loops without a turn would leave sums unwritten
-    return Program(fused, workers).run
+    program = Program(fused, workers)
+    program.run.report = partial(report, program)  # type: ignore[attr-defined]  # for explain()
+    return program.run
 
 
 class Program:
@@ -93,7 +97,9 @@ class Program:
         self.fused, self.graph = fused, fused.graph
         self.sizes: dict[Any, int] = {}  # bytes of buffers
         self.failure: BaseException | None = None  # of a kernel that native code called
-        self.works = [work for record in fused.records for work in self.lowered(record)]
+        lowered = [[*self.lowered(record)] for record in fused.records]
+        self.works = [work for works in lowered for work in works]
+        self.counts = [len(works) for works in lowered]  # of the works of each record
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
 
@@ -223,6 +229,7 @@ class Program:
         start = pool().runner(self.head)
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
+        self.entry = entry
         entry.scope["program"] = self  # whose memory the native code uses
         self.run = entry.function(start, begin, finish)
 
@@ -243,6 +250,7 @@ class Program:
                 records.append(
                     (at[work.function], self.block(work.words, words, at), work.chunks, work.ns)
                 )
+        alone = [(f, a, n) for f, a, n, _ in records]
         total = sum(ns for *_, ns in records)
         threads = workers if total > SHARED_NS else 1
         if threads > 1:
@@ -258,6 +266,7 @@ class Program:
             else:
                 self.words[i] = base + 8 * word.word if isinstance(word, Start) else word
         final = [(f, base + 8 * a, n) for f, a, n, _ in records]
+        self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
         scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
         return Head(final, relocations, threads=threads, scratch_bytes=scratch)
 
