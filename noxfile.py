@@ -136,7 +136,10 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measurements, on request: `nox -s bench -- overhead importing`."""
+    """Measurements, on request: `nox -s bench -- overhead importing`.
+
+    `cpu` takes most of an hour, shows jax if that is installed, and is better run by hand in parts.
+    """
     install(session, "test")
     install_torch(session)
     for name in session.posargs or ["importing", "overhead"]:
