@@ -1,0 +1,171 @@
+"""Fused programs run by numpy, record by record: what a backend that compiles is compared with.
+
+Knows `Fused` and numpy.  It holds a program to more than its results: nothing is read outside of
+its buffer or before it is written, no element is written twice, no nest reads a buffer that it
+writes, and what a nest stores varies over no loop that its place does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..backend import PROTOCOL, FusionPolicy, HostBackend
+from ..cell import Number, compute
+from ..compiler.fuse import Call, Fused, Product
+from ..compiler.graph import Value
+from ..compiler.nest import Access, LoopNest, Store
+from ..dtypes import FLOATING
+from ..spec import Shape
+from . import nest as nests
+
+HostArray = np.ndarray[Any, Any]
+TYPES = {float: np.float64, int: np.int64, bool: np.bool_}  # of a number that a nest reads
+
+
+class Interpreter(HostBackend):
+    """The reference's kernels, and compiled programs run by `execute`: fusing without a compiler.
+
+    policy: what to fuse.
+    """
+
+    name = "fused"
+    protocol = PROTOCOL
+    compiles = True
+
+    def __init__(self, policy: FusionPolicy | None = None) -> None:
+        super().__init__()
+        self.policy = policy or FusionPolicy(epilogues=True, lanes=16)
+
+    def compile(self, program: Fused) -> Callable[..., list[Any]] | None:
+        """The program to be interpreted; None where something is empty, as loops need a turn."""
+        graph = program.graph
+        values = [x for step in graph.steps for x in (*step.inputs, *step.outputs)]
+        if any(0 in x.shape for x in (*values, *graph.inputs) if isinstance(x, Value)):
+            return None
+        return partial(execute, program)
+
+
+def execute(fused: Fused, *inputs: Any) -> list[Any]:
+    """The program's outputs for the inputs of its graph, arrays and Python numbers.
+
+    Raises: AssertionError where a record breaks a law; IndexError where a check fails.
+    """
+    run = Run(fused, inputs)
+    for record in fused.records:
+        if isinstance(record, LoopNest):
+            run.nest(record)
+        elif isinstance(record, Product):
+            run.product(record)
+        else:
+            run.call(record)
+    if any(run.read(check, ()).any() for check in fused.checks):
+        raise IndexError("an index is out of range")
+    return [
+        run.read(fused.outputs[x], x.shape).copy() if isinstance(x, Value) else run.number(x)
+        for x in fused.graph.outputs
+    ]
+
+
+class Buffers(dict[Any, HostArray]):
+    """What each buffer holds: at first what `made` makes of it."""
+
+    def __init__(self, made: Callable[[Value], HostArray]) -> None:
+        self.made = made
+
+    def __missing__(self, value: Value) -> HostArray:
+        return self.setdefault(value, self.made(value))
+
+
+def poisoned(value: Value) -> HostArray:
+    """Memory in which nothing was written: what is read of it shows."""
+    return np.full(value.shape, np.nan if value.dtype in FLOATING else 113, value.dtype)
+
+
+class Run:
+    """One run of a program.
+
+    buffers: what they hold.  written: which of their elements hold something.
+    """
+
+    def __init__(self, fused: Fused, inputs: Sequence[Any]) -> None:
+        self.buffers = Buffers(poisoned)
+        self.written = Buffers(lambda value: np.zeros(value.shape, bool))
+        self.numbers: dict[Number, Any] = {}
+        for x, given in zip(fused.graph.inputs, inputs, strict=True):
+            if isinstance(x, Number):
+                self.numbers[x] = given
+            else:
+                self.buffers[x] = np.ascontiguousarray(given)
+        for step in fused.sums():
+            self.numbers[step.outputs[0]] = compute(step.how, *map(self.number, step.inputs))
+        self.buffers |= {x: np.array(n, TYPES[x.kind]) for x, n in self.numbers.items()}
+        self.written |= {x: np.ones(held.shape, bool) for x, held in self.buffers.items()}
+
+    def number(self, x: Any) -> Any:
+        """The value of a number, or None."""
+        return self.numbers[x] if isinstance(x, Number) else x
+
+    def read(self, access: Access, extents: Shape) -> HostArray:
+        """The elements of an access, all of which must have been written."""
+        self.inside(access, extents)
+        assert nests.place(access, extents, self.written).all(), f"read too early: {access}"
+        return nests.place(access, extents, self.buffers)
+
+    def write(self, access: Access, extents: Shape) -> None:
+        """Note that the elements of an access are written, for the first time and once each."""
+        self.inside(access, extents)
+        held = self.written[access.buffer]
+        wanted = held.sum() + prod(n for n, s in zip(extents, access.strides, strict=True) if s)
+        nests.place(access, extents, self.written)[...] = True
+        assert held.sum() == wanted, f"written twice: {access}"
+
+    def inside(self, access: Access, extents: Shape) -> None:
+        """Hold an access to its buffer."""
+        ends = [s * (n - 1) for s, n in zip(access.strides, extents, strict=True)]
+        least, most = (access.offset + sum(f(end, 0) for end in ends) for f in (min, max))
+        held = self.buffers[access.buffer]
+        assert 0 <= least <= most < held.size, f"outside of its buffer: {access}"
+        assert held.dtype == access.dtype, f"of another type: {access}"
+
+    def nest(self, nest: LoopNest) -> None:
+        """Run loops."""
+        given = {x.buffer for x in nest.reads}
+        for access in nest.reads:
+            if access.buffer is not None:
+                self.read(access, nest.extents)
+        for store in nest.stores:
+            assert store.access.buffer not in given, f"read and written: {store.access}"
+            assert not lost(store, nest), f"stores values over each other: {store}"
+            self.write(store.access, nest.extents)
+        nests.run(nest, self.buffers, wide=False)
+
+    def product(self, product: Product) -> None:
+        """Multiply, and run the nest on all of the product as one block."""
+        *batch, m, n = product.shape
+        x = self.read(product.x, (*batch, m, product.k))
+        y = self.read(product.y, (*batch, product.k, n))
+        self.buffers[None] = x @ y
+        self.nest(product.nest)
+
+    def call(self, call: Call) -> None:
+        """Let the device's kernel do it."""
+        given = [
+            self.read(x, shape or ()) if isinstance(x, Access) else self.number(x)
+            for x, shape in zip(call.inputs, call.shapes, strict=True)
+        ]
+        for z, made in zip(call.step.outputs, call.run(given), strict=True):
+            if z is not None:
+                self.buffers[z][...] = made
+                assert not self.written[z].any(), "written twice"
+                self.written[z][...] = True
+
+
+def lost(store: Store, nest: LoopNest) -> frozenset[int]:
+    """The loops over which a node varies, while its place stays and nothing is accumulated."""
+    kept = {d for d, s in enumerate(store.access.strides) if s or nest.extents[d] == 1}
+    return nest.nodes[store.node].loops - store.over - kept
