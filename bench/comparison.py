@@ -26,6 +26,7 @@ PEERS = ("torch", "torch.compile", "jax", "numpy")
 COMPILERS = ("rushlight", "torch.compile", "jax")
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 CACHES = ("RUSHLIGHT_CACHE", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+BUSY = 0.5  # processes of others, by the load of the last minute
 APART = 1e-3  # of results in different frameworks: of their norms, and of projections per norm
 
 
@@ -99,6 +100,17 @@ class Comparison:
             self.found.setdefault(name, {}).setdefault(framework, []).append(result)
         print(f"{name}, {framework}: {shown(result)}", file=sys.stderr, flush=True)
 
+    def all(self, names: list[str]) -> None:
+        """All rounds, or as many as there are until somebody interrupts."""
+        load = os.getloadavg()[0]
+        if load > BUSY:
+            print(f"the machine is busy: load {load:.1f}; times are too long", file=sys.stderr)
+        try:
+            self.rounds(names)
+        except KeyboardInterrupt:
+            print("interrupted: what follows is what there is", file=sys.stderr)
+        self.compare()
+
     def rounds(self, names: list[str]) -> None:
         """Everything, in turn; who begins changes with the round."""
         for i in range(self.given.rounds):
@@ -110,7 +122,6 @@ class Comparison:
                 at = i % max(1, len(order))
                 for framework in order[at:] + order[:at]:
                     self.measure(framework, name)
-        self.compare()
 
     def compare(self) -> None:
         """Take out what computes something else than the first of its peers."""

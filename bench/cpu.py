@@ -128,12 +128,13 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor's name and how many there are."""
+    """The processor's name, how many there are, and how busy they are now."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text("utf-8").splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.processor()
-    return {"processor": name, "count": os.cpu_count(), "system": platform.platform()}
+    found = {"processor": name, "count": os.cpu_count(), "system": platform.platform()}
+    return found | {"load": os.getloadavg()}
 
 
 def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
@@ -144,7 +145,6 @@ def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": f"python bench/cpu.py {' '.join(sys.argv[1:])}",
-        "machine": machine(),
         "versions": versions(),
         "threads": given.threads,
         "ceilings": comparison.ceilings,
@@ -173,8 +173,9 @@ def main(given: argparse.Namespace) -> int:
     unknown = set(names) - {*ROWS, *COMPILES}
     if unknown:
         sys.exit(f"no row {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, *COMPILES])}")
+    host = machine()
     comparison = Comparison(given)
-    comparison.rounds(names)
+    comparison.all(names)
     timed_names = [name for name in names if name in ROWS]
     compile_names = [name for name in names if name in COMPILES]
     for table, chosen in (
@@ -188,7 +189,9 @@ def main(given: argparse.Namespace) -> int:
     if given.keep:
         path = ROOT / "bench" / "results" / f"cpu-{datetime.now(UTC).date().isoformat()}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record(comparison, names), indent=1) + "\n", "utf-8")
+        path.write_text(
+            json.dumps(record(comparison, names) | {"machine": host}, indent=1) + "\n", "utf-8"
+        )
         print(f"written: {path.relative_to(ROOT)}")
     modes = [mode for mode in OURS if getattr(given, mode)]
     missed = 0
