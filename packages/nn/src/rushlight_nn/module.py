@@ -91,8 +91,11 @@ class Module:
         elif name in self.__dict__.get("_registered", ()):
             self._replace(name, value)
         else:
-            if name == "training" and value is not self.__dict__.get(name):
-                rl.compiler.retrace()
+            if name == "training" and value is not (before := self.__dict__.get(name)):
+                if isinstance(value, bool) and isinstance(before, bool):
+                    rl.compiler.switch(self)  # programs of either mode are kept
+                else:
+                    rl.compiler.retrace()
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:

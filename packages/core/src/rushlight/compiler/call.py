@@ -400,10 +400,10 @@ def refuse_tangled(
     captured: set[Tensor], places: list[int], written: list[Tensor], leaves: list[Any]
 ) -> None:
     """Raises: ContractError if an argument is a part of another tensor, and one is changed."""
-    changed = {leaves[i] for i in places} | set(written)
-    known = {x for x in leaves if isinstance(x, Tensor)} | captured
     for x in leaves:
         for whole in wholes(x) if isinstance(x, Tensor) else ():
+            changed = {leaves[i] for i in places}.union(written)
+            known = {x for x in leaves if isinstance(x, Tensor)} | captured
             others = [y for y in known if y is whole or (y is not x and whole in {*wholes(y)})]
             if others and not changed.isdisjoint((x, *others)):
                 raise ContractError(

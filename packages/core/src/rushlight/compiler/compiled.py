@@ -151,7 +151,7 @@ class Compiled:
             warnings.warn(
                 f"compile: {self.fn!r} was traced {self.count} times; {changed(self.latest, key)}; "
                 f"keep it the same, or pass what changes as a float or in a tensor",
-                stacklevel=4,
+                stacklevel=5,
             )
         self.latest = key
 
