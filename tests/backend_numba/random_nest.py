@@ -116,6 +116,24 @@ class Drawing:
         most = {"b": 1.0}.get(dtype.kind, 3.0 if dtype in FLOATS else 9.0)
         self.node("read", (), len(self.reads) - 1, dtype, frozenset(loops), Bounds(most))
 
+    def gather(self) -> None:
+        """Elements of a fresh buffer at places that another one tells."""
+        loops, others = self.some_loops(), self.some_loops()
+        places = self.access(int64, loops)
+        n, stride = self.one_of([1, 3, 7]), self.one_of([1, 2, 40])
+        self.buffers[places.buffer] %= n
+        self.reads.append(places)
+        self.node("read", (), len(self.reads) - 1, int64, loops, Bounds(9.0))
+        dtype = self.one_of([float32, float32, *FLOATS, *WHOLE, bool_])
+        found = self.access(dtype, others)
+        length = len(self.buffers[found.buffer]) + (n - 1) * stride
+        self.buffers[found.buffer] = contents(self.draw, dtype, length)
+        self.reads.append(found)
+        param = (len(self.reads) - 1, stride)
+        most = {"b": 1.0}.get(dtype.kind, 3.0 if dtype in FLOATS else 9.0)
+        at = (len(self.nodes) - 1,)
+        self.node("gather", at, param, dtype, {*loops, *others}, Bounds(most))
+
     # nodes
 
     def node(self, op: str, args: tuple, param: Any, dtype: np.dtype, loops, bounds) -> int:
@@ -262,7 +280,7 @@ class Drawing:
 
     def quarters(self, i: int) -> bool:
         """Whether the values are small multiples of 1/4, exact in every type."""
-        return self.nodes[i].op in ("read", "constant")
+        return self.nodes[i].op in ("read", "gather", "constant")
 
     def floating(self, op: str, eps: float, b: list[Bounds], n: int) -> Bounds | None:
         x, y = b[0], b[-1]
@@ -335,7 +353,7 @@ def nests(draw: Any) -> Drawn:
     for _ in range(draw(st.integers(1, 4))):
         made.read()
     for _ in range(draw(st.integers(0, 3))):
-        made.one_of([made.constant, made.constant, made.index])()
+        made.one_of([made.constant, made.constant, made.index, made.gather])()
     for _ in range(draw(st.integers(1, 24))):
         made.one_of([made.step] * 12 + [made.softmax, made.normalised])()
     n = len(made.nodes)

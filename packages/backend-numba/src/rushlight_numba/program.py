@@ -369,10 +369,10 @@ class Program:
     def finish(self) -> None:
         """After it.  Raises: what a kernel raised; an IndexError if a check failed."""
         self.arrays = ()
-        if self.failure is not None:
-            raise self.failure
         if any(self.checks):
             raise IndexError("an index is out of range; the operation that has it says which")
+        if self.failure is not None:
+            raise self.failure
 
 
 def place(access: Access) -> Place:

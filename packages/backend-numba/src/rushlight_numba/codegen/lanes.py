@@ -400,12 +400,20 @@ class Lanes:
         """Elements `stride` apart; where the mask is false nothing is read."""
         if self.n == 1:
             return self.load(pointer)
+        return self.loaded(self.addresses(pointer, stride), mask)
+
+    def picked(self, pointer: str, away: str, mask: str | None = None) -> str:
+        """Elements so far from a pointer, i64s; where the mask is false nothing is read."""
+        if self.n == 1:
+            return self.load(self.fn.gep(pointer, away, self.held))
+        places = f"getelementptr {self.held}, ptr {pointer}, <{self.n} x i64> {away}"
+        return self.loaded(self.fn.op(places), mask)
+
+    def loaded(self, addresses: str, mask: str | None) -> str:
+        """Elements wherever they lie."""
         ty = self.vector(self.held)
         name = f"llvm.masked.gather.{overloaded(ty)}.v{self.n}p0"
-        args: list[Typed] = [
-            (f"<{self.n} x ptr>", self.addresses(pointer, stride)),
-            ("i32", self.align),
-        ]
+        args: list[Typed] = [(f"<{self.n} x ptr>", addresses), ("i32", self.align)]
         args += [(self.truth, mask or self.repeated("i1", "true")), (ty, "zeroinitializer")]
         return self.widened(self.fn.call(ty, name, *args))
 

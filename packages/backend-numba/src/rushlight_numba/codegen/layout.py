@@ -19,8 +19,9 @@ class Layout:
     """Which word of the argument block holds what.
 
     In order: a pointer per read (0 for the block of a product) and per store, strides that code
-    does not know, constants, the affine coefficients of `index` nodes, the stash's length and
-    place, the distance between the copies of each store that is `apart`.
+    does not know, constants, the affine coefficients of `index` nodes, the strides of `gather`
+    nodes, the stash's length and place, the distance between the copies of each store that is
+    `apart`.
     """
 
     def __init__(self, nest: LoopNest) -> None:
@@ -39,6 +40,7 @@ class Layout:
         affine = [(i, x.param[1]) for i, x in nodes if x.op == "index"]
         self.offsets = {i: self._word() for i, _ in affine}
         self.coefficients = {(i, d): self._word() for i, c in affine for d in self._unknown(c)}
+        self.gathered = {i: self._word() for i, x in nodes if x.op == "gather"}
         self.stash_length = self._word()
         self.stash_offset = self._word()
         apart = [k for k, s in enumerate(nest.stores) if s.apart]

@@ -29,6 +29,7 @@ KINDS |= dict.fromkeys(["neg", "sub"], "fiu")
 KINDS |= dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"], "iub")
 KINDS |= dict.fromkeys(["abs", "floor", "add", "mul", "maximum", "minimum"], "fiub")
 KINDS |= dict.fromkeys(["equal", "less", "cast", "where", "read", "constant", *ROW], "fiub")
+KINDS["gather"] = "fiub"
 KINDS["index"] = "iu"
 
 
@@ -85,6 +86,8 @@ class NestCode:
             words[word] = nodes[i].param[0]
         for (i, d), word in layout.coefficients.items():
             words[word] = nodes[i].param[1][d]
+        for i, word in layout.gathered.items():
+            words[word] = nodes[i].param[1]
         words[layout.stash_length] = stash_elements
         words[layout.stash_offset] = stash_offset_bytes
         for k, word in layout.copies.items():
@@ -98,6 +101,8 @@ class NestCode:
         """
         s, r = self.nest.stores[store], self.nest.reads[read]
         if s.how != "store" or r.buffer is None:
+            return False
+        if any(x.op == "gather" and x.param[0] == read for x in self.nest.nodes):
             return False
         if (s.access.strides, s.access.dtype) != (r.strides, r.dtype):
             return False

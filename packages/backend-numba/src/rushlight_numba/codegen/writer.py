@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from rushlight.extend import ROW, DType, Node
+from rushlight.extend import ROW, DType, Node, int64
 
 from . import mathematics
 from .lanes import FORMS, Lanes
@@ -148,11 +148,19 @@ class Writer:
         one = self.one(x.dtype)
         if x.op == "read":
             return one.load(self.pointers[x.param])
+        if x.op == "gather":
+            return one.load(self.gathered(i, x))
         if x.op == "index":
             return one.truncated(self.start(i))
         if i in self.layout.constants:
             return self.passed(one, self.layout.constants[i])
         return self.pointwise(i, [self.scalars[a] for a in x.args], 1)
+
+    def gathered(self, i: int, x: Node) -> str:
+        """Where a `gather` whose place is the same in all lanes reads the row's element 0."""
+        a, _ = x.param
+        away = self.fn.mul(self.scalars[x.args[0]], self.fn.arg("%args", self.layout.gathered[i]))
+        return self.moved(a, self.pointers[a], away)
 
     def passed(self, one: Lanes, word: int) -> str:
         """A constant from the argument block."""
@@ -277,6 +285,11 @@ class RowPass:
             x = self.nest.nodes[i]
             if self.is_by_row(i) and x.args[1] not in writer.inverses:
                 writer.inverses[x.args[1]] = self.inverse(x)
+        self.rows = {
+            i: writer.gathered(i, self.nest.nodes[i])
+            for i in lanes
+            if self.nest.nodes[i].op == "gather" and self.nest.nodes[i].args[0] in scalars
+        }
         self.firsts = {k: self.first(k) for k in self.stores if self.nest.stores[k].how != "store"}
         self.values: dict[int, str] = {}  # of the vector at hand
         self.at = ""
@@ -369,7 +382,11 @@ class RowPass:
         writer = self.writer
         lanes = writer.lanes(x.dtype)
         if x.op == "read":
-            return self.read(x.param)
+            return self.read(x.param, writer.pointers[x.param])
+        if i in self.rows:
+            return self.read(x.param[0], self.rows[i])
+        if x.op == "gather":
+            return self.gather(i, x)
         if x.op == "index":
             known = str(x.param[1][writer.last])  # 0 or 1, or else passed
             step = writer.coefficients.get((i, writer.last), known)
@@ -379,17 +396,28 @@ class RowPass:
             return lanes.mul(lanes.op("fmul", self.value(x.args[0]), inverse), scale)
         return writer.pointwise(i, [self.value(a) for a in x.args], writer.n)
 
-    def read(self, a: int) -> str:
-        """Elements of an access along the row."""
+    def gather(self, i: int, x: Node) -> str:
+        """Elements of an access along the row, each at a place of its own."""
+        writer, (a, _) = self.writer, x.param
+        lanes, places = writer.lanes(x.dtype), writer.lanes(int64)
+        stride = places.splat(self.fn.arg("%args", writer.layout.gathered[i]))
+        away = places.mul(self.value(x.args[0]), stride)
+        if self.nest.reads[a].strides[writer.last]:
+            step = writer.strides.get((a, writer.last), "1")
+            away = places.add(away, places.ramp(self.fn.mul(self.at, step), step))
+        return lanes.picked(writer.pointers[a], away, self.mask)
+
+    def read(self, a: int, pointer: str) -> str:
+        """Elements of an access along the row, of which element 0 lies at a pointer."""
         writer, access = self.writer, self.nest.reads[a]
         lanes = writer.lanes(access.dtype)
         stride = writer.strides.get((a, writer.last))
         if stride is not None:
-            place = writer.moved(a, writer.pointers[a], self.fn.mul(self.at, stride))
+            place = writer.moved(a, pointer, self.fn.mul(self.at, stride))
             return lanes.gather(place, stride, self.mask)
         if access.buffer is not None and not access.strides[writer.last]:
-            return lanes.splat(writer.one(access.dtype).load(writer.pointers[a]))
-        return lanes.load(writer.moved(a, writer.pointers[a], self.at), self.mask)
+            return lanes.splat(writer.one(access.dtype).load(pointer))
+        return lanes.load(writer.moved(a, pointer, self.at), self.mask)
 
     def accumulate(self, r: int, value: str, place: str) -> None:
         """Take a vector into a reduction; what the mask leaves out does not count."""

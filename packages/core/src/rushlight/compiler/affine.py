@@ -190,6 +190,36 @@ def shifted(
     return tuple(sorted(runs))
 
 
+def begun(index: Index, d: int, shape: Shape, extents: tuple[int, ...]) -> Index | None:
+    """An index into a value of this shape in which axis d begins a run."""
+    runs: list[Run] = []
+    for run in index:
+        if run.first < d < run.stop:
+            found = parted(run.at, size(shape[d : run.stop]), extents)
+            if found is None:
+                return None
+            runs += (Run(run.first, d, found[0]), Run(d, run.stop, found[1]))
+        else:
+            runs.append(run)
+    return tuple(runs)
+
+
+def looked_up(index: Index, axis: int, first: int, stop: int, loops: int) -> Index:
+    """The index into x, given that into what is looked up in it along an axis.
+
+    first, stop: the axes of the latter that are axes of the place looked at; they begin and end
+    runs.  That place is a loop of its own, after all others.
+    """
+    place = Run(axis, axis + 1, Affine(0, (*(0,) * loops, 1)))
+    runs = [place]
+    for run in index:
+        if run.stop <= first or run.first >= stop:
+            by = 0 if run.stop <= first else axis + 1 - stop
+            at = Affine(run.at.offset, (*run.at.factors, 0))
+            runs.append(Run(run.first + by, run.stop + by, at))
+    return tuple(sorted(runs))
+
+
 def moved(run: Run, starts: Shape, whole: Shape) -> Run:
     """A run of a part as one of the whole: all but its first axis are as long there."""
     inner = size(whole[run.first + 1 : run.stop])

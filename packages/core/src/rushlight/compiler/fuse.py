@@ -19,8 +19,11 @@ from ..spec import Shape, Spec, reduced, size
 from .affine import (
     Affine,
     Index,
+    Run,
+    begun,
     expanded,
     identity,
+    looked_up,
     nowhere,
     numbered,
     permuted,
@@ -31,7 +34,17 @@ from .affine import (
     strides_of,
 )
 from .graph import Graph, Step, Sum, Value
-from .kind import MADE, VIEWS, domain, hosted, is_pointwise, is_product, is_reduction
+from .kind import (
+    MADE,
+    VIEWS,
+    domain,
+    hosted,
+    is_elementwise,
+    is_lookup,
+    is_pointwise,
+    is_product,
+    is_reduction,
+)
 from .nest import Access, LoopNest
 from .nesting import Nesting, coalesced
 
@@ -176,7 +189,7 @@ class Fuser:
             return False
         if step.op.name in MADE:
             return True
-        if not is_pointwise(step):
+        if not is_elementwise(step):
             return False
         return x.dtype is bool_ or not self.sources(step) or self.has_one_use(x)
 
@@ -186,6 +199,8 @@ class Fuser:
         if len(readers) != 1 or not isinstance(readers[0], Step):
             return False
         step = readers[0]
+        if is_lookup(step):
+            return x is not step.inputs[0]
         return is_pointwise(step) or is_reduction(step)
 
     def roots(self, x: Value) -> frozenset[Value]:
@@ -373,7 +388,7 @@ class Fuser:
 
     def place(self, step: Step) -> None:
         """Put a step where what it reads is computed, else where that is read, or by itself."""
-        if not (is_pointwise(step) or is_reduction(step)):
+        if not (is_elementwise(step) or is_reduction(step)):
             self.begin(step)
             return
         reads = self.sources(step)
@@ -395,7 +410,7 @@ class Fuser:
         if is_product(step):
             extents, index = identity(shape, every=True)
             group = Group(shape, extents, head=step)
-        elif is_pointwise(step) or is_reduction(step):
+        elif is_elementwise(step) or is_reduction(step):
             extents, index = identity(shape)
             group = Group(shape, extents)
             self.reads(step, index, extents)  # raises where it is no nest
@@ -465,6 +480,8 @@ class Fuser:
             if not group.members.keys().isdisjoint(self.joined.get(r, ())):
                 return False  # a part of what is joined here, read as a part of the whole
             if r in group.members:
+                if at is None:
+                    return False
                 loops = len(group.extents)
                 mine = numbered(self.result_index(r, group), r.shape, loops)
                 if r in group.summed or numbered(at, r.shape, loops) != mine:
@@ -507,18 +524,57 @@ class Fuser:
 
     def reads(
         self, step: Step, index: Index, extents: tuple[int, ...]
-    ) -> list[tuple[Value, Index]]:
-        """What is stored or computed that the step reads at an index, and where."""
-        found: list[tuple[Value, Index]] = []
+    ) -> list[tuple[Value, Index | None]]:
+        """What is stored or computed that a step reads at an index, and where: None is anywhere."""
+        found: list[tuple[Value, Index | None]] = []
         shape, z = domain(step), step.z
-        for x in step.inputs:
-            if isinstance(x, Value):
-                r, at = self.resolve(x, self.operand(x, shape, index, extents, z), extents)
-                if self.is_inlined(r):
-                    found += self.reads(self.maker[r], at, extents)
-                else:
-                    found.append((r, at))
+        given = [(x, shape) for x in step.inputs if isinstance(x, Value)]
+        if is_lookup(step):
+            place, index, at = self.lookup(step, index, extents)
+            found.append((self.table(step, at, extents)[0], None))
+            given = [(place, place.shape)]
+        for x, over in given:
+            r, at = self.resolve(x, self.operand(x, over, index, extents, z), extents)
+            if self.is_inlined(r):
+                found += self.reads(self.maker[r], at, extents)
+            else:
+                found.append((r, at))
         return found
+
+    def lookup(
+        self, step: Step, index: Index, extents: tuple[int, ...]
+    ) -> tuple[Value, Index, Index]:
+        """The places that a lookup looks at, the index into them, and that into where it looks.
+
+        The latter has one loop more, which is the place.  Raises: NotAffine.
+        """
+        (x, place), (axis,), z = step.inputs, step.params, step.z
+        stop = axis + (len(place.shape) if step.op.name == "take" else 1)
+        found: Index | None = index
+        for d in (axis, stop):
+            found = None if found is None else begun(found, d, z.shape, extents)
+        if found is None:
+            raise NotAffine(z)
+        at = looked_up(found, axis, axis, stop, len(extents))
+        if step.op.name == "take":
+            within = [run for run in found if axis <= run.first and run.stop <= stop]
+            index = tuple([Run(r.first - axis, r.stop - axis, r.at) for r in within])
+        else:  # it may be shorter than x along other axes
+            starts = (0,) * len(x.shape)
+            whole = shifted(at, starts, z.shape, x.shape, (*extents, x.shape[axis]))
+            if whole is None:
+                raise NotAffine(z)
+            at = whole
+        return place, index, at
+
+    def table(self, step: Step, at: Index, extents: tuple[int, ...]) -> tuple[Value, Access]:
+        """What a lookup looks at, and the access, whose last stride is that of the place."""
+        x, (axis,) = step.inputs[0], step.params
+        extents = (*extents, x.shape[axis])
+        found, at = self.resolve(x, at, extents)
+        if self.is_inlined(found):
+            raise NotAffine(found)
+        return found, self.access(found, at, extents)
 
     # -- groups into larger ones
 

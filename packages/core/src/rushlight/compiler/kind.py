@@ -16,6 +16,7 @@ FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
 POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
 REDUCTIONS = frozenset("sum prod max".split())
 # Python's arithmetic as elementwise operations; a difference is a sum with the negative.
+LOOKUPS = frozenset("take gather".split())
 SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
 
 
@@ -29,6 +30,16 @@ def is_pointwise(step: Step) -> bool:
     if name in BITS:
         return dtype is bool_ or dtype in INTEGER
     return name not in ARITHMETIC or dtype is not bool_
+
+
+def is_lookup(step: Step) -> bool:
+    """Whether it reads elements of a stored value at places that the elements of another tell."""
+    return step.op.name in LOOKUPS and all(isinstance(x, Value) for x in step.inputs)
+
+
+def is_elementwise(step: Step) -> bool:
+    """Whether each of its elements is computed for itself."""
+    return is_pointwise(step) or is_lookup(step)
 
 
 def value_dtype(step: Step) -> DType:

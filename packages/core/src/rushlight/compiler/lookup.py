@@ -10,19 +10,28 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..dtypes import FLOATING, DType, bool_, iinfo, int32, int64
-from ..spec import Spec
+from ..spec import Spec, size
 from .graph import Step, Value
 from .kind import VIEWS, is_pointwise, is_reduction
 
 if TYPE_CHECKING:
     from .simplify import Builder
 
+ONE_ROW = 65536  # indices that are checked as one row, by one thread
 WHOLE = VIEWS - {"slice"}  # views that show every element
+
+
+def take(builder: Builder, step: Step) -> Value | None:
+    """As it is, and checked."""
+    (x, index), (axis,) = step.inputs, step.params
+    check(builder, step, index, x.shape[axis])
+    return None
 
 
 def gather(builder: Builder, step: Step) -> Value | None:
     """One element of each row: the largest of the row with -inf everywhere else."""
     (x, index), (axis,) = step.inputs, step.params
+    check(builder, step, index, x.shape[axis])
     is_row = all(n == 1 for n in x.shape[axis + 1 :])
     if not (is_row and picks(x, index, axis) and is_read_anyhow(builder, x)):
         return None
@@ -36,6 +45,7 @@ def scatter(builder: Builder, step: Step) -> Value | None:
     (x, index, source), (axis,) = step.inputs, step.params
     if not picks(x, index, axis):
         return None
+    check(builder, step, index, x.shape[axis])
     is_there = matches(builder, step, index, x.shape[axis], axis)
     return builder.step("where", step, (is_there, source, constant(builder, x)), (), x.spec)
 
@@ -45,6 +55,7 @@ def scatter_add(builder: Builder, step: Step) -> Value | None:
     (x, index, source), (axis,) = step.inputs, step.params
     if not picks(x, index, axis):
         return None
+    check(builder, step, index, x.shape[axis])
     if source.shape != index.shape:
         bounds = tuple([(0, n, 1) for n in index.shape])
         spec = Spec(index.shape, source.dtype)
@@ -57,6 +68,7 @@ def scatter_add(builder: Builder, step: Step) -> Value | None:
 
 
 RULES: dict[str, Callable[[Builder, Step], Value | None]] = {
+    "take": take,
     "gather": gather,
     "scatter": scatter,
     "scatter_add": scatter_add,
@@ -82,7 +94,6 @@ def is_read_anyhow(builder: Builder, x: Value) -> bool:
 
 def matches(builder: Builder, step: Step, index: Value, n: int, axis: int) -> Value:
     """Which of n places along an axis the index names.  [.., 1, ..] -> bool[.., n, ..]."""
-    check(builder, step, index, n)
     at = builder.step("cast", step, (index,), (int32,), Spec(index.shape, int32))
     places = builder.step("iota", step, (), (n, int32, step.device), Spec((n,), int32))
     column = (n, *[1] * (len(index.shape) - axis - 1))
@@ -96,6 +107,9 @@ def check(builder: Builder, step: Step, index: Value, n: int) -> None:
     while (before := builder.maker.get(index)) is not None and before.op.name in WHOLE:
         index = before.inputs[0]
     shape = index.shape
+    if len(shape) > 1 and size(shape) <= ONE_ROW:
+        shape = (size(shape),)
+        index = builder.reshape(index, shape, step)
     at = builder.step("cast", step, (index,), (int64,), Spec(shape, int64))
     below = builder.step("less", step, (at, 0), (), Spec(shape, bool_))
     above = builder.step("less", step, (n - 1, at), (), Spec(shape, bool_))

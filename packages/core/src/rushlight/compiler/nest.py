@@ -47,10 +47,13 @@ class Access(NamedTuple):
 class Node(NamedTuple):
     """One scalar of the iteration space.
 
-    op: `read`, `constant`, `index`, a reduction of ROW, or the name of an elementwise primitive.
-    args: the nodes it is computed from, which stand before it.
-    param: of `read`, the number of the read; of `constant`, its value; of `index`, (offset, one
-    coefficient per loop): an integer that is affine in the loop variables, passed as arguments.
+    op: `read`, `gather`, `constant`, `index`, a reduction of ROW, or the name of an elementwise
+    primitive.
+    args: the nodes it is computed from, which stand before it; of `gather`, an int64.
+    param: of `read`, the number of the read; of `gather`, (the number of the read, a stride): what
+    lies stride * argument elements from where the read is, which is inside of the buffer whatever
+    the data; of `constant`, its value; of `index`, (offset, one coefficient per loop): an integer
+    that is affine in the loop variables.  Strides and coefficients are passed as arguments.
     dtype: of the value.  float16 and bfloat16 are computed in float32 and rounded by a `cast` to
     them and by a store.
     loops: those it varies over.
@@ -98,6 +101,7 @@ class LoopNest(NamedTuple):
         for i, x in enumerate(self.nodes):
             param = "" if x.param is None or x.is_passed else f"[{x.param}]"
             param = f"[{marks(x.param[1])}]" if x.op == "index" else param
+            param = f"[{x.param[0]}]" if x.op == "gather" else param
             args = ", ".join(f"v{a}" for a in x.args)
             lines.append(f"v{i} = {x.op}{param}({args}) {x.dtype.name} over {sorted(x.loops)}")
         for s in self.stores:

@@ -10,7 +10,7 @@ from ..dtypes import FLOATING, DType, bool_, float64, int64
 from ..spec import size
 from .affine import Index, numbered
 from .graph import Step, Sum, Value
-from .kind import SUMS, is_reduction, value_dtype
+from .kind import SUMS, is_lookup, is_reduction, value_dtype
 from .nest import Access, LoopNest, Node, Store
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class Nesting:
 
     def apply(self, step: Step, index: Index) -> int:
         """The node of an elementwise step at an index."""
+        if is_lookup(step):
+            return self.gather(step, index)
         z, met = step.z, value_dtype(step)
         args = []
         for x in step.inputs:
@@ -122,6 +124,24 @@ class Nesting:
         if step.op.name == "cast" and met is z.dtype:
             return args[0]
         return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
+
+    def gather(self, step: Step, index: Index) -> int:
+        """The node of a lookup, at the nearest place that there is."""
+        n = step.inputs[0].shape[step.params[0]]
+        place, index, table = self.fuser.lookup(step, index, self.extents)
+        node = self.value(place, index)
+        loops = self.nodes[node].loops
+        if place.dtype is not int64:
+            node = self.push("cast", (node,), None, int64, loops)
+        most, least = (self.push("constant", (), x, int64, ()) for x in (n - 1, 0))
+        node = self.push("minimum", (node, most), None, int64, loops)
+        node = self.push("maximum", (node, least), None, int64, loops)
+        _, access = self.fuser.table(step, table, self.extents)
+        *strides, stride = access.strides
+        access = access._replace(strides=tuple(strides))
+        i = self.reads.setdefault(access, len(self.reads))
+        walked = frozenset(d for d, s in enumerate(strides) if s)
+        return self.push("gather", (node,), (i, stride), access.dtype, loops | walked)
 
     def number(self, x: Any, dtype: DType) -> int:
         """The node of a Python number, in the type of what it meets."""

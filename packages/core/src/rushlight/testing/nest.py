@@ -79,6 +79,8 @@ def evaluate(x: Node, args: list[HostArray], read: Callable[[int], HostArray], *
     extents, wide = how["extents"], how["wide"]
     if x.op == "read":
         return read(x.param)
+    if x.op == "gather":
+        return how["gather"](*x.param, args[0])
     if x.op == "constant":
         return np.asarray(x.param).astype(x.dtype).reshape((1,) * len(extents))
     if x.op == "index":
@@ -120,11 +122,19 @@ def run(nest: LoopNest, buffers: Mapping[Any, HostArray], *, wide: bool = True) 
         once = tuple(slice(1) if s == 0 else slice(None) for s in found.strides)
         return found[once].copy()
 
+    def gather(number: int, stride: int, at: HostArray) -> HostArray:
+        access = nest.reads[number]
+        grid = np.ogrid[tuple(slice(n) for n in extents)]
+        walked = sum(s * i for s, i in zip(access.strides, grid, strict=True) if s)
+        found: HostArray = buffers[access.buffer].reshape(-1)[access.offset + walked + stride * at]
+        return found
+
+    how = {"extents": extents, "wide": wide, "gather": gather}
     values: list[HostArray] = []
     with np.errstate(all="ignore"):
         for x in nest.nodes:
             args = [values[a] for a in x.args]
-            found = evaluate(x, args, read, extents=extents, wide=wide)
+            found = evaluate(x, args, read, **how)
             values.append(np.asarray(found).astype(computed_in(x.dtype, wide)))
         for s in nest.stores:
             write(s, values[s.node], place(s.access, extents, buffers), extents)

@@ -1,0 +1,211 @@
+"""What is looked up, and put, at indices in compiled programs: as eager, and of few records."""
+
+import numpy as np
+import pytest
+
+import rushlight as rl
+from rushlight.compiler.fuse import Call, fuse
+from rushlight.compiler.nest import LoopNest
+from rushlight.compiler.simplify import simplify
+
+NUMBA = "numba"
+
+
+def numbers(*shape, dtype="float32", asks=False):
+    x = np.random.default_rng(len(shape)).normal(size=shape)
+    return rl.tensor(x.astype(dtype), device=NUMBA).requires_grad_(asks)
+
+
+def places(n, *shape, dtype="int64"):
+    x = np.random.default_rng(7).integers(0, n, shape)
+    return rl.tensor(x.astype(dtype), device=NUMBA)
+
+
+def records(fn, *given):
+    """What a function becomes: the records of its program."""
+    (program,) = compiled(fn, *given)
+    fused = fuse(simplify(program.graph), places(1).device.backend.policy)
+    return fused.records
+
+
+def compiled(fn, *given):
+    """The programs of a function after one call."""
+    made = rl.compile(fn)
+    made(*given)
+    return [traced.program for found in made.traced.values() for traced in found]
+
+
+def assert_same(fn, *given):
+    """Compiled as eager, to the bit."""
+    wanted, found = fn(*given), rl.compile(fn)(*given)
+    assert found.numpy().tobytes() == wanted.numpy().tobytes()
+
+
+def kinds(found):
+    return [type(record) for record in found]
+
+
+def cross_entropy(x, y):
+    x.grad = None
+    loss = rl.cross_entropy(x, y)
+    loss.backward()
+    return loss
+
+
+def test_cross_entropy_calls_no_kernel():
+    found = records(cross_entropy, numbers(12, 65, asks=True), places(65, 12))
+    assert Call not in kinds(found)
+    assert sum(record.extents[-1] == 65 for record in found) == 1
+
+
+def log_likelihood(x, y):
+    x.grad = None
+    picked = x.log_softmax(1).gather(1, y.reshape(-1, 1))
+    picked.sum().backward()
+    return x.grad
+
+
+def test_a_pick_and_its_gradient_are_one_nest():
+    found = records(log_likelihood, numbers(12, 65, asks=True), places(65, 12))
+    assert sum(isinstance(r, LoopNest) and r.extents[-1] == 65 for r in found) == len(found) - 1
+
+
+ODD = [0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1.5]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_a_pick_leaves_every_bit(dtype):
+    x = rl.tensor(np.array([ODD, ODD[::-1]] * 3, dtype), device=NUMBA)
+    y = rl.tensor(np.arange(6).reshape(6, 1), device=NUMBA)
+    assert_same(lambda x, y: (x * 1.0).gather(1, y), x, y)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
+def test_an_index_of_few_bits_reaches_no_further(dtype):
+    x = numbers(3, 300)
+    y = places(120, 3, 1, dtype=dtype)
+    assert_same(lambda x, y: (x * 1.0).gather(1, y.long() if dtype == "uint8" else y), x, y)
+
+
+# -- gather and take as nodes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (3, 4), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "bool"])
+def test_take_is_part_of_a_nest(shape, axis, dtype):
+    x, i = numbers(4, 6, 17).numpy(), places(4, *shape)
+    x = rl.tensor((x > 0) if dtype == "bool" else (3 * x).astype(dtype), device=NUMBA)
+
+    def rows(x, i):
+        return rl.ops.take(x, i, axis=axis) + 1
+
+    assert_same(rows, x, i)
+    assert Call not in kinds(records(rows, x, i))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(
+    "shape", [(4, 6, 17), (2, 5, 9), (4, 1, 17), (1, 1, 1), (3, 6, 40)], ids=str
+)
+def test_gather_is_part_of_a_nest(shape, axis):
+    x = numbers(4, 6, 17)
+    shape = tuple(
+        n if d == axis else min(n, m) for d, (n, m) in enumerate(zip(shape, x.shape, strict=True))
+    )
+    i = places(x.shape[axis], *shape)
+
+    def elements(x, i):
+        return x.gather(axis, i) * 2.0
+
+    assert_same(elements, x, i)
+    assert Call not in kinds(records(elements, x, i))
+
+
+@pytest.mark.parametrize(
+    "see",
+    [
+        lambda x: x.t(),
+        lambda x: x[1:, ::2],
+        lambda x: x.reshape(4, 9),
+        lambda x: x.t().reshape(4, 9),
+        lambda x: x[:, :1].expand(6, 6),
+        lambda x: x + 1.0,
+        lambda x: rl.cat([x, x * 2.0]),
+        lambda x: x > 0.0,
+        lambda x: rl.ones(6, 6, device=NUMBA) * 2.0,
+    ],
+    ids="turned cut other copied repeated computed joined bool made".split(),
+)
+def test_what_is_looked_at_may_be_a_view_or_computed(see):
+    x, i = numbers(6, 6), places(3, 3, 2)
+    assert_same(lambda x, i: rl.ops.take(see(x), i, axis=0), x, i)
+    assert_same(lambda x, i: rl.ops.take(see(x), i, axis=1), x, i)
+
+
+def test_an_index_may_be_computed():
+    x, i = numbers(6, 5), places(4, 3)
+    assert_same(lambda x, i: rl.ops.take(x, i // 2 + 1, axis=0) * x[0], x, i)
+
+
+def test_what_is_looked_up_is_looked_at_again():
+    x, i = numbers(6, 5), places(5, 3)
+    assert_same(lambda x, i: rl.ops.take(rl.ops.take(x, i, axis=0), i % 3, axis=0), x, i)
+    assert_same(lambda x, i: rl.ops.take(x, rl.ops.take(i, i % 3, axis=0), axis=0), x, i)
+
+
+def embedded(w, y):
+    h = rl.embedding(y, w)
+    return rl.layer_norm(h, (w.shape[1],))
+
+
+def test_an_embedding_is_read_in_the_nest_of_a_norm():
+    w, y = numbers(65, 32), places(65, 4, 7)
+    found = records(embedded, w, y)
+    assert kinds(found) == [LoopNest, LoopNest]  # the check of the index, and the norm
+    np.testing.assert_allclose(rl.compile(embedded)(w, y), embedded(w, y), rtol=1e-5, atol=1e-6)
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [-1, 6, 2**40, -(2**33)])
+@pytest.mark.parametrize(
+    ("name", "fn"),
+    [
+        ("take", lambda x, i: rl.ops.take(x, i, axis=0)),
+        ("gather", lambda x, i: x.gather(0, i.reshape(-1, 1))),
+        ("gather", lambda x, i: (x * 2.0).gather(1, i.reshape(-1, 1))),
+        ("scatter", lambda x, i: x.scatter(1, i.reshape(-1, 1), x[:, :1])),
+        ("scatter_add", lambda x, i: x.scatter_add(1, i.reshape(-1, 1), x[:, :1])),
+        ("scatter_add", lambda x, i: x.scatter_add(0, i.reshape(-1, 1).expand(6, 6), x)),
+    ],
+    ids="take gather pick scatter scatter_add rows".split(),
+)
+def test_an_index_out_of_range_is_told_as_eager_tells_it(name, fn, wrong):
+    x, good = numbers(6, 6), places(6, 6)
+    bad = rl.tensor([*good.tolist()[:-1], wrong], device=NUMBA)
+    made = rl.compile(fn)
+    before = made(x, good)
+    with pytest.raises(rl.IndexOutOfRange) as eager:
+        fn(x, bad)
+    with pytest.raises(rl.IndexOutOfRange) as found:
+        made(x, bad)
+    assert str(eager.value).startswith(str(found.value))  # eager may add what to give
+    assert str(found.value).startswith(f"{name}: ")
+    assert made(x, good).tolist() == before.tolist()
+
+
+def test_nothing_is_written_when_an_index_is_out_of_range():
+    w, state = numbers(6, 3), numbers(2)
+
+    def step(i):
+        state.mul_(2.0)
+        return rl.ops.take(w, i, axis=0)
+
+    made = rl.compile(step)
+    made(places(6, 2))
+    before = state.tolist()
+    with pytest.raises(rl.IndexOutOfRange):
+        made(rl.tensor([0, 6], device=NUMBA))
+    assert state.tolist() == before
