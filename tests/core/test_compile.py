@@ -338,7 +338,7 @@ class TestPrograms:
         assert text.startswith("2 programs of ")
         assert text.count("def run(") == 2
         assert text.count("tanh(") == 2
-        compile(text.partition("\n\n")[2], "text", "exec")  # it is Python
+        compile(f.source(), "text", "exec")  # it is Python
 
 
 class TestFunctions:

@@ -20,7 +20,7 @@ from .argument import Place
 from .compiled import arguments, changed
 from .fuse import ROW_LIMIT, Call, Fused, Fuser, Group, Product, Record
 from .graph import Program, Step, Value
-from .kind import POINTWISE, REDUCTIONS, is_product, is_reduction, value_dtype
+from .kind import POINTWISE, REDUCTIONS, VIEWS, is_product, is_reduction, value_dtype
 from .nest import ROW, Access, LoopNest
 from .source import LOOPS, times
 from .traced import Gradient
@@ -215,10 +215,10 @@ def table(records: Sequence[Record], report: Report) -> list[str]:
         loops = times(nest.extents) if nest is not None else ""
         share = f"{100 * spent[i] / sum(spent):.0f} %" if spent and sum(spent) else ""
         cells = [str(i + 1), kind(record), loops, computes(record), amount(bytes_of(record))]
-        cells += [f"{1e6 * s[i]:.1f}" if s else "" for s in (estimated, measured)]
+        cells += [micro(s[i]) if s else "" for s in (estimated, measured)]
         rows.append([*cells, share])
     rows.append(["", "", "", "", amount(sum(map(bytes_of, records)))])
-    rows[-1] = [*rows[-1], *[f"{1e6 * sum(s):.1f}" if s else "" for s in (estimated, measured)], ""]
+    rows[-1] = [*rows[-1], *[micro(sum(s)) if s else "" for s in (estimated, measured)], ""]
     shown = [d for d in range(len(HEAD)) if any(row[d] for row in rows[1:])]
     widths = [max(len(row[d]) for row in rows) for d in range(len(HEAD))]
     words = (1, 2, 3)  # the columns that begin on the left
@@ -228,6 +228,11 @@ def table(records: Sequence[Record], report: Report) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def micro(time_s: float) -> str:
+    """A time in microseconds."""
+    return f"{1e6 * time_s:.{1 if time_s > 1e-5 else 2}f}"
 
 
 def amount(n_bytes: int) -> str:
@@ -288,7 +293,7 @@ def why(fuser: Fuser, x: Value, reader: Group, number: dict[int, int]) -> str:
     a = fuser.where[x]
     maker = fuser.groups[a]
     if x in fuser.forced:
-        return f"read through {view_of(fuser, x)} that is no sum over loops"
+        return view_of(fuser, x)
     for head in (maker.head, reader.head):
         if head is not None and not is_product(head):
             return f"{head.op.name} is a call"
@@ -315,8 +320,9 @@ def over(group: Group) -> str:
 
 
 def view_of(fuser: Fuser, x: Value) -> str:
-    """The view through which a value is read that had to be stored."""
+    """How a value is read that had to be stored as it is."""
     step = fuser.maker[x]
     before = fuser.maker.get(step.inputs[0]) if step.inputs else None
-    name = before.op.name if isinstance(before, Step) else step.op.name
-    return f"a {name}" if name in ("reshape", "permute", "slice") else "a view"
+    if isinstance(before, Step) and before.op.name in VIEWS:
+        return f"read through a {before.op.name} that is no sum over loops"
+    return "read at places that are no sums over loops"

@@ -31,7 +31,7 @@ INFIX |= {
 SIGN = {"store": "=", "sum": "+=", "prod": "*="}
 NAMES = {"maximum": "max", "minimum": "min"}
 ATOM = 4  # what binds more closely than any sign
-LONG = 48  # an operand of more characters gets a name
+LONG = 40  # an operand of more characters gets a name
 
 Text = tuple[str, int]  # an expression, and how closely it binds
 Walk = tuple[str, int, int]  # a loop in words, its stride, its turns
@@ -122,10 +122,11 @@ def lines(record: Record, name: Any = str) -> Iterator[str]:
     if isinstance(record, LoopNest):
         return Loops(record, name).lines()
     if isinstance(record, Product):
-        extents = (*record.shape[:-2], record.shape[-2], record.k)
-        i, (*batch, m, n, k) = len(record.shape) - 2, [*LOOPS[: len(record.shape) + 1]]
-        x = at(record.x, extents, name, (*batch, m, k))
-        y = at(record.y, (*extents[:i], record.k, record.shape[-1]), name, (*batch, k, n))
+        extents, k = (*record.shape, record.k), LOOPS[len(record.shape)]
+        *batch, m, along = record.x.strides
+        x = at(record.x._replace(strides=(*batch, m, 0, along)), extents, name)
+        *batch, along, n = record.y.strides
+        y = at(record.y._replace(strides=(*batch, 0, n, along)), extents, name)
         return Loops(record.nest, name, f"sum({x} * {y} for {k} in range({record.k}))").lines()
     return call_lines(record, name)
 
@@ -147,6 +148,7 @@ class Loops:
         self.nest, self.name, self.block = nest, name, block
         self.nodes, self.last = nest.nodes, len(nest.extents) - 1
         self.row = LOOPS[self.last]
+        self.operands = {a for x in self.nodes for a in x.args}
         self.due: list[int] = []  # the pass over the row in which each node can be computed
         for x in self.nodes:
             self.due.append(max([self.ready(a) for a in x.args], default=0))
@@ -184,26 +186,21 @@ class Loops:
     def single_pass(self, p: int) -> Iterator[str]:
         """What is computed before a pass over the row, and the pass."""
         body: list[str] = []
-        for i, x in enumerate(self.nodes):
-            if self.due[i] != p or (not self.users[i] and x.op not in ROW):
+        inside = [self.in_row(i) or x.op in ROW for i, x in enumerate(self.nodes)]
+        for i in sorted(range(len(inside)), key=inside.__getitem__):  # what is outside first
+            x = self.nodes[i]
+            if self.due[i] != p or not self.users[i]:
                 continue
-            into = body if self.in_row(i) or x.op in ROW else None
             if x.op in ROW:
                 term = self.text(x.args[0])[0]
                 how = ROW[x.op]
                 found = self.named[i] = self.new(how[0])
                 yield f"{found} = {'-inf' if how == 'max' else '1' if how == 'prod' else '0'}"
                 body.append(accumulated(found, how, term))
+            elif self.deserves_name(i) and inside[i]:
+                body.append(self.definition(i))
             elif self.deserves_name(i):
-                text = self.expression(i)[0]
-                found = self.new("z" if self.is_block(i) else "t")
-                kept = into is body and max(self.users[i]) > p and self.nest.extents[-1] != 1
-                self.named[i] = f"{found}[{self.row}]" if kept else found
-                line = f"{self.named[i]} = {text}"
-                if into is None:
-                    yield line
-                else:
-                    body.append(line)
+                yield self.definition(i)
         for s in self.nest.stores:
             if self.ready(s.node) == p:
                 line = accumulated(self.at(s.access), s.how, self.text(s.node)[0])
@@ -217,6 +214,14 @@ class Loops:
         else:
             yield from body
 
+    def definition(self, i: int) -> str:
+        """The line that computes a node and gives it a name, that of a row if it is kept."""
+        text = self.expression(i)[0]
+        found = self.new("z" if self.is_block(i) else "t")
+        kept = self.in_row(i) and max(self.users[i]) > self.due[i] and self.nest.extents[-1] != 1
+        self.named[i] = f"{found}[{self.row}]" if kept else found
+        return f"{self.named[i]} = {text}"
+
     def new(self, letter: str) -> str:
         return f"{letter}{next(self.counts[letter])}"
 
@@ -227,16 +232,17 @@ class Loops:
     def deserves_name(self, i: int) -> bool:
         """Whether it gets a line: it is long, of several uses, or no part of the row."""
         if self.is_block(i):
-            return True
+            return i in self.operands
         x = self.nodes[i]
-        if not x.args or (x.op in ("neg", "cast") and not self.expression(x.args[0])[0].count(" ")):
+        if not x.args or (x.op in ("neg", "cast") and " " not in self.text(x.args[0])[0]):
             return False
         moved = not self.in_row(i) and any(self.lanes[i])
         later = max(self.users[i]) > self.due[i]
-        return len(self.users[i]) > 1 or moved or later or len(self.expression(i)[0]) > LONG
+        is_long = i in self.operands and len(self.expression(i)[0]) > LONG
+        return len(self.users[i]) > 1 or moved or later or is_long
 
     def at(self, access: Access, *more: Walk) -> str:
-        return at(access, self.nest.extents, self.name, LOOPS, more)
+        return at(access, self.nest.extents, self.name, *more)
 
     def text(self, i: int) -> Text:
         """What stands for a node where it is used."""
@@ -294,27 +300,16 @@ def accumulated(place: str, how: str, text: str) -> str:
     return f"{place} {SIGN[how]} {text}"
 
 
-def at(
-    access: Access,
-    extents: Sequence[int],
-    name: Any,
-    letters: Sequence[str] = LOOPS,
-    more: Sequence[Walk] = (),
-) -> str:
+def at(access: Access, extents: Sequence[int], name: Any, *more: Walk) -> str:
     """An element of a buffer: x0[i, 2*j + 1].  more: places along an axis that no loop tells."""
-    found = subscripts(access, extents, letters, more)
+    found = subscripts(access, extents, *more)
     return f"{name(access.buffer)}[{', '.join(found)}]" if found else str(name(access.buffer))
 
 
-def subscripts(
-    access: Access,
-    extents: Sequence[int],
-    letters: Sequence[str] = LOOPS,
-    more: Sequence[Walk] = (),
-) -> list[str]:
+def subscripts(access: Access, extents: Sequence[int], *more: Walk) -> list[str]:
     """One for each axis of the buffer; axes that a loop runs through together count as one."""
     shape = list(getattr(access.buffer, "shape", ()))
-    every = zip(letters, access.strides, extents, strict=False)
+    every = zip(LOOPS, access.strides, extents, strict=False)
     walks = [*((c, s, n) for c, s, n in every if s and n != 1), *more]
     if not shape:
         return [total([(c, s) for c, s, _ in walks], access.offset)] if walks else []
@@ -347,9 +342,14 @@ def parted(
     return terms, offsets, wrong[0] if wrong else None
 
 
+def closed(text: str) -> str:
+    """An expression of several words in parentheses."""
+    return f"({text})" if " " in text else text
+
+
 def total(terms: Iterable[tuple[str, int]], offset: int) -> str:
     """2*i + j + 3."""
-    parts = [c if f == 1 else f"-{c}" if f == -1 else f"{f}*{c}" for c, f in terms]
+    parts = [c if f == 1 else f"-{c}" if f == -1 else f"{f}*{closed(c)}" for c, f in terms]
     parts += [str(offset)] * bool(offset or not parts)
     parts.sort(key=lambda part: part[0] == "-")  # 4 - j
     return " + ".join(parts).replace("+ -", "- ")
