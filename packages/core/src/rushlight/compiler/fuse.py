@@ -48,6 +48,8 @@ from .kind import (
 from .nest import Access, LoopNest
 from .nesting import Nesting, coalesced
 
+DEAR = frozenset("exp log tanh erf sin cos pow div sqrt".split())  # not computed twice
+CONE = 8  # steps at most that are computed again to save a value
 ROW_LIMIT = 4096  # elements of a row that the epilogue of a product may reduce: it stays in cache
 
 
@@ -366,6 +368,7 @@ class Fuser:
         if self.missing:
             return None
         self.unite()
+        self.thin()
         stored = self.stored()
         made = [self.attempt(self.record, self.groups[k], stored) for k in self.ordered()]
         given = [x for x in self.graph.outputs if isinstance(x, Value)]
@@ -409,7 +412,7 @@ class Fuser:
         shape = domain(step)
         if is_product(step):
             extents, index = identity(shape, every=True)
-            group = Group(shape, extents, head=step)
+            group = Group(shape, extents, head=step, is_closed=not self.policy.epilogues)
         elif is_elementwise(step) or is_reduction(step):
             extents, index = identity(shape)
             group = Group(shape, extents)
@@ -638,6 +641,60 @@ class Fuser:
             if b in group.needs:
                 group.needs = group.needs - {b} | ({a} if group is not made else set())
         return True
+
+    # -- values that cost less to compute again than to keep
+
+    def thin(self) -> None:
+        """Let readers compute again what is cheap and made of values that are stored anyway."""
+        stored = self.stored()
+        fixed = {r for x in self.kept for r in self.roots(x)}
+        fixed = fixed.union(*(self.sources(g.head) for g in self.groups if g.head is not None))
+        for x in [x for x in self.where if x in stored - fixed]:
+            cone = self.cone(x, stored)
+            if cone is None:
+                continue
+            steps, leaves = cone
+            readers = [self.groups[k] for k in self.beside[x] if x in self.groups[k].roots]
+            large = {r for r in leaves if size(r.shape) == size(x.shape)}
+            if all(len(large - group.roots) <= 1 for group in readers):
+                self.recompute(x, steps, readers)
+                stored = self.stored()
+
+    def cone(self, x: Value, stored: set[Value]) -> tuple[set[Value], set[Value]] | None:
+        """The values between x and what is stored, and that; None if some of them are dear."""
+        steps: set[Value] = set()
+        leaves: set[Value] = set()
+        left = [x]
+        while left:
+            y = left.pop()
+            step = self.maker.get(y)
+            if y is not x and (y in stored or not isinstance(step, Step)):
+                leaves.add(y)
+            elif y not in steps:
+                if not is_pointwise(step) or step.op.name in DEAR or len(steps) == CONE:
+                    return None
+                steps.add(y)
+                left += self.sources(step)
+        return steps, leaves
+
+    def recompute(self, x: Value, steps: set[Value], readers: list[Group]) -> None:
+        """Have the readers of x compute it from what is stored, where their loops can read that."""
+        before = {y: self.inlining.get(y) for y in steps}
+        self.inlining.update(dict.fromkeys(steps, True))
+        self.behind.clear()
+        try:
+            for group in readers:
+                for step in group.steps:
+                    self.reads(step, group.members[step.z], group.extents)
+        except NotAffine:
+            self.inlining.update({y: bool(was) for y, was in before.items()})
+            self.behind.clear()
+            return
+        for group in readers:
+            steps_of = group.steps if group.head is None else [group.head, *group.steps]
+            found = frozenset().union(*map(self.sources, steps_of)) - group.members.keys()
+            group.roots = {*found}
+            group.needs |= {self.where[r] for r in found if r in self.where}
 
     def ordered(self) -> list[int]:
         """The groups, each after those that it needs, else as they were begun."""
