@@ -119,6 +119,15 @@ def test_no_grad_is_another_program():
     assert (f.long, f.programs) == (2, 2)
 
 
+def test_autocast_is_another_program_for_each_type():
+    f = Watched(lambda x: x @ x)
+    for _ in range(3):
+        assert f(ones(2, 2)).dtype is rl.float32
+        with rl.autocast("cpu", rl.bfloat16):
+            assert f(ones(2, 2, device="numpy")).dtype is rl.bfloat16
+    assert (f.long, f.programs) == (2, 2)
+
+
 def test_inside_another_trace_it_is_a_part():
     inner = Watched(lambda x: x * 2.0)
     assert inner(ones(1)).item() == 2.0

@@ -5,7 +5,9 @@ through lists of what to check.  So the lists become text, once.  Of a training 
 x0, and meets one parameter c and a learning rate in a cell:
 
     def match(args, kwargs):
-        if now.world is not world or mode() is not current or kwargs or len(args) != 1:
+        if now.world is not world or kwargs or len(args) != 1:
+            return MISS
+        if mode() is not current and mode() != current:
             return MISS
         [x0] = args
         if not isinstance(x0, Tensor) or x0.device is not device or x0._node is not None:
@@ -130,8 +132,8 @@ def matching(traced: Traced, leaves: int) -> Callable[..., Any] | None:
         holds=traced.holds, replay=traced.replay,
     )  # fmt: skip
     others = f"tuple(kwargs) != {key_names(named)!r}" if named.parts else "kwargs"
-    checks = f"now.world is not world or mode() is not current or {others}"
-    miss(text, f"{checks} or len(args) != {len(given.parts)}")
+    miss(text, f"now.world is not world or {others} or len(args) != {len(given.parts)}")
+    miss(text, "mode() is not current and mode() != current")
     seen: set[int] = set()
     try:
         unpack(text, given.parts, "args", kinds, seen)
