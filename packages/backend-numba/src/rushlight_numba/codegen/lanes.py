@@ -169,6 +169,10 @@ class Lanes:
         """x / y, of floating types."""
         return self.op("fdiv", x, y)
 
+    def quotient(self, x: str, y: str) -> str:
+        """x / y of finite numbers, float32's within 2 ulp: an estimate and a Newton step."""
+        return self.op("fdiv arcp ninf contract", x, y)
+
     def fma(self, x: str, y: str, z: str) -> str:
         """x * y + z in one rounding."""
         return self.intrinsic("fma", x, y, z)
@@ -299,7 +303,7 @@ class Lanes:
                 names["max"] = "umax" if self.kind == "u" else "smax"
             return self.across(names[how], x)
         if how == "max":
-            return self.largest(x)
+            return self.largest(x, self.compare("ord", x, x))
         # -0 leaves the sign of a sum of -0 alone
         start = f64(-0.0) if how == "sum" else f64(1.0)
         name = "fadd" if how == "sum" else "fmul"
@@ -310,11 +314,14 @@ class Lanes:
         name = f"llvm.vector.reduce.{name}.{overloaded(self.ty)}"
         return self.fn.call(self.element, name, *before, (self.ty, x), flags=flags)
 
-    def largest(self, x: str) -> str:
-        """The largest lane; NaN if one is."""
-        some = self.any(self.compare("uno", x, x))
-        found = self.across("fmax", x, flags="nnan")
-        return self.fn.select(some, self.element, f64(math.nan), found)
+    def largest(self, x: str, numbers: str) -> str:
+        """The largest lane of floating ones; NaN if one is, where the mask `numbers` is false."""
+        found = x
+        if self.n > 1:
+            found = self.across("fmax", x, flags="nnan")
+            name = f"llvm.vector.reduce.and.{overloaded(self.truth)}"
+            numbers = self.fn.call("i1", name, (self.truth, numbers))
+        return self.fn.select(numbers, self.element, found, f64(math.nan))
 
     # memory
 

@@ -132,15 +132,14 @@ def power_of_two(lanes: Lanes, k: str) -> str:
     return lanes.from_bits(lanes.on_bits("shl", biased, format.mantissa))
 
 
-def exponential(lanes: Lanes, x: str) -> tuple[str, str, str]:
-    """(y, n, bits): e ** x = y * 2 ** n, y between sqrt(1/2) and sqrt(2); n as `rounded` gives."""
+def exponential(lanes: Lanes, x: str) -> tuple[str, str, str, str]:
+    """(r, s, n, bits): e ** x = (1 + r + s) * 2 ** n, |r| < ln 2 / 2; n as `rounded` gives."""
     format = FORMATS[lanes.element]
     n, bits = rounded(lanes, x, math.log2(math.e))
     r = lanes.fma(n, lanes.literal(-format.ln2[0]), x)
     r = lanes.fma(n, lanes.literal(-format.ln2[1]), r)
-    p = polynomial(lanes, r, format.exp)
-    y = lanes.fma(p, lanes.mul(r, r), lanes.add(r, lanes.literal(1.0)))
-    return y, n, bits
+    s = lanes.mul(polynomial(lanes, r, format.exp), lanes.mul(r, r))
+    return r, s, n, bits
 
 
 def exp(lanes: Lanes, x: str) -> str:
@@ -154,7 +153,8 @@ def exp(lanes: Lanes, x: str) -> str:
     x = lanes.smaller(lanes.literal(most), x)
     if not SCALES:
         x = lanes.larger(lanes.literal(least), x)
-    y, n, bits = exponential(lanes, x)
+    r, s, n, bits = exponential(lanes, x)
+    y = lanes.add(s, lanes.add(r, lanes.literal(1.0)))
     y = lanes.where(nothing, lanes.literal(0.0), y)
     if SCALES:
         return scaled(lanes, y, n, bits)
@@ -180,7 +180,8 @@ def scaled(lanes: Lanes, y: str, n: str, bits: str) -> str:
 
 def exp_normal(lanes: Lanes, x: str) -> str:
     """e ** x of an x between -87 and 88."""
-    y, _, bits = exponential(lanes, x)
+    r, s, _, bits = exponential(lanes, x)
+    y = lanes.add(s, lanes.add(r, lanes.literal(1.0)))
     return lanes.op("fmul", y, power_of_two(lanes, whole(lanes, bits)))
 
 
@@ -253,29 +254,18 @@ def log_double(lanes: Lanes, m: str, e: str) -> str:
     return lanes.op("fsub", lanes.op("fmul", e, lanes.literal(DOUBLE.ln2[0])), low)
 
 
-# tanh(x) = x + x^3 P(x^2) below the bound, 1 - 2 / (exp(2 x) + 1) above.
-# Source: Cephes, single/tanhf.c, and of float64, where P is a fraction, double/tanh.c.
-TANH_BOUND = 0.625
-TANH = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-TANH_64_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
-TANH_64_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
+# tanh
 
 
 def tanh(lanes: Lanes, x: str) -> str:
-    """The hyperbolic tangent.  float32: within 1.4 ulp; float64: 1.6."""
-    size = lanes.abs(x)
-    z = lanes.mul(x, x)
-    if lanes.element == "float":
-        p = polynomial(lanes, z, TANH)
-    else:
-        p = lanes.div(polynomial(lanes, z, TANH_64_P), polynomial(lanes, z, TANH_64_Q))
-    near = lanes.fma(p, lanes.mul(z, size), size)
-    one = FORMATS[lanes.element].tanh_one
-    double = lanes.smaller(lanes.literal(2 * one), lanes.add(size, size))
-    above = lanes.add(exp_normal(lanes, double), lanes.literal(1.0))
-    far = lanes.sub(lanes.literal(1.0), lanes.div(lanes.literal(2.0), above))
-    small = lanes.compare("olt", size, lanes.literal(TANH_BOUND))
-    return lanes.intrinsic("copysign", lanes.where(small, near, far), x)
+    """The hyperbolic tangent: m / (m + 2), m = exp(2 |x|) - 1.  float32: 3.5 ulp; float64: 1.6."""
+    one = lanes.literal(1.0)
+    size = lanes.smaller(lanes.literal(FORMATS[lanes.element].tanh_one), lanes.abs(x))
+    r, s, _, bits = exponential(lanes, lanes.add(size, size))
+    power = power_of_two(lanes, whole(lanes, bits))
+    m = lanes.fma(power, lanes.add(r, s), lanes.op("fsub", power, one))
+    found = lanes.smaller(one, lanes.quotient(m, lanes.add(m, lanes.literal(2.0))))
+    return lanes.intrinsic("copysign", found, x)
 
 
 # erf(x) = x + x P(x^2) below the bound, 1 - exp(|x| Q(|x|) - |x|) above.

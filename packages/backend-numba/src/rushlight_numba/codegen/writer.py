@@ -277,6 +277,8 @@ class RowPass:
         lanes, scalars = schedule.needed(number)
         self.unroll = self.turns(len(lanes))
         self.accumulators = {r: self.begin(r) for r in self.reductions}
+        largest = [r for r in self.reductions if self.is_largest(r)]
+        self.numbers = {r: self.begin_numbers(r) for r in largest}
         for i in scalars:
             if i not in writer.splats:
                 to = writer.lanes(self.nest.nodes[i].dtype)
@@ -311,6 +313,19 @@ class RowPass:
         places = [self.fn.alloca(lanes.ty, align=64) for _ in range(self.unroll)]
         for place in places:
             self.fn.store(lanes.ty, lanes.neutral(ROW[x.op]), place)
+        return places
+
+    def is_largest(self, r: int) -> bool:
+        """Whether a reduction is a maximum that NaN must pass through."""
+        x = self.nest.nodes[r]
+        return ROW[x.op] == "max" and self.writer.lanes(x.dtype).kind == "f"
+
+    def begin_numbers(self, r: int) -> list[str]:
+        """Registers for masks of the lanes that have met no NaN, one per vector of a turn."""
+        lanes = self.writer.lanes(self.nest.nodes[r].dtype)
+        places = [self.fn.alloca(lanes.truth) for _ in range(self.unroll)]
+        for place in places:
+            self.fn.store(lanes.truth, lanes.repeated("i1", "true"), place)
         return places
 
     def first(self, k: int) -> str:
@@ -353,7 +368,7 @@ class RowPass:
         reduced = [self.value(self.nest.nodes[r].args[0]) for r in self.reductions]
         stored = [self.value(self.nest.stores[k].node) for k in self.stores]
         for r, value in zip(self.reductions, reduced, strict=True):
-            self.accumulate(r, value, self.accumulators[r][turn])
+            self.accumulate(r, value, turn)
         for k, value in zip(self.stores, stored, strict=True):
             with self.writer.once(k):
                 self.store(k, value)
@@ -419,14 +434,22 @@ class RowPass:
             return lanes.splat(writer.one(access.dtype).load(pointer))
         return lanes.load(writer.moved(a, pointer, self.at), self.mask)
 
-    def accumulate(self, r: int, value: str, place: str) -> None:
+    def accumulate(self, r: int, value: str, turn: int) -> None:
         """Take a vector into a reduction; what the mask leaves out does not count."""
-        x = self.nest.nodes[r]
+        x, place = self.nest.nodes[r], self.accumulators[r][turn]
         lanes = self.writer.lanes(x.dtype)
         value = self.writer.converted(value, x.args[0], lanes, self.writer.lanes)
         if self.mask is not None:
             value = lanes.where(self.mask, value, lanes.neutral(ROW[x.op]))
-        merged = lanes.merged(ROW[x.op], self.fn.load(lanes.ty, place), value)
+        before = self.fn.load(lanes.ty, place)
+        if r in self.numbers:  # half of what a maximum costs that gives NaN on at every step
+            numbers = self.numbers[r][turn]
+            known = self.fn.load(lanes.truth, numbers)
+            known = self.fn.op(f"and {lanes.truth} {known}, {lanes.compare('ord', value, value)}")
+            self.fn.store(lanes.truth, known, numbers)
+            merged = lanes.larger(before, value)
+        else:
+            merged = lanes.merged(ROW[x.op], before, value)
         self.fn.store(lanes.ty, merged, place)
 
     def store(self, k: int, value: str) -> None:
@@ -454,11 +477,23 @@ class RowPass:
 
     def finish(self) -> None:
         """Make scalars of the partial sums."""
-        for r, places in self.accumulators.items():
-            x = self.nest.nodes[r]
-            lanes = self.writer.lanes(x.dtype)
-            parts = [self.fn.load(lanes.ty, place) for place in places]
-            while len(parts) > 1:
-                pairs = zip(parts[::2], parts[1::2], strict=True)
-                parts = [lanes.merged(ROW[x.op], *pair) for pair in pairs]
-            self.writer.scalars[r] = lanes.reduced(ROW[x.op], parts[0])
+        for r in self.reductions:
+            self.writer.scalars[r] = self.total(r)
+
+    def total(self, r: int) -> str:
+        """The scalar that the partial sums of a reduction make."""
+        fn, x = self.fn, self.nest.nodes[r]
+        lanes, how = self.writer.lanes(x.dtype), ROW[x.op]
+        parts = [fn.load(lanes.ty, place) for place in self.accumulators[r]]
+        if r not in self.numbers:
+            return lanes.reduced(how, joined(parts, lambda a, b: lanes.merged(how, a, b)))
+        masks = [fn.load(lanes.truth, place) for place in self.numbers[r]]
+        numbers = joined(masks, lambda a, b: fn.op(f"and {lanes.truth} {a}, {b}"))
+        return lanes.largest(joined(parts, lanes.larger), numbers)
+
+
+def joined(parts: list[str], join: Callable[[str, str], str]) -> str:
+    """One of 1, 2 or 4 parts, in pairs."""
+    while len(parts) > 1:
+        parts = [join(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
