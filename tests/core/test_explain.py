@@ -371,7 +371,7 @@ def test_a_replayed_program_is_python():
         1 program of test_a_replayed_program_is_python.<locals>.<lambda>
 
         1. x: float32[3] on numpy
-        1 steps, replayed one by one
+        1 step, replayed one by one
 
         def run(v0):
             v1 = mul(v0, 2)

@@ -35,7 +35,7 @@ def explained(compiled: Any) -> str:
     """All programs of a compiled function, and why each was traced."""
     found = [(key, traced) for key, some in compiled.traced.items() for traced in some]
     name = getattr(compiled.fn, "__qualname__", compiled.fn)
-    parts = [f"{len(found)} program{'s' * (len(found) != 1)} of {name}\n"]
+    parts = [f"{several(len(found), 'program')} of {name}\n"]
     before = None
     for i, (key, traced) in enumerate(found, 1):
         parts.append(f"{i}. {given(compiled, key)}")
@@ -121,24 +121,31 @@ def page(program: Program, inputs: Any = None) -> str:
     """One program: how much there is of what, its records, and what stayed apart."""
     fused, graph = program.fused, program.graph
     if fused is None:
-        return f"{len(graph.steps)} steps, replayed one by one\n\n{program}"
+        return f"{several(len(graph.steps), 'step')}, replayed one by one\n\n{program}"
     report = getattr(program.run, "report", None)
     found = Report() if report is None else report(inputs)
     records = fused.records
     kinds = [kind(record) for record in records]
-    counts = [f"{kinds.count(k)} {k}{'s' * (kinds.count(k) != 1)}" for k in dict.fromkeys(kinds)]
+    counts = [several(kinds.count(k), k) for k in dict.fromkeys(kinds)]
     nests = {nest.text() for nest in map(nest_of, records) if nest is not None}
     moved = sum(map(bytes_of, records))
     arena = "" if found.arena_bytes is None else f", arena of {amount(found.arena_bytes)}"
     parts = [
         (
-            f"{len(graph.steps)} steps written down, {len(fused.graph.steps)} when simplified,\n"
-            f"{len(records)} records ({', '.join(counts)}) of {len(nests)} different nests\n"
+            f"{several(len(graph.steps), 'step')} written down, {len(fused.graph.steps)} when "
+            f"simplified,\n"
+            f"{several(len(records), 'record')} ({', '.join(counts)}) of "
+            f"{several(len(nests), 'different nest')}\n"
             f"{amount(moved)} read and written{arena}"
         ),
         "\n".join(table(records, found)),
     ]
     return "\n\n".join([*parts, *filter(None, map("\n".join, (called(fused), kept(fused))))]) + "\n"
+
+
+def several(n: int, word: str) -> str:
+    """So many of something: 1 nest, 2 nests."""
+    return f"{n} {word}{'s' * (n != 1)}"
 
 
 # -- records

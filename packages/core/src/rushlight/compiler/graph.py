@@ -137,7 +137,8 @@ class Graph(NamedTuple):
 class Program(NamedTuple):
     """A graph that can be run: `run(*inputs) -> outputs`, on arrays and Python numbers.
 
-    fused: the `Fused` that run was compiled of, if a backend did so.
+    text: Python, unless a backend compiled it: then it is empty.
+    fused: what the backend was given.
     """
 
     graph: Graph
@@ -146,7 +147,11 @@ class Program(NamedTuple):
     fused: Any = None
 
     def __str__(self) -> str:
-        return self.text
+        if self.fused is None:
+            return self.text
+        from .source import source
+
+        return source(self.fused)
 
 
 def blame(graph: Graph, inputs: Iterable[Any]) -> None:

@@ -20,7 +20,7 @@ def built(graph: Graph) -> Program:
         fused = fuse(simplify(graph), backend.policy)
         run = backend.compile(fused)
         if run is not None:
-            return Program(graph, str(fused), run, fused)
+            return Program(graph, "", run, fused)
     return graph.program()
 
 

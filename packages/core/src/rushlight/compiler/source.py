@@ -22,12 +22,7 @@ from .nest import ROW, Access, LoopNest, Node
 LOOPS = "ijklmnpqabcdefgh"
 WIDTH = 96
 INFIX = {"add": ("+", 1), "mul": ("*", 2), "div": ("/", 2), "less": ("<", 0), "equal": ("==", 0)}
-INFIX |= {
-    "pow": ("**", 3),
-    "bitwise_and": ("&", 0),
-    "bitwise_or": ("|", 0),
-    "bitwise_xor": ("^", 0),
-}
+INFIX |= {"pow": ("**", 3), "bitwise_and": ("&", 0), "bitwise_or": ("|", 0)}
 SIGN = {"store": "=", "sum": "+=", "prod": "*="}
 NAMES = {"maximum": "max", "minimum": "min"}
 ATOM = 4  # what binds more closely than any sign
@@ -99,8 +94,7 @@ class Names:
 
 def sources(compiled: Any) -> str:
     """Those of all programs of a compiled function."""
-    found = [t.program for some in compiled.traced.values() for t in some]
-    return "\n".join(str(x) if x.fused is None else source(x.fused) for x in found)
+    return "\n".join(str(x.program) for some in compiled.traced.values() for x in some)
 
 
 def title(record: Record) -> str:
@@ -152,15 +146,13 @@ class Loops:
         self.due: list[int] = []  # the pass over the row in which each node can be computed
         for x in self.nodes:
             self.due.append(max([self.ready(a) for a in x.args], default=0))
-        self.users: list[list[int]] = [[] for _ in self.nodes]  # passes in which each is used
-        self.lanes: list[list[bool]] = [[] for _ in self.nodes]  # and whether inside the row
+        # of each, the passes in which it is used, and whether inside the row
+        self.users: list[list[tuple[int, bool]]] = [[] for _ in self.nodes]
         for i, x in enumerate(self.nodes):
             for a in x.args:
-                self.users[a].append(self.due[i])
-                self.lanes[a].append(self.in_row(i) or x.op in ROW)
+                self.users[a].append((self.due[i], self.in_row(i) or x.op in ROW))
         for s in nest.stores:
-            self.users[s.node].append(self.ready(s.node))
-            self.lanes[s.node].append(bool(s.access.strides[self.last]))
+            self.users[s.node].append((self.ready(s.node), bool(s.access.strides[self.last])))
         self.named: dict[int, str] = {}
         self.counts = {letter: count() for letter in "tsmpz"}
 
@@ -218,7 +210,7 @@ class Loops:
         """The line that computes a node and gives it a name, that of a row if it is kept."""
         text = self.expression(i)[0]
         found = self.new("z" if self.is_block(i) else "t")
-        kept = self.in_row(i) and max(self.users[i]) > self.due[i] and self.nest.extents[-1] != 1
+        kept = self.in_row(i) and self.is_kept(i) and self.nest.extents[-1] != 1
         self.named[i] = f"{found}[{self.row}]" if kept else found
         return f"{self.named[i]} = {text}"
 
@@ -229,6 +221,10 @@ class Loops:
         x = self.nodes[i]
         return x.op == "read" and self.nest.reads[x.param].buffer is None
 
+    def is_kept(self, i: int) -> bool:
+        """Whether a later pass uses it."""
+        return max(self.users[i])[0] > self.due[i]
+
     def deserves_name(self, i: int) -> bool:
         """Whether it gets a line: it is long, of several uses, or no part of the row."""
         if self.is_block(i):
@@ -236,10 +232,9 @@ class Loops:
         x = self.nodes[i]
         if not x.args or (x.op in ("neg", "cast") and " " not in self.text(x.args[0])[0]):
             return False
-        moved = not self.in_row(i) and any(self.lanes[i])
-        later = max(self.users[i]) > self.due[i]
+        moved = not self.in_row(i) and any(inside for _, inside in self.users[i])
         is_long = i in self.operands and len(self.expression(i)[0]) > LONG
-        return len(self.users[i]) > 1 or moved or later or is_long
+        return len(self.users[i]) > 1 or moved or self.is_kept(i) or is_long
 
     def at(self, access: Access, *more: Walk) -> str:
         return at(access, self.nest.extents, self.name, *more)
