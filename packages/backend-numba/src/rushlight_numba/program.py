@@ -416,6 +416,8 @@ def cut(nest: LoopNest) -> tuple[int, int, float]:
     by_row = sums_first and not has_rows and last > 0 and lanes_kept
     dim = last if by_row else 0
     n = extents[dim]
+    if any(s.at is not None and dim in s.over for s in nest.stores):
+        return dim, n, ns
     if ns < 2 * CHUNK_NS or n == 1 or (dim == last and has_rows):
         return dim, n, ns
     grain = -(-n // int(min(MOST_CHUNKS, ns // CHUNK_NS)))

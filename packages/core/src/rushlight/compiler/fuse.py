@@ -39,11 +39,13 @@ from .kind import (
     VIEWS,
     domain,
     hosted,
+    is_call,
     is_elementwise,
     is_lookup,
     is_pointwise,
     is_product,
     is_reduction,
+    is_scatter,
 )
 from .nest import Access, LoopNest
 from .nesting import Nesting, coalesced
@@ -174,6 +176,21 @@ class Fuser:
 
     # -- what a value is
 
+    def foresee(self) -> None:
+        """Force what is seen to be needed as it is, which spares an attempt."""
+        for step in self.graph.steps:
+            if isinstance(step, Step) and step.op.name == "reshape":
+                (x,) = step.inputs
+                if self.is_view(x) and step.z not in self.forced:
+                    self.attempt(self.lying, step.z)
+            elif isinstance(step, Step) and is_call(step):
+                self.kept.update(x for x in step.inputs if isinstance(x, Value))
+        self.forced |= self.missing
+        self.kept |= self.missing
+        self.missing = set()
+        self.behind.clear()
+        self.inlining.clear()
+
     def is_view(self, x: Value) -> bool:
         step = self.maker.get(x)
         return isinstance(step, Step) and step.op.name in VIEWS and x not in self.forced
@@ -201,7 +218,7 @@ class Fuser:
         if len(readers) != 1 or not isinstance(readers[0], Step):
             return False
         step = readers[0]
-        if is_lookup(step):
+        if is_lookup(step) or is_scatter(step):
             return x is not step.inputs[0]
         return is_pointwise(step) or is_reduction(step)
 
@@ -292,6 +309,8 @@ class Fuser:
                 yield self.copy(seen, step, step.z)
             elif is_reduction(step):
                 yield from self.parts_of_reduction(step)
+            elif is_scatter(step):
+                yield from self.onto(step)
             else:
                 yield step
 
@@ -342,6 +361,21 @@ class Fuser:
             yield self.copy(x, like, part)
         self.joined[whole] = tuple(made)
 
+    def onto(self, step: Step) -> Iterator[Step]:
+        """A scatter: a copy of what it changes, in the memory of its result, and the changes."""
+        x, index, source = step.inputs
+        before = Value(x.spec)
+        self.places[before] = (step.z, (0,) * len(x.shape))
+        self.kept.add(before)
+        self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        yield self.copy(x, step, before)
+        changes = step._replace(inputs=(before, index, source))
+        self.maker[step.z] = changes
+        for y in (before, index, source):
+            others = [reader for reader in self.readers.get(y, ()) if reader is not step]
+            self.readers[y] = [*others, changes]
+        yield changes
+
     def parts_of_reduction(self, step: Step) -> Iterator[Step]:
         """One along the row and one over the outer loops, where it is over both."""
         (x,), (axes, _), z = step.inputs, step.params, step.z
@@ -362,6 +396,7 @@ class Fuser:
 
     def run(self) -> Fused | None:
         """The graph fused, or None if it lacks what then stands in `missing`."""
+        self.foresee()
         for step in self.prepared():
             if isinstance(step, Step) and self.is_computed(step):
                 self.attempt(self.place, step)
@@ -417,6 +452,10 @@ class Fuser:
             extents, index = identity(shape)
             group = Group(shape, extents)
             self.reads(step, index, extents)  # raises where it is no nest
+        elif is_scatter(step):
+            extents, index = identity(shape)
+            group = Group(shape, extents, is_closed=True)
+            self.reads(step, index, extents)
         else:
             index = ()
             group = Group((), (1,), head=step, is_closed=True)
@@ -536,6 +575,9 @@ class Fuser:
             place, index, at = self.lookup(step, index, extents)
             found.append((self.table(step, at, extents)[0], None))
             given = [(place, place.shape)]
+        elif is_scatter(step):
+            found.append((step.inputs[0], None))
+            given = given[1:]
         for x, over in given:
             r, at = self.resolve(x, self.operand(x, over, index, extents, z), extents)
             if self.is_inlined(r):
@@ -547,15 +589,16 @@ class Fuser:
     def lookup(
         self, step: Step, index: Index, extents: tuple[int, ...]
     ) -> tuple[Value, Index, Index]:
-        """The places that a lookup looks at, the index into them, and that into where it looks.
+        """The places of a lookup or a scatter, the index into them, and that into where they are.
 
         The latter has one loop more, which is the place.  Raises: NotAffine.
         """
-        (x, place), (axis,), z = step.inputs, step.params, step.z
+        (x, place), (axis,), z = step.inputs[:2], step.params, step.z
+        shape = domain(step)
         stop = axis + (len(place.shape) if step.op.name == "take" else 1)
         found: Index | None = index
         for d in (axis, stop):
-            found = None if found is None else begun(found, d, z.shape, extents)
+            found = None if found is None else begun(found, d, shape, extents)
         if found is None:
             raise NotAffine(z)
         at = looked_up(found, axis, axis, stop, len(extents))
@@ -564,7 +607,7 @@ class Fuser:
             index = tuple([Run(r.first - axis, r.stop - axis, r.at) for r in within])
         else:  # it may be shorter than x along other axes
             starts = (0,) * len(x.shape)
-            whole = shifted(at, starts, z.shape, x.shape, (*extents, x.shape[axis]))
+            whole = shifted(at, starts, shape, x.shape, (*extents, x.shape[axis]))
             if whole is None:
                 raise NotAffine(z)
             at = whole
@@ -667,7 +710,7 @@ class Fuser:
         left = [x]
         while left:
             y = left.pop()
-            step = self.maker.get(y)
+            step: Any = self.maker.get(y)
             if y is not x and (y in stored or not isinstance(step, Step)):
                 leaves.add(y)
             elif y not in steps:

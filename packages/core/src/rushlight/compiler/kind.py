@@ -9,6 +9,7 @@ from .graph import Graph, Step, Sum, Value
 
 VIEWS = frozenset("reshape permute expand slice".split())
 MADE = frozenset("full iota".split())  # of nothing: every reader makes them anew
+JOINED = frozenset("concat pad".split())  # parts that are stored in place
 COMPARISONS = frozenset("equal less".split())
 BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
 ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
@@ -17,6 +18,7 @@ POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
 REDUCTIONS = frozenset("sum prod max".split())
 # Python's arithmetic as elementwise operations; a difference is a sum with the negative.
 LOOKUPS = frozenset("take gather".split())
+SCATTERS = frozenset("scatter scatter_add".split())
 SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
 
 
@@ -32,9 +34,21 @@ def is_pointwise(step: Step) -> bool:
     return name not in ARITHMETIC or dtype is not bool_
 
 
+def is_narrow(dtype: DType) -> bool:
+    """Whether it is float16 or bfloat16."""
+    return dtype in FLOATING and dtype.itemsize < float32.itemsize
+
+
 def is_lookup(step: Step) -> bool:
     """Whether it reads elements of a stored value at places that the elements of another tell."""
     return step.op.name in LOOKUPS and all(isinstance(x, Value) for x in step.inputs)
+
+
+def is_scatter(step: Step) -> bool:
+    """Whether it changes elements of a value at places that the elements of another tell."""
+    if step.op.name not in SCATTERS or not all(isinstance(x, Value) for x in step.inputs):
+        return False
+    return step.inputs[1].shape == step.inputs[2].shape
 
 
 def is_elementwise(step: Step) -> bool:
@@ -61,8 +75,19 @@ def is_product(step: Step) -> bool:
     return x.dtype in (float32, float64) and max(len(x.shape), len(y.shape)) <= 4
 
 
+def is_call(step: Step) -> bool:
+    """Whether nothing but its kernel can do it."""
+    if len(step.outputs) > 1 or step.outputs[0] is None:
+        return True
+    known = step.op.name in VIEWS | MADE | JOINED or is_product(step)
+    known = known or is_scatter(step)
+    return not (known or is_elementwise(step) or is_reduction(step))
+
+
 def domain(step: Step) -> Shape:
     """The shape over which a step computes."""
+    if is_scatter(step):
+        return tuple(step.inputs[1].shape)
     source = step.inputs[0] if is_reduction(step) else step.z
     return tuple(source.shape)
 

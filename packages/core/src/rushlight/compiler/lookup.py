@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..dtypes import FLOATING, DType, bool_, iinfo, int32, int64
+from ..dtypes import FLOATING, DType, bool_, float32, iinfo, int32, int64
 from ..spec import Spec, size
 from .graph import Step, Value
-from .kind import VIEWS, is_pointwise, is_reduction
+from .kind import VIEWS, is_narrow, is_pointwise, is_reduction
 
 if TYPE_CHECKING:
     from .simplify import Builder
@@ -43,28 +43,41 @@ def gather(builder: Builder, step: Step) -> Value | None:
 def scatter(builder: Builder, step: Step) -> Value | None:
     """One element of each row replaced: a choice between two."""
     (x, index, source), (axis,) = step.inputs, step.params
+    check(builder, step, index, x.shape[axis])
     if not picks(x, index, axis):
         return None
-    check(builder, step, index, x.shape[axis])
     is_there = matches(builder, step, index, x.shape[axis], axis)
     return builder.step("where", step, (is_there, source, constant(builder, x)), (), x.spec)
 
 
 def scatter_add(builder: Builder, step: Step) -> Value | None:
-    """One element of each row added to: a choice between two."""
+    """One element of each row added to: a choice between two.  Narrow sums are of float32."""
     (x, index, source), (axis,) = step.inputs, step.params
-    if not picks(x, index, axis):
-        return None
     check(builder, step, index, x.shape[axis])
     if source.shape != index.shape:
         bounds = tuple([(0, n, 1) for n in index.shape])
         spec = Spec(index.shape, source.dtype)
         source = builder.step("slice", step, (source,), (bounds,), spec)
+    if not picks(x, index, axis):
+        return added(builder, step._replace(inputs=(x, index, source)))
     is_there = matches(builder, step, index, x.shape[axis], axis)
     before = constant(builder, x)
     if type(before) not in (int, float) or before != 0:
         source = builder.step("add", step, (x, source), (), x.spec)
     return builder.step("where", step, (is_there, source, before), (), x.spec)
+
+
+def added(builder: Builder, step: Step) -> Value:
+    """As it is, and of narrow types one in float32, rounded once."""
+    x, index, source = step.inputs
+    if not is_narrow(x.dtype):
+        return builder.made(step)
+    wide = [
+        builder.step("cast", step, (y,), (float32,), Spec(y.shape, float32)) for y in (x, source)
+    ]
+    inputs = (wide[0], index, wide[1])
+    found = builder.step("scatter_add", step, inputs, step.params, Spec(x.shape, float32))
+    return builder.step("cast", step, (found,), (x.dtype,), x.spec)
 
 
 RULES: dict[str, Callable[[Builder, Step], Value | None]] = {

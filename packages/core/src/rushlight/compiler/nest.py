@@ -7,6 +7,7 @@ reduction along it makes a scalar of the row that later passes over the same row
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from ..dtypes import DType
@@ -14,6 +15,12 @@ from ..dtypes import DType
 LITERAL = (0, 1, -1, 2, 0.5)  # constants that stand in the text, so that code may depend on them
 ROW = {"row_sum": "sum", "row_prod": "prod", "row_max": "max"}  # reductions along the row
 NEUTRAL = {"sum": 0.0, "prod": 1.0, "max": float("-inf")}  # what a reduction begins with
+
+
+@cache
+def name_of(dtype: DType) -> str:
+    """Its name, which numpy would put together anew each time."""
+    return dtype.name
 
 
 def marks(strides: tuple[int, ...]) -> str:
@@ -41,7 +48,9 @@ class Access(NamedTuple):
 
         float32(s01): a strided outer loop, a repeated one, and a contiguous row.
         """
-        return f"{self.dtype.name}({marks(self.strides)})" if self.buffer is not None else "block"
+        return (
+            f"{name_of(self.dtype)}({marks(self.strides)})" if self.buffer is not None else "block"
+        )
 
 
 class Node(NamedTuple):
@@ -77,6 +86,10 @@ class Store(NamedTuple):
     how: `store`, or `sum`, `prod` or `max` accumulated over the outer loops in `over`; the first
     turn of these loops stores, so that nobody prepares the memory.
     apart: each chunk of the work accumulates into a copy of its own.
+    at: (a node, a stride) of a store at indices: it writes stride * node elements from where the
+    access is, which is inside of the buffer whatever the data, in the order of the loops, and
+    `sum` adds to what was there before.  Only turns of the loops in `over` may meet at one element,
+    so they are no lanes and no work is cut along them.
     """
 
     node: int
@@ -84,6 +97,7 @@ class Store(NamedTuple):
     how: str = "store"
     over: frozenset[int] = frozenset()
     apart: bool = False
+    at: tuple[int, int] | None = None
 
 
 class LoopNest(NamedTuple):
@@ -103,10 +117,10 @@ class LoopNest(NamedTuple):
             param = f"[{marks(x.param[1])}]" if x.op == "index" else param
             param = f"[{x.param[0]}]" if x.op == "gather" else param
             args = ", ".join(f"v{a}" for a in x.args)
-            lines.append(f"v{i} = {x.op}{param}({args}) {x.dtype.name} over {sorted(x.loops)}")
+            lines.append(f"v{i} = {x.op}{param}({args}) {name_of(x.dtype)} over {sorted(x.loops)}")
         for s in self.stores:
-            apart = " apart" if s.apart else ""
-            lines.append(f"{s.how} {s.access.pattern()} over {sorted(s.over)}{apart} <- v{s.node}")
+            more = " apart" if s.apart else f" at v{s.at[0]}" if s.at else ""
+            lines.append(f"{s.how} {s.access.pattern()} over {sorted(s.over)}{more} <- v{s.node}")
         return "\n".join(lines)
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from ..dtypes import FLOATING, DType, bool_, float64, int64
 from ..spec import size
 from .affine import Index, numbered
 from .graph import Step, Sum, Value
-from .kind import SUMS, is_lookup, is_reduction, value_dtype
+from .kind import SUMS, is_lookup, is_reduction, is_scatter, value_dtype
 from .nest import Access, LoopNest, Node, Store
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Nesting:
         for step in steps:
             z = step.z
             how, over = "store", frozenset[int]()
+            if is_scatter(step):
+                stores.append(self.scatter(step))
+                continue
             if step is head:
                 self.member[z] = self.block(z)
             elif is_reduction(step):
@@ -126,22 +129,39 @@ class Nesting:
         return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
 
     def gather(self, step: Step, index: Index) -> int:
-        """The node of a lookup, at the nearest place that there is."""
+        """The node of a lookup."""
+        node, at = self.place(step, index)
+        _, access = self.fuser.table(step, at, self.extents)
+        *strides, stride = access.strides
+        access = access._replace(strides=tuple(strides))
+        i = self.reads.setdefault(access, len(self.reads))
+        walked = frozenset(d for d, s in enumerate(strides) if s)
+        loops = self.nodes[node].loops | walked
+        return self.push("gather", (node,), (i, stride), access.dtype, loops)
+
+    def place(self, step: Step, index: Index) -> tuple[int, Index]:
+        """The node of the place that a step tells, the nearest that there is, and where it is."""
         n = step.inputs[0].shape[step.params[0]]
-        place, index, table = self.fuser.lookup(step, index, self.extents)
+        place, index, at = self.fuser.lookup(step, index, self.extents)
         node = self.value(place, index)
         loops = self.nodes[node].loops
         if place.dtype is not int64:
             node = self.push("cast", (node,), None, int64, loops)
         most, least = (self.push("constant", (), x, int64, ()) for x in (n - 1, 0))
         node = self.push("minimum", (node, most), None, int64, loops)
-        node = self.push("maximum", (node, least), None, int64, loops)
-        _, access = self.fuser.table(step, table, self.extents)
+        return self.push("maximum", (node, least), None, int64, loops), at
+
+    def scatter(self, step: Step) -> Store:
+        """The store of what changes at indices."""
+        z, index, (axis,) = step.z, self.group.members[step.z], step.params
+        node, at = self.place(step, index)
+        source = self.value(step.inputs[2], index)
+        access = self.fuser.access(z, at, (*self.extents, z.shape[axis]))
         *strides, stride = access.strides
+        over = frozenset(d for run in index if run.first == axis for d in run.at.loops)
+        how = "sum" if step.op.name == "scatter_add" else "store"
         access = access._replace(strides=tuple(strides))
-        i = self.reads.setdefault(access, len(self.reads))
-        walked = frozenset(d for d, s in enumerate(strides) if s)
-        return self.push("gather", (node,), (i, stride), access.dtype, loops | walked)
+        return Store(source, access, how, over, at=(node, stride))
 
     def number(self, x: Any, dtype: DType) -> int:
         """The node of a Python number, in the type of what it meets."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from ..errors import RushlightError
-from .graph import Graph, Program, Step, blame
+from .graph import Graph, Program, Step, Value, blame
 
 
 def built(graph: Graph) -> Program:
     """The graph as a program: of the one backend that does it all and compiles, or replayed."""
     backends = {step.device.backend for step in graph.steps if isinstance(step, Step)}
-    if len(backends) == 1 and (backend := backends.pop()).compiles:
+    if len(backends) == 1 and (backend := backends.pop()).compiles and not is_hollow(graph):
         from .fuse import fuse
         from .simplify import simplify
 
@@ -22,6 +23,12 @@ def built(graph: Graph) -> Program:
         if run is not None:
             return Program(graph, "", run, fused)
     return graph.program()
+
+
+def is_hollow(graph: Graph) -> bool:
+    """Whether a value has no elements: loops without a turn would leave sums unwritten."""
+    values = chain(graph.inputs, *[(*step.inputs, *step.outputs) for step in graph.steps])
+    return any(isinstance(x, Value) and 0 in x.shape for x in values)
 
 
 def run(program: Program, inputs: Iterable[Any]) -> list[Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..dtypes import FLOATING, DType, float32
+from ..dtypes import float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from . import lookup
 from .graph import Graph, Step, Sum, Value
-from .kind import is_pointwise
+from .kind import is_narrow, is_pointwise
 
 REDUCTIONS = frozenset("sum prod max".split())
 
@@ -89,11 +89,6 @@ class Builder:
 def same(x: Any) -> Any:
     """What makes an input equal to another: a number with its type, and 0.0 is not -0.0."""
     return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else x
-
-
-def is_narrow(dtype: DType) -> bool:
-    """Whether it is float16 or bfloat16."""
-    return dtype in FLOATING and dtype.itemsize < float32.itemsize
 
 
 def view(_: Builder, step: Step) -> Any:
