@@ -79,12 +79,8 @@ class Work(NamedTuple):
     scratch_bytes: int = 0
 
 
-def link(fused: Fused, workers: int) -> Callable[..., list[Any]] | None:
+def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
     """A function of the graph's inputs that returns its outputs."""
-    graph = fused.graph
-    values = [v for step in graph.steps for v in (*step.inputs, *step.outputs)]
-    if any(0 in v.shape for v in (*values, *graph.inputs) if isinstance(v, Value)):
-        return None  # loops without a turn would leave sums unwritten
     program = Program(fused, workers)
     program.run.report = partial(report, program)  # type: ignore[attr-defined]  # for explain()
     return program.run

@@ -48,7 +48,8 @@ def is_scatter(step: Step) -> bool:
     """Whether it changes elements of a value at places that the elements of another tell."""
     if step.op.name not in SCATTERS or not all(isinstance(x, Value) for x in step.inputs):
         return False
-    return step.inputs[1].shape == step.inputs[2].shape
+    _, index, source = step.inputs
+    return bool(index.shape == source.shape)
 
 
 def is_elementwise(step: Step) -> bool:
