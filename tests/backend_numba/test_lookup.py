@@ -166,6 +166,84 @@ def test_an_embedding_is_read_in_the_nest_of_a_norm():
     np.testing.assert_allclose(rl.compile(embedded)(w, y), embedded(w, y), rtol=1e-5, atol=1e-6)
 
 
+# -- scatter as stores at indices -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "uint8"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(4, 6, 17), (9, 6, 33), (3, 5, 1), (1, 1, 40)], ids=str)
+@pytest.mark.parametrize("how", ["scatter", "scatter_add"])
+def test_scatter_is_a_nest(how, shape, axis, dtype):
+    x = rl.tensor((3 * numbers(4, 6, 17).numpy()).astype(dtype), device=NUMBA)
+    shape = [n if d == axis else min(n, x.shape[d]) for d, n in enumerate(shape)]
+    i = places(x.shape[axis], *shape)
+    source = rl.tensor((3 * numbers(*shape).numpy()).astype(dtype), device=NUMBA)
+
+    def changed(x, i, source):
+        return getattr(x, how)(axis, i, source)
+
+    assert_same(changed, x, i, source)
+    assert Call not in kinds(records(changed, x, i, source))
+
+
+def test_scatter_add_takes_a_part_of_a_longer_source():
+    x, i, source = numbers(4, 9), places(4, 3, 5), numbers(5, 7)
+    assert_same(lambda x, i, source: x.scatter_add(0, i, source), x, i, source)
+
+
+@pytest.mark.parametrize("n", [1, 3, 40, 130])
+def test_a_vector_is_scattered_in_order(n):
+    x, i, source = numbers(5), places(5, n), numbers(n)
+    assert_same(lambda x, i, source: x.scatter_add(0, i, source), x, i, source)
+    assert_same(lambda x, i, source: x.scatter(0, i, source), x, i, source)
+
+
+@pytest.mark.parametrize(
+    "see", [lambda x: x, lambda x: x.t(), lambda x: x * 2.0, lambda x: x > 0.0]
+)
+def test_what_is_changed_stays_as_it_was(see):
+    x, i = numbers(6, 6), places(6, 4, 6)
+
+    def both(x, i):
+        y = see(x)
+        source = y[:4] if y.dtype is rl.bool else -y[:4]
+        return rl.cat([y.scatter(0, i, source), y])
+
+    assert_same(both, x, i)
+
+
+def test_changes_follow_each_other():
+    x, i = numbers(6, 6), places(6, 4, 6)
+
+    def twice(x, i):
+        y = x.scatter_add(0, i, x[:4])
+        return y.scatter_add(1, i, y[:4]).scatter(0, i, y[2:]) + y
+
+    assert_same(twice, x, i)
+
+
+def rows_added(w, y):
+    w.grad = None
+    h = rl.embedding(y, w)
+    (h * h).sum().backward()
+    return w.grad
+
+
+@pytest.mark.parametrize(("rows", "n"), [(12, 32), (3000, 130), (700, 1)])
+def test_the_gradient_of_an_embedding_has_the_same_bits_on_any_number_of_threads(rows, n):
+    w, y = numbers(65, n, asks=True), places(65, rows)
+    wanted = rows_added(w, y).numpy().tobytes()
+    before = rl.get_num_threads()
+    try:
+        for threads in (1, 2, 4):
+            rl.set_num_threads(threads)
+            made = rl.compile(rows_added)
+            assert all(made(w, y).numpy().tobytes() == wanted for _ in range(3))
+    finally:
+        rl.set_num_threads(before)
+    assert Call not in kinds(records(rows_added, w, y))
+
+
 # -- errors ---------------------------------------------------------------------------------------
 
 

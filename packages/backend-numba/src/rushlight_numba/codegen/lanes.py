@@ -407,17 +407,12 @@ class Lanes:
         """Elements `stride` apart; where the mask is false nothing is read."""
         if self.n == 1:
             return self.load(pointer)
-        return self.loaded(self.addresses(pointer, stride), mask)
+        return self.picked(self.addresses(pointer, stride), mask)
 
-    def picked(self, pointer: str, away: str, mask: str | None = None) -> str:
-        """Elements so far from a pointer, i64s; where the mask is false nothing is read."""
+    def picked(self, addresses: str, mask: str | None = None) -> str:
+        """Elements wherever they lie; where the mask is false nothing is read."""
         if self.n == 1:
-            return self.load(self.fn.gep(pointer, away, self.held))
-        places = f"getelementptr {self.held}, ptr {pointer}, <{self.n} x i64> {away}"
-        return self.loaded(self.fn.op(places), mask)
-
-    def loaded(self, addresses: str, mask: str | None) -> str:
-        """Elements wherever they lie."""
+            return self.load(addresses)
         ty = self.vector(self.held)
         name = f"llvm.masked.gather.{overloaded(ty)}.v{self.n}p0"
         args: list[Typed] = [(f"<{self.n} x ptr>", addresses), ("i32", self.align)]
@@ -428,13 +423,22 @@ class Lanes:
         """Write elements `stride` apart."""
         if self.n == 1:
             self.store(value, pointer)
+        else:
+            self.put(value, self.addresses(pointer, stride), mask)
+
+    def places(self, pointer: str, away: str) -> str:
+        """Addresses of elements so far from a pointer, i64s."""
+        ty = "i64" if self.n == 1 else f"<{self.n} x i64>"
+        return self.fn.op(f"getelementptr {self.held}, ptr {pointer}, {ty} {away}")
+
+    def put(self, value: str, addresses: str, mask: str | None = None) -> None:
+        """Write elements wherever they lie, all apart."""
+        if self.n == 1:
+            self.store(value, addresses)
             return
         ty = self.vector(self.held)
         name = f"llvm.masked.scatter.{overloaded(ty)}.v{self.n}p0"
-        args: list[Typed] = [
-            (ty, self.narrowed(value)),
-            (f"<{self.n} x ptr>", self.addresses(pointer, stride)),
-        ]
+        args: list[Typed] = [(ty, self.narrowed(value)), (f"<{self.n} x ptr>", addresses)]
         args += [("i32", self.align), (self.truth, mask or self.repeated("i1", "true"))]
         self.fn.call("void", name, *args)
 

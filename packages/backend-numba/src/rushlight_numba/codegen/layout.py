@@ -20,8 +20,8 @@ class Layout:
 
     In order: a pointer per read (0 for the block of a product) and per store, strides that code
     does not know, constants, the affine coefficients of `index` nodes, the strides of `gather`
-    nodes, the stash's length and place, the distance between the copies of each store that is
-    `apart`.
+    nodes and of stores at indices, the stash's length and place, the distance between the copies
+    of each store that is `apart`.
     """
 
     def __init__(self, nest: LoopNest) -> None:
@@ -41,6 +41,8 @@ class Layout:
         self.offsets = {i: self._word() for i, _ in affine}
         self.coefficients = {(i, d): self._word() for i, c in affine for d in self._unknown(c)}
         self.gathered = {i: self._word() for i, x in nodes if x.op == "gather"}
+        stores = enumerate(nest.stores)
+        self.put = {k: self._word() for k, s in stores if s.at is not None}
         self.stash_length = self._word()
         self.stash_offset = self._word()
         apart = [k for k, s in enumerate(nest.stores) if s.apart]

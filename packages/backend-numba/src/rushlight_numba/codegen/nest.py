@@ -88,6 +88,9 @@ class NestCode:
             words[word] = nodes[i].param[1][d]
         for i, word in layout.gathered.items():
             words[word] = nodes[i].param[1]
+        for k, word in layout.put.items():
+            found = self.nest.stores[k].at
+            words[word] = found[1] if found else 0
         words[layout.stash_length] = stash_elements
         words[layout.stash_offset] = stash_offset_bytes
         for k, word in layout.copies.items():
@@ -102,7 +105,7 @@ class NestCode:
         s, r = self.nest.stores[store], self.nest.reads[read]
         if s.how != "store" or r.buffer is None:
             return False
-        if any(x.op == "gather" and x.param[0] == read for x in self.nest.nodes):
+        if s.at or any(x.op == "gather" and x.param[0] == read for x in self.nest.nodes):
             return False
         if (s.access.strides, s.access.dtype) != (r.strides, r.dtype):
             return False

@@ -45,12 +45,8 @@ class Schedule:
         inside = [k for k in range(len(nest.stores)) if self.is_in_lanes(k)]
         self.row_stores = [k for k in range(len(nest.stores)) if k not in inside]
         ends_of = [self.at[i] for i in self.reductions]
-        self.passes = max(
-            [*ends_of, *(self.at[nest.stores[k].node] + 1 for k in inside)], default=0
-        )
-        self.stores = [
-            [k for k in inside if self.at[nest.stores[k].node] == p] for p in range(self.passes)
-        ]
+        self.passes = max([*ends_of, *(self.stored_at(k) + 1 for k in inside)], default=0)
+        self.stores = [[k for k in inside if self.stored_at(k) == p] for p in range(self.passes)]
         self.stash: dict[int, Kept] = {}
         self.slots = 0
         self._keep()
@@ -59,6 +55,15 @@ class Schedule:
     def in_lanes(self, node: int) -> bool:
         """Whether it differs from lane to lane."""
         return self.depth[node] > self.last
+
+    def stored(self, store: int) -> list[int]:
+        """The nodes that a store needs: what it writes, and the index of one at an index."""
+        s = self.nest.stores[store]
+        return [s.node] if s.at is None else [s.node, s.at[0]]
+
+    def stored_at(self, store: int) -> int:
+        """The first pass in which a store can be done."""
+        return max(self.at[i] for i in self.stored(store))
 
     def is_in_lanes(self, store: int) -> bool:
         """Whether a store writes along the row."""
@@ -72,7 +77,7 @@ class Schedule:
     def heads(self, number: int) -> list[int]:
         """The nodes that a pass reduces or stores."""
         reduced = [self.nest.nodes[i].args[0] for i in self.ended(number)]
-        return reduced + [self.nest.stores[k].node for k in self.stores[number]]
+        return reduced + [i for k in self.stores[number] for i in self.stored(k)]
 
     def needed(self, number: int) -> tuple[list[int], list[int]]:
         """What a pass computes in lanes, and which scalars its lanes use."""

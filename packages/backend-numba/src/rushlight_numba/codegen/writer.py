@@ -158,8 +158,11 @@ class Writer:
 
     def gathered(self, i: int, x: Node) -> str:
         """Where a `gather` whose place is the same in all lanes reads the row's element 0."""
-        a, _ = x.param
-        away = self.fn.mul(self.scalars[x.args[0]], self.fn.arg("%args", self.layout.gathered[i]))
+        return self.away(x.param[0], x.args[0], self.layout.gathered[i])
+
+    def away(self, a: int, node: int, word: int) -> str:
+        """Where an access begins, so many strides from where these loops are."""
+        away = self.fn.mul(self.scalars[node], self.fn.arg("%args", word))
         return self.moved(a, self.pointers[a], away)
 
     def passed(self, one: Lanes, word: int) -> str:
@@ -214,10 +217,14 @@ class Writer:
         a = len(self.nest.reads) + k
         one = self.one(s.access.dtype)
         value = self.converted(self.scalars[s.node], s.node, one, self.one)
+        place = self.pointers[a]
+        if s.at is not None:
+            place = self.away(a, s.at[0], self.layout.put[k])
         if s.how != "store":
-            before = one.load(self.pointers[a])
-            value = one.where(self.first(k), value, one.merged(s.how, before, value))
-        one.store(value, self.pointers[a])
+            before = one.load(place)
+            merged = one.merged(s.how, before, value)
+            value = merged if s.at else one.where(self.first(k), value, merged)
+        one.store(value, place)
 
     def begins(self, loops: Iterable[int]) -> str:
         """An i1: whether these loops are at their first turn."""
@@ -292,7 +299,13 @@ class RowPass:
             for i in lanes
             if self.nest.nodes[i].op == "gather" and self.nest.nodes[i].args[0] in scalars
         }
-        self.firsts = {k: self.first(k) for k in self.stores if self.nest.stores[k].how != "store"}
+        summed = [k for k in self.stores if self.nest.stores[k].how != "store"]
+        self.firsts = {k: self.first(k) for k in summed if self.nest.stores[k].at is None}
+        self.begins = {
+            k: writer.away(len(self.nest.reads) + k, s.at[0], writer.layout.put[k])
+            for k in self.stores
+            if (s := self.nest.stores[k]).at is not None and not schedule.in_lanes(s.at[0])
+        }
         self.values: dict[int, str] = {}  # of the vector at hand
         self.at = ""
         self.mask: str | None = None
@@ -413,14 +426,18 @@ class RowPass:
 
     def gather(self, i: int, x: Node) -> str:
         """Elements of an access along the row, each at a place of its own."""
-        writer, (a, _) = self.writer, x.param
-        lanes, places = writer.lanes(x.dtype), writer.lanes(int64)
-        stride = places.splat(self.fn.arg("%args", writer.layout.gathered[i]))
-        away = places.mul(self.value(x.args[0]), stride)
-        if self.nest.reads[a].strides[writer.last]:
+        places = self.places(x.param[0], x.args[0], self.writer.layout.gathered[i])
+        return self.writer.lanes(x.dtype).picked(places, self.mask)
+
+    def places(self, a: int, node: int, word: int) -> str:
+        """The addresses of an access along the row, each so many strides further by a node."""
+        writer, access = self.writer, self.writer.layout.accesses[a]
+        lanes = writer.lanes(int64)
+        away = lanes.mul(self.value(node), lanes.splat(self.fn.arg("%args", word)))
+        if access.strides[writer.last]:
             step = writer.strides.get((a, writer.last), "1")
-            away = places.add(away, places.ramp(self.fn.mul(self.at, step), step))
-        return lanes.picked(writer.pointers[a], away, self.mask)
+            away = lanes.add(away, lanes.ramp(self.fn.mul(self.at, step), step))
+        return writer.lanes(access.dtype).places(writer.pointers[a], away)
 
     def read(self, a: int, pointer: str) -> str:
         """Elements of an access along the row, of which element 0 lies at a pointer."""
@@ -458,15 +475,22 @@ class RowPass:
         a = len(self.nest.reads) + k
         lanes = writer.lanes(s.access.dtype)
         value = writer.converted(value, s.node, lanes, writer.lanes)
+        if s.at is not None and writer.schedule.in_lanes(s.at[0]):
+            places = self.places(a, s.at[0], writer.layout.put[k])
+            if s.how != "store":
+                value = lanes.merged(s.how, lanes.picked(places, self.mask), value)
+            lanes.put(value, places, self.mask)
+            return
         stride = writer.strides.get((a, writer.last))
         along: Operand = self.at if stride is None else self.fn.mul(self.at, stride)
-        place = writer.moved(a, writer.pointers[a], along)
+        place = writer.moved(a, self.begins.get(k, writer.pointers[a]), along)
         if s.how != "store":
             if stride is None:
                 before = lanes.load(place, self.mask)
             else:
                 before = lanes.gather(place, stride, self.mask)
-            value = lanes.where(self.firsts[k], value, lanes.merged(s.how, before, value))
+            merged = lanes.merged(s.how, before, value)
+            value = merged if s.at else lanes.where(self.firsts[k], value, merged)
         if stride is not None:
             lanes.scatter(value, place, stride, self.mask)
             return

@@ -141,7 +141,10 @@ class Run:
         for store in nest.stores:
             assert store.access.buffer not in given, f"read and written: {store.access}"
             assert not lost(store, nest), f"stores values over each other: {store}"
-            self.write(store.access, nest.extents)
+            if store.at is None:
+                self.write(store.access, nest.extents)
+            else:  # onto what was written
+                self.read(store.access, nest.extents)
         nests.run(nest, self.buffers, wide=False)
 
     def product(self, product: Product) -> None:

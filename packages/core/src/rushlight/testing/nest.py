@@ -108,6 +108,25 @@ def write(store: Store, value: HostArray, target: HostArray, extents: tuple[int,
     target[once] = value[kept].astype(target.dtype)
 
 
+def spots(access: Access, stride: int, at: HostArray, extents: tuple[int, ...]) -> HostArray:
+    """The elements of a flat buffer that lie stride * at from an access."""
+    grid = np.ogrid[tuple(slice(n) for n in extents)]
+    walked = sum(s * i for s, i in zip(access.strides, grid, strict=True) if s)
+    return np.asarray(access.offset + walked + stride * at)
+
+
+def change(
+    store: Store, where: HostArray, value: HostArray, buffers: Mapping[Any, HostArray]
+) -> None:
+    """Put or add values at elements of a flat buffer, in the order of the loops."""
+    flat = buffers[store.access.buffer].reshape(-1)
+    value = np.broadcast_to(value, where.shape).astype(flat.dtype)
+    if store.how == "sum":
+        np.add.at(flat, where, value)
+    else:
+        flat[where] = value
+
+
 def run(nest: LoopNest, buffers: Mapping[Any, HostArray], *, wide: bool = True) -> None:
     """Run a nest: its stores write into the buffers.
 
@@ -124,9 +143,8 @@ def run(nest: LoopNest, buffers: Mapping[Any, HostArray], *, wide: bool = True) 
 
     def gather(number: int, stride: int, at: HostArray) -> HostArray:
         access = nest.reads[number]
-        grid = np.ogrid[tuple(slice(n) for n in extents)]
-        walked = sum(s * i for s, i in zip(access.strides, grid, strict=True) if s)
-        found: HostArray = buffers[access.buffer].reshape(-1)[access.offset + walked + stride * at]
+        flat = buffers[access.buffer].reshape(-1)
+        found: HostArray = flat[spots(access, stride, at, extents)]
         return found
 
     how = {"extents": extents, "wide": wide, "gather": gather}
@@ -137,4 +155,8 @@ def run(nest: LoopNest, buffers: Mapping[Any, HostArray], *, wide: bool = True) 
             found = evaluate(x, args, read, **how)
             values.append(np.asarray(found).astype(computed_in(x.dtype, wide)))
         for s in nest.stores:
-            write(s, values[s.node], place(s.access, extents, buffers), extents)
+            if s.at is None:
+                write(s, values[s.node], place(s.access, extents, buffers), extents)
+            else:
+                where = spots(s.access, s.at[1], values[s.at[0]], extents)
+                change(s, np.broadcast_to(where, extents), values[s.node], buffers)
