@@ -269,6 +269,54 @@ def test_an_element_is_looked_up():
         """)
 
 
+def test_elements_are_added_where_indices_say():
+    at = rl.zeros(7, dtype=rl.int64)
+    found = source(lambda x, at: rl.zeros(50, 6).index_add(0, at, x), rl.ones(7, 6), at)
+    assert found == text("""
+        # x0: float32[7, 6]; x1: int64[7]
+
+        # 1: nest 7
+        m0 = -inf
+        for i in range(7):
+            m0 = max(m0, int32((x1[i] < 0) | (49 < x1[i])))
+        v0[0] = m0
+
+        # 2: nest 300
+        for i in range(300):
+            v1[i] = 0
+
+        # 3: nest 7 x 6
+        for i in range(7):
+            t0 = max(min(x1[i], 49), 0)
+            for j in range(6):
+                v1[t0, j] += x0[i, j]
+
+        return v1
+        """)
+
+
+def test_what_a_later_pass_needs_is_a_row():
+    found = source(lambda x: rl.softmax(x.to(rl.bfloat16).float(), 1), rl.ones(3, 5))
+    assert found == text("""
+        # x0: float32[3, 5]
+
+        # 1: nest 3 x 5
+        for i in range(3):
+            m0 = -inf
+            for j in range(5):
+                t0[j] = float32(bfloat16(x0[i, j]))
+                m0 = max(m0, t0[j])
+            s0 = 0
+            for j in range(5):
+                t1[j] = exp(t0[j] - m0)
+                s0 += t1[j]
+            for j in range(5):
+                v0[i, j] = t1[j] / s0
+
+        return v0
+        """)
+
+
 def test_a_nest_alone_has_names_of_its_own():
     both = frozenset((0, 1))
     nodes = (

@@ -170,7 +170,10 @@ def touched(record: Record) -> Iterator[tuple[Access, Sequence[int]]]:
             loops = looked[i].loops if i in looked else ()
             walked = tuple([s or int(d in loops) for d, s in enumerate(x.strides)])
             yield x._replace(strides=walked), nest.extents
-        yield from ((s.access, nest.extents) for s in nest.stores)
+        for s in nest.stores:
+            loops = nest.nodes[s.at[0]].loops if s.at else ()
+            walked = tuple([n or int(d in loops) for d, n in enumerate(s.access.strides)])
+            yield s.access._replace(strides=walked), nest.extents
     if isinstance(record, Product):
         *batch, m, n = record.shape
         yield record.x, (*batch, m, record.k)

@@ -17,7 +17,7 @@ from ..spec import Shape, size
 from .affine import strides_of
 from .fuse import Call, Fused, Product, Record
 from .graph import SIGNS, Sum, Value
-from .nest import ROW, Access, LoopNest, Node
+from .nest import ROW, Access, LoopNest, Node, Store
 
 LOOPS = "ijklmnpqabcdefgh"
 WIDTH = 96
@@ -40,7 +40,8 @@ def source(fused: Fused) -> str:
         parts.append("\n".join([f"# {i}: {title(record)}", *lines(record, names)]))
     results = [names.result(x) for x in fused.graph.outputs]
     head = [names.legend(fused.graph.inputs), *names.sums()]
-    return "\n\n".join(["\n".join(head), *parts, f"return {', '.join(results)}"]) + "\n"
+    end = wrap(f"return {', '.join(results)}", WIDTH, subsequent_indent="    ")
+    return "\n\n".join(["\n".join(head), *parts, "\n".join(end)]) + "\n"
 
 
 class Names:
@@ -89,7 +90,8 @@ class Names:
         pairs = zip(access.strides, strides_of(shape), shape, strict=True)
         if size(shape) == size(access.buffer.shape) and all(s == t or n == 1 for s, t, n in pairs):
             return found
-        return f"{found}[{', '.join(subscripts(access, shape))}]"
+        at = ", ".join(subscripts(access, shape))
+        return f"{found}[{at}]" if at else found
 
 
 def sources(compiled: Any) -> str:
@@ -152,13 +154,22 @@ class Loops:
             for a in x.args:
                 self.users[a].append((self.due[i], self.in_row(i) or x.op in ROW))
         for s in nest.stores:
-            self.users[s.node].append((self.ready(s.node), bool(s.access.strides[self.last])))
+            for a in operands(s):
+                self.users[a].append((self.turn(s), self.is_inside(s)))
         self.named: dict[int, str] = {}
         self.counts = {letter: count() for letter in "tsmpz"}
 
     def ready(self, a: int) -> int:
         """The first pass that may use a node: of a reduction, the one after its own."""
         return self.due[a] + (self.nodes[a].op in ROW)
+
+    def turn(self, s: Store) -> int:
+        """The pass in which a store is done."""
+        return max(map(self.ready, operands(s)))
+
+    def is_inside(self, s: Store) -> bool:
+        """Whether it is done for each element of the row."""
+        return bool(s.access.strides[self.last]) or any(map(self.in_row, operands(s)))
 
     def in_row(self, i: int) -> bool:
         return self.last in self.nodes[i].loops
@@ -170,7 +181,9 @@ class Loops:
             if n != 1:
                 yield f"{'    ' * depth}for {letter} in range({n}):"
                 depth += 1
-        passes = max([self.ready(i) for i in range(len(self.nodes))], default=0) + 1
+        passes = max([self.turn(s) for s in self.nest.stores], default=-1) + 1
+        if not passes:
+            yield "    " * depth + "pass  # nothing of it is read"
         for p in range(passes):
             for line in self.single_pass(p):
                 yield "    " * depth + line
@@ -194,9 +207,10 @@ class Loops:
             elif self.deserves_name(i):
                 yield self.definition(i)
         for s in self.nest.stores:
-            if self.ready(s.node) == p:
-                line = accumulated(self.at(s.access), s.how, self.text(s.node)[0])
-                if self.in_row(s.node) or s.access.strides[self.last]:
+            if self.turn(s) == p:
+                more = [(self.text(a)[0], stride, 1) for a, stride in filter(None, [s.at])]
+                line = accumulated(self.at(s.access, *more), s.how, self.text(s.node)[0])
+                if self.is_inside(s):
                     body.append(line)
                 else:
                     yield line
@@ -230,7 +244,8 @@ class Loops:
         if self.is_block(i):
             return i in self.operands
         x = self.nodes[i]
-        if not x.args or (x.op in ("neg", "cast") and " " not in self.text(x.args[0])[0]):
+        is_sign = x.op in ("neg", "cast") and " " not in self.text(x.args[0])[0]
+        if not x.args or (is_sign and not (self.in_row(i) and self.is_kept(i))):
             return False
         moved = not self.in_row(i) and any(inside for _, inside in self.users[i])
         is_long = i in self.operands and len(self.expression(i)[0]) > LONG
@@ -257,6 +272,11 @@ class Loops:
             walks = [(c, f) for c, f in zip(LOOPS, factors, strict=False) if f]
             return total(walks, offset), ATOM if len(walks) < 2 and not offset else 1
         return combined(x, [self.text(a) for a in x.args])
+
+
+def operands(s: Store) -> list[int]:
+    """The nodes that a store reads: what it writes, and where."""
+    return [s.node] if s.at is None else [s.node, s.at[0]]
 
 
 def constant(x: Node) -> str:
