@@ -26,7 +26,8 @@ import numpy as np
 
 from rushlight.extend import Access, DType, Fused, Number, Shape, Value
 
-FORMATS = {float: "d", int: "q", bool: "q"}  # of a number's word
+FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
+WORD = 2**64 - 1
 KEPT = 2  # arrays of each result: a step writes one while the last step's is still in use
 
 
@@ -96,7 +97,11 @@ class Entry:
     """Writes the function.  fresh: the buffers made at each call and their shapes, in order."""
 
     def __init__(
-        self, fused: Fused, fresh: Mapping[Any, Shape], numbers: Sequence[Number], words: Any
+        self,
+        fused: Fused,
+        fresh: Mapping[Any, Shape],
+        numbers: Sequence[tuple[Number, int]],
+        words: Any,
     ) -> None:
         self.fused, self.graph = fused, fused.graph
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
@@ -158,10 +163,17 @@ class Entry:
             self.scope[how] = getattr(operator, how)
             lines.append(f"{self.name(step.outputs[0])} = {how}({x}, {y})")
         if self.numbers:
-            packed = struct.Struct("=" + "".join(FORMATS[x.kind] for x in self.numbers))
+            packed = struct.Struct("=" + "".join(FORMATS[x.kind] for x, _ in self.numbers))
             self.scope["pack"] = packed.pack_into
-            lines.append(f"pack(words, 0, {', '.join(map(self.name, self.numbers))})")
+            lines.append(f"pack(words, 0, {', '.join(map(self.word, self.numbers))})")
         return lines
+
+    def word(self, given: tuple[Number, int]) -> str:
+        """An expression of a word of a number; an integer has several, the lowest first."""
+        x, which = given
+        if x.kind is not int:
+            return self.name(x)
+        return f"{self.name(x)} >> {64 * which} & {WORD}" if which else f"{self.name(x)} & {WORD}"
 
     def result(self, x: Any) -> str:
         """How the function returns an output."""

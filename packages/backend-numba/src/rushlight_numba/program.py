@@ -182,8 +182,9 @@ class Program:
     # -- memory
 
     def numbers_read(self) -> list[Any]:
-        found = [p.buffer for p in self.places()]
-        return list(dict.fromkeys(x for x in found if isinstance(x, Number)))
+        """The numbers that nests read, and of each which word of 64 bits."""
+        found = [(p.buffer, p.offset // 8) for p in self.places() if isinstance(p.buffer, Number)]
+        return list(dict.fromkeys(found))
 
     def places(self) -> Iterator[Place]:
         for work in self.works:
@@ -319,7 +320,10 @@ class Program:
 
     def address(self, place: Place) -> int:
         if isinstance(place.buffer, Number):
-            return int(self.number_words.ctypes.data) + 8 * self.numbers[place.buffer]
+            return (
+                int(self.number_words.ctypes.data)
+                + 8 * self.numbers[place.buffer, place.offset // 8]
+            )
         return int(self.arena.ctypes.data) + self.offsets[place.buffer] + place.offset
 
     # -- running

@@ -254,6 +254,10 @@ class Lanes:
         """~x; of bools, not."""
         return self.op("xor", x, self.constant(1 if self.kind == "b" else -1))
 
+    def right_shift(self, x: str, y: str) -> str:
+        """x >> y of integers, which is x / 2 ** y without the fraction: towards -infinity."""
+        return self.op("ashr" if self.kind == "i" else "lshr", x, y)
+
     def where(self, condition: str, x: str, y: str) -> str:
         """x where the condition (of type `truth`) holds, else y."""
         return self.fn.select(condition, self.ty, x, y, self.truth)

@@ -30,7 +30,8 @@ KINDS |= dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not
 KINDS |= dict.fromkeys(["abs", "floor", "add", "mul", "maximum", "minimum"], "fiub")
 KINDS |= dict.fromkeys(["equal", "less", "cast", "where", "read", "constant", *ROW], "fiub")
 KINDS["gather"] = "fiub"
-KINDS["index"] = "iu"
+KINDS |= dict.fromkeys(["index", "right_shift"], "iu")
+KINDS["random"] = "i"
 
 
 def supports(op: str, dtypes: Sequence[DType]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.extend import ROW, DType, Node, int64
 
-from . import mathematics
+from . import mathematics, philox
 from .lanes import FORMS, Lanes
 from .layout import Layout
 from .llvm import Fn, Operand
@@ -192,6 +192,8 @@ class Writer:
             return to.constant(x.param)
         if x.op == "cast":
             return to.cast(args[0], operands[0])
+        if x.op == "random":
+            return to.cast(philox.words(operands[0], *args), operands[0])
         if x.op in mathematics.FUNCTIONS:
             return mathematics.function(to, x.op, *args)
         found: str = getattr(operands[0] if x.op in ("equal", "less") else to, x.op)(*args)

@@ -8,13 +8,13 @@ from ..spec import Shape
 from .graph import Graph, Step, Sum, Value
 
 VIEWS = frozenset("reshape permute expand slice".split())
-MADE = frozenset("full iota".split())  # of nothing: every reader makes them anew
+MADE = frozenset("full iota random_bits".split())  # of nothing: every reader makes them anew
 JOINED = frozenset("concat pad".split())  # parts that are stored in place
 COMPARISONS = frozenset("equal less".split())
 BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
 ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
 FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
-POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where"}
+POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where", "floordiv"}
 REDUCTIONS = frozenset("sum prod max".split())
 # Python's arithmetic as elementwise operations; a difference is a sum with the negative.
 LOOKUPS = frozenset("take gather".split())
@@ -29,6 +29,8 @@ def is_pointwise(step: Step) -> bool:
         return False
     if name in FLOATING_ONLY:
         return dtype in FLOATING
+    if name == "floordiv":
+        return shift(step) is not None
     if name in BITS:
         return dtype is bool_ or dtype in INTEGER
     return name not in ARITHMETIC or dtype is not bool_
@@ -37,6 +39,14 @@ def is_pointwise(step: Step) -> bool:
 def is_narrow(dtype: DType) -> bool:
     """Whether it is float16 or bfloat16."""
     return dtype in FLOATING and dtype.itemsize < float32.itemsize
+
+
+def shift(step: Step) -> int | None:
+    """By how many bits a division of integers shifts to the right, if it does."""
+    x, y = step.inputs
+    if not isinstance(x, Value) or x.dtype not in INTEGER or not isinstance(y, int) or y < 1:
+        return None
+    return y.bit_length() - 1 if y & (y - 1) == 0 else None
 
 
 def is_lookup(step: Step) -> bool:

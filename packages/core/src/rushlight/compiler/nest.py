@@ -56,9 +56,10 @@ class Access(NamedTuple):
 class Node(NamedTuple):
     """One scalar of the iteration space.
 
-    op: `read`, `gather`, `constant`, `index`, a reduction of ROW, or the name of an elementwise
-    primitive.
-    args: the nodes it is computed from, which stand before it; of `gather`, an int64.
+    op: `read`, `gather`, `constant`, `index`, `random`, `right_shift`, a reduction of ROW, or the
+    name of an elementwise primitive.
+    args: the nodes it is computed from, which stand before it; of `gather`, an int64; of `random`,
+    four: the key, the lower and the upper half of the counter, and which of the words.
     param: of `read`, the number of the read; of `gather`, (the number of the read, a stride): what
     lies stride * argument elements from where the read is, which is inside of the buffer whatever
     the data; of `constant`, its value; of `index`, (offset, one coefficient per loop): an integer

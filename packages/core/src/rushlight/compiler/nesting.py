@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..cell import Number
-from ..dtypes import FLOATING, DType, bool_, float64, int64
+from ..dtypes import FLOATING, DType, bool_, float64, int64, uint32
 from ..spec import size
 from .affine import Index, numbered
 from .graph import Step, Sum, Value
-from .kind import SUMS, is_lookup, is_reduction, is_scatter, value_dtype
+from .kind import SUMS, is_lookup, is_reduction, is_scatter, shift, value_dtype
 from .nest import Access, LoopNest, Node, Store
 
 if TYPE_CHECKING:
@@ -110,13 +110,35 @@ class Nesting:
             at = numbered(index, z.shape, len(self.extents))
             node = self.push("index", (), (at.offset, at.factors), int64, at.loops)
             return node if z.dtype is int64 else self.push("cast", (node,), None, z.dtype, at.loops)
+        if step.op.name == "random_bits":
+            return self.random(step, index)
         return self.apply(step, index)
+
+    def random(self, step: Step, index: Index) -> int:
+        """The node of random words, each told by its number."""
+        key, counter = step.inputs
+        at = numbered(index, step.z.shape, len(self.extents))
+        number = self.push("index", (), (at.offset, at.factors), int64, at.loops)
+        args = (self.word(key, 0), self.word(counter, 0), self.word(counter, 1), number)
+        return self.push("random", args, None, uint32, at.loops)
+
+    def word(self, x: Any, which: int) -> int:
+        """The node of 64 bits of an integer as int64, word 0 the lowest."""
+        if isinstance(x, Number):
+            return self.read(Access(x, (0,) * len(self.extents), which, int64))
+        bits = int(x) >> 64 * which & 2**64 - 1
+        return self.push("constant", (), bits - (bits >> 63 << 64), int64, ())
 
     def apply(self, step: Step, index: Index) -> int:
         """The node of an elementwise step at an index."""
         if is_lookup(step):
             return self.gather(step, index)
         z, met = step.z, value_dtype(step)
+        if step.op.name == "floordiv":
+            x = step.inputs[0]
+            node = self.value(x, self.fuser.operand(x, z.shape, index, self.extents, z))
+            by = self.push("constant", (), shift(step), z.dtype, ())
+            return self.push("right_shift", (node, by), None, z.dtype, self.loops_of((node,)))
         args = []
         for x in step.inputs:
             if isinstance(x, Value):

@@ -71,6 +71,13 @@ def execute(fused: Fused, *inputs: Any) -> list[Any]:
     ]
 
 
+def words(kind: type, n: Any) -> HostArray:
+    """A number as a nest reads it: an integer as two words of 64 bits, the lower first."""
+    if kind is int:
+        return np.array([n % 2**64, (n >> 64) % 2**64], np.uint64).view(np.int64)
+    return np.array(n, TYPES[kind])
+
+
 class Buffers(dict[Any, HostArray]):
     """What each buffer holds: at first what `made` makes of it."""
 
@@ -103,7 +110,7 @@ class Run:
                 self.buffers[x] = np.ascontiguousarray(given)
         for step in fused.sums():
             self.numbers[step.outputs[0]] = compute(step.how, *map(self.number, step.inputs))
-        self.buffers |= {x: np.array(n, TYPES[x.kind]) for x, n in self.numbers.items()}
+        self.buffers |= {x: words(x.kind, n) for x, n in self.numbers.items()}
         self.written |= {x: np.ones(held.shape, bool) for x, held in self.buffers.items()}
 
     def number(self, x: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..compiler.nest import ROW, Access, LoopNest, Node, Store
 from ..dtypes import FLOATING, DType, as_dtype
-from ..reference import erf
+from ..reference import erf, random_bits
 
 HostArray = np.ndarray[Any, Any]
 
@@ -42,6 +42,7 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "bitwise_or": np.bitwise_or,
     "bitwise_xor": np.bitwise_xor,
     "bitwise_not": np.invert,
+    "right_shift": np.right_shift,
     "where": np.where,
 }
 
@@ -74,6 +75,12 @@ def index(x: Node, extents: tuple[int, ...]) -> HostArray:
     )
 
 
+def philox(key: int, low: int, high: int, *, number: HostArray) -> HostArray:
+    """The random words of these numbers."""
+    words: HostArray = random_bits(key, high << 64 | low, (int(number.max()) + 1,), 0)
+    return words[number]
+
+
 def evaluate(x: Node, args: list[HostArray], read: Callable[[int], HostArray], **how: Any) -> Any:
     """The value of one node over the grid, axes that it does not vary over of length 1."""
     extents, wide = how["extents"], how["wide"]
@@ -85,6 +92,9 @@ def evaluate(x: Node, args: list[HostArray], read: Callable[[int], HostArray], *
         return np.asarray(x.param).astype(x.dtype).reshape((1,) * len(extents))
     if x.op == "index":
         return index(x, extents)
+    if x.op == "random":
+        key, low, high, number = args
+        return philox(*[int(x.item()) % 2**64 for x in (key, low, high)], number=number)
     if x.op in ROW:
         over = np.broadcast_to(args[0], (*args[0].shape[:-1], extents[-1]))
         return REDUCE[ROW[x.op]].reduce(over, axis=-1, keepdims=True, dtype=args[0].dtype)
