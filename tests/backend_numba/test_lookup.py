@@ -5,8 +5,12 @@ import pytest
 
 import rushlight as rl
 from rushlight.compiler.fuse import Call, fuse
-from rushlight.compiler.nest import LoopNest
+from rushlight.compiler.nest import Access, LoopNest, Node, Store
 from rushlight.compiler.simplify import simplify
+from rushlight.dtypes import as_dtype, int64
+from rushlight.testing.fused import execute
+from rushlight.testing.nest import run
+from rushlight_numba.codegen.nest import NestCode
 
 NUMBA = "numba"
 
@@ -43,6 +47,15 @@ def assert_same(fn, *given):
 
 def kinds(found):
     return [type(record) for record in found]
+
+
+def assert_lawful(fn, *given):
+    """The records keep the laws of memory, and numpy makes of them what eager does."""
+    (program,) = compiled(fn, *given)
+    fused = fuse(simplify(program.graph), places(1).device.backend.policy)
+    leaves = [x.numpy(force=True) for x in given]
+    assert len(leaves) == len(program.graph.inputs)
+    assert execute(fused, *leaves)[0].tobytes() == fn(*given).numpy().tobytes()
 
 
 def cross_entropy(x, y):
@@ -101,6 +114,7 @@ def test_take_is_part_of_a_nest(shape, axis, dtype):
         return rl.ops.take(x, i, axis=axis) + 1
 
     assert_same(rows, x, i)
+    assert_lawful(rows, x, i)
     assert Call not in kinds(records(rows, x, i))
 
 
@@ -119,6 +133,7 @@ def test_gather_is_part_of_a_nest(shape, axis):
         return x.gather(axis, i) * 2.0
 
     assert_same(elements, x, i)
+    assert_lawful(elements, x, i)
     assert Call not in kinds(records(elements, x, i))
 
 
@@ -183,12 +198,42 @@ def test_scatter_is_a_nest(how, shape, axis, dtype):
         return getattr(x, how)(axis, i, source)
 
     assert_same(changed, x, i, source)
+    assert_lawful(changed, x, i, source)
     assert Call not in kinds(records(changed, x, i, source))
 
 
 def test_scatter_add_takes_a_part_of_a_longer_source():
     x, i, source = numbers(4, 9), places(4, 3, 5), numbers(5, 7)
     assert_same(lambda x, i, source: x.scatter_add(0, i, source), x, i, source)
+
+
+@pytest.mark.parametrize("lanes", [16, 8, 1])
+@pytest.mark.parametrize("n", [1, 5, 16, 40])
+@pytest.mark.parametrize("apart", [0, 1], ids=["whole rows", "each element"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int8", "bool"])
+@pytest.mark.parametrize("how", ["store", "sum"])
+def test_a_store_at_indices_is_numpys(how, dtype, apart, n, lanes):
+    rows, kept = 9, as_dtype(dtype)
+    both = frozenset({0, 1})
+    index = Access("i", (n * apart or 1, apart), 0, int64)
+    nodes = (
+        Node("read", (), 0, int64, both if apart else frozenset({0})),
+        Node("read", (), 1, kept, both),
+    )
+    # gaps between the elements of a row, and rows in reverse order
+    target = Access("z", (0, 2), 4 * 2 * n, kept)
+    store = Store(1, target, how, frozenset({0}), at=(0, -2 * n))
+    nest = LoopNest((rows, n), (index, Access("s", (n, 1), 0, kept)), nodes, (store,))
+    random = np.random.default_rng(n)
+    given = {
+        "i": random.integers(0, 5, rows * n),
+        "s": random.integers(0, 3, rows * n).astype(kept),
+        "z": random.integers(0, 3, 10 * n).astype(kept),
+    }
+    found = {name: held.copy() for name, held in given.items()}
+    run(nest, given)
+    NestCode(nest, lanes).run(found)
+    assert found["z"].tobytes() == given["z"].tobytes()
 
 
 @pytest.mark.parametrize("n", [1, 3, 40, 130])
@@ -210,6 +255,7 @@ def test_what_is_changed_stays_as_it_was(see):
         return rl.cat([y.scatter(0, i, source), y])
 
     assert_same(both, x, i)
+    assert_lawful(both, x, i)
 
 
 def test_changes_follow_each_other():
@@ -220,6 +266,7 @@ def test_changes_follow_each_other():
         return y.scatter_add(1, i, y[:4]).scatter(0, i, y[2:]) + y
 
     assert_same(twice, x, i)
+    assert_lawful(twice, x, i)
 
 
 def rows_added(w, y):
