@@ -23,6 +23,7 @@ LOOPS = "ijklmnpqabcdefgh"
 WIDTH = 96
 INFIX = {"add": ("+", 1), "mul": ("*", 2), "div": ("/", 2), "less": ("<", 0), "equal": ("==", 0)}
 INFIX |= {"pow": ("**", 3), "bitwise_and": ("&", 0), "bitwise_or": ("|", 0)}
+INFIX["right_shift"] = (">>", 0)
 SIGN = {"store": "=", "sum": "+=", "prod": "*="}
 NAMES = {"maximum": "max", "minimum": "min"}
 ATOM = 4  # what binds more closely than any sign
@@ -327,7 +328,8 @@ def subscripts(access: Access, extents: Sequence[int], *more: Walk) -> list[str]
     every = zip(LOOPS, access.strides, extents, strict=False)
     walks = [*((c, s, n) for c, s, n in every if s and n != 1), *more]
     if not shape:
-        return [total([(c, s) for c, s, _ in walks], access.offset)] if walks else []
+        found = walks or access.offset
+        return [total([(c, s) for c, s, _ in walks], access.offset)] if found else []
     while True:
         terms, offsets, wrong = parted(shape, walks, access.offset)
         if wrong is None or len(shape) == 1:
