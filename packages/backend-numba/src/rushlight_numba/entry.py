@@ -7,7 +7,11 @@ Knows nothing of records.  For one array, one number and one result it reads
         with lock:
             n1 = n0 * 2
             pack(words, 0, n1)
-            a0 = spare0()
+            a0 = spare0[0]  # memory that nobody else holds
+            if count(a0) != alone:
+                a0 = spare0[1]
+                if count(a0) != alone:
+                    a0 = new0()
             arrays = (v0 if v0.flags.c_contiguous else contiguous(v0), a0)
             start(arrays)
             return [a0]
@@ -28,34 +32,31 @@ from rushlight.extend import Access, DType, Fused, Number, Shape, Value
 
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
 WORD = 2**64 - 1
-KEPT = 2  # arrays of each result: a step writes one while the last step's is still in use
 
 
 class Spare:
-    """Memory for one result: an array that nobody else holds any more, or a new one.
+    """Memory for one result: two arrays, or a new one where both are in use.
 
-    Fresh memory costs more than most arithmetic on it: the system clears every page of it.
+    A step writes one while the last step's result is still held.  Fresh memory costs more than most
+    arithmetic on it: the system clears every page of it.
     """
 
     def __init__(self, shape: Shape, dtype: DType) -> None:
         self.shape, self.dtype = shape, dtype
-        self.arrays: list[Any] = []
+        self.arrays = [np.empty(shape, dtype), np.empty(shape, dtype)]
 
-    def __call__(self) -> Any:
-        """An array of undefined values."""
-        for array in self.arrays:
-            if getrefcount(array) == ALONE:
-                return array
+    def new(self) -> Any:
+        """An array of undefined values, in place of the older of the two."""
         array = np.empty(self.shape, self.dtype)
-        self.arrays = [*self.arrays, array][-KEPT:]
+        self.arrays[:] = [self.arrays[1], array]
         return array
 
 
 def _references() -> int:
-    """How many references the interpreter counts where only a list and a loop hold an array."""
-    for array in [np.empty(1)]:
-        return getrefcount(array)
-    raise AssertionError
+    """How many references the interpreter counts where a list and a variable hold an array."""
+    arrays = [np.empty(1)]
+    array = arrays[0]
+    return getrefcount(array)
 
 
 ALONE = _references()
@@ -130,9 +131,16 @@ class Entry:
         ]
         lines = self.arithmetic()
         for i, (x, shape) in enumerate(self.fresh.items()):
-            self.scope[f"spare{i}"] = Spare(shape, x.dtype)
-            lines.append(f"{self.name(x)} = spare{i}()")
-            arrays.append(self.name(x))
+            spare, array = Spare(shape, x.dtype), self.name(x)
+            self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
+            lines += [
+                f"{array} = spare{i}[0]",
+                f"if count({array}) != alone:",
+                f"    {array} = spare{i}[1]",
+                f"    if count({array}) != alone:",
+                f"        {array} = new{i}()",
+            ]
+            arrays.append(array)
         lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
         if begin is not None:
             known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
@@ -143,6 +151,7 @@ class Entry:
         body = "\n".join(f"        {line}" for line in lines)
         text = f"def run({parameters}):\n    with lock:\n{body}\n"
         self.scope |= {"start": start, "begin": begin, "finish": finish, "lock": Lock()}
+        self.scope |= {"count": getrefcount, "alone": ALONE}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]

@@ -135,8 +135,10 @@ class Fused(NamedTuple):
         return "\n\n".join(map(str, self.records)) + "\n"
 
     def sums(self) -> list[Sum]:
-        """Python's arithmetic on numbers, of which nests read the results."""
-        return [step for step in self.graph.steps if isinstance(step, Sum)]
+        """Python's arithmetic on numbers at each call; the rest of it is part of the nests."""
+        wanted = hosted(self.graph)
+        steps = [step for step in self.graph.steps if isinstance(step, Sum)]
+        return [step for step in steps if step.outputs[0] in wanted]
 
 
 def fuse(graph: Graph, policy: FusionPolicy) -> Fused:
