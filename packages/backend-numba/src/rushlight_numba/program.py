@@ -42,7 +42,7 @@ CHUNK_NS = 8000.0  # a chunk of a nest takes at least so long
 MOST_CHUNKS = 64
 ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
 DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
-DEAR_NS |= {"sin": 0.4, "cos": 0.4}
+DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8}
 ROW_LOOPS = 256  # a row longer than eight of these is cut at multiples of one
 
 _native: dict[str, int] = {}  # addresses of the nests of this process, by their key

@@ -348,6 +348,14 @@ class RowPass:
         lanes = self.writer.lanes(self.nest.stores[k].access.dtype)
         return lanes.splat(self.writer.first(k), "i1")
 
+    def is_walked(self, x: Node) -> bool:
+        """Whether the row's random words are one after another."""
+        *known, number = x.args
+        index = self.nest.nodes[number]
+        is_next = index.op == "index" and index.param[1][self.writer.last] == 1
+        steady = not any(map(self.writer.schedule.in_lanes, known))
+        return self.writer.n > 4 and is_next and steady
+
     def is_by_row(self, i: int) -> bool:
         """Whether it is a division by a scalar of the row that may be a product with its inverse.
 
@@ -421,6 +429,10 @@ class RowPass:
             known = str(x.param[1][writer.last])  # 0 or 1, or else passed
             step = writer.coefficients.get((i, writer.last), known)
             return lanes.ramp(self.fn.add(writer.starts[i], self.fn.mul(self.at, step)), step)
+        if x.op == "random" and self.is_walked(x):
+            key, low, high = (writer.scalars[a] for a in x.args[:3])
+            number = self.fn.add(writer.starts[x.args[3]], self.at)
+            return philox.row(lanes, writer.lanes(int64, writer.n // 2), key, low, high, number)
         if self.is_by_row(i):
             inverse, scale = writer.inverses[x.args[1]]
             return lanes.mul(lanes.op("fmul", self.value(x.args[0]), inverse), scale)
