@@ -10,10 +10,14 @@ from collections.abc import Iterator, Mapping
 # Lines of code.  The mechanism is what one reads to know how core works, the vocabulary what one
 # looks up: what every operation is, how numpy computes it, and PyTorch's signature of it.  Services
 # are what nothing else rests on: each may be taken away alone.
-BUDGETS = {"mechanism": 3500, "vocabulary": 6000, "services": 1500, "compiler": 2500}
+BUDGETS = {"mechanism": 3500, "vocabulary": 6000, "services": 1800, "compiler": 2500}
 VOCABULARY = {"ops", "function", "reference.py"}
 SERVICES = {"amp", "interchange", "cli.py", "display.py", "scalar.py"}
-LONE = {"rushlight/autograd/check.py", "rushlight/compiler/explain.py"}  # services, in other rooms
+LONE = {  # services, in other rooms
+    "rushlight/autograd/check.py",
+    "rushlight/compiler/explain.py",
+    "rushlight/compiler/source.py",
+}
 
 
 def part_of(path: str) -> str:
@@ -64,7 +68,7 @@ def test_core_stays_within_its_budgets(core):
 def test_a_planted_excess_is_found():
     assert over_budget({"rushlight/op.py": "x = 1\n" * 3501}) == {"mechanism": 3501}
     assert over_budget({"rushlight/ops/x.py": "x = 1\n" * 6001}) == {"vocabulary": 6001}
-    assert over_budget({"rushlight/amp/x.py": "x = 1\n" * 1501}) == {"services": 1501}
+    assert over_budget({"rushlight/amp/x.py": "x = 1\n" * 1801}) == {"services": 1801}
     assert over_budget({"rushlight/compiler/fuse.py": "x = 1\n" * 2501}) == {"compiler": 2501}
     assert over_budget({"rushlight/testing/cases.py": "x = 1\n" * 9999}) == {}
 

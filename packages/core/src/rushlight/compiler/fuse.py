@@ -413,7 +413,10 @@ class Fuser:
         checks = tuple([self.attempt(self.lying, x) for x in self.graph.checks])
         if self.missing:
             return None
-        return Fused(self.graph, tuple(made), frozenset(stored), self.places, outputs, checks)
+        records = tuple(
+            [x for x in made if not isinstance(x, (LoopNest, Product)) or has_stores(x)]
+        )
+        return Fused(self.graph, records, frozenset(stored), self.places, outputs, checks)
 
     def attempt(self, do: Any, *args: Any) -> Any:
         """do(*args); what it would need to be stored is noted."""
@@ -785,6 +788,12 @@ class Fuser:
             raise NotAffine(found)
         access = self.access(found, at, extents)
         return access._replace(strides=access.strides[: len(shape)])
+
+
+def has_stores(record: LoopNest | Product) -> bool:
+    """Whether a record leaves anything: its readers may all compute it anew."""
+    nest = record if isinstance(record, LoopNest) else record.nest
+    return bool(nest.stores)
 
 
 def candidates(group: Group, shape: Shape) -> Iterator[Index]:
