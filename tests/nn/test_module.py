@@ -170,6 +170,7 @@ class TestRegistration:
     def test_registration_makes_programs_stale(self, monkeypatch, net):
         calls = []
         monkeypatch.setattr(rl.compiler, "retrace", lambda: calls.append(1))
+        monkeypatch.setattr(rl.compiler, "switch", calls.append)
         for change in (
             lambda: setattr(net, "first", nn.ReLU()),
             net.eval,
