@@ -28,7 +28,7 @@ from rushlight.spec import size
 
 from .interpreted import Writing
 
-sizes = st.sampled_from([1, 1, 2, 2, 3, 4, 5])
+sizes = st.sampled_from([1, 1, 2, 2, 3, 4, 5, 7])
 shapes = st.lists(sizes, min_size=0, max_size=4).map(tuple)
 thorough = settings(
     max_examples=200,
@@ -138,9 +138,19 @@ class TestViews:
     @thorough
     @given(st.data())
     def test_without_reshapes_every_view_is_a_sum_over_loops(self, data):
-        graph, root, z, _ = data.draw(viewed(kinds=("permute", "expand", "slice")))
+        graph, root, z, array = data.draw(viewed(kinds=("permute", "expand", "slice")))
         extents, index = identity(z.shape)
-        assert Fuser(graph, FusionPolicy(), set()).resolve(z, index, extents)[0] is root
+        found, at = Fuser(graph, FusionPolicy(), set()).resolve(z, index, extents)
+        assert found is root
+        shown = places(numbered(at, root.shape, len(extents)), extents)
+        assert (shown.reshape(-1) == array.reshape(-1)).all()
+
+    def test_a_slice_of_a_slice(self):
+        _, index = identity((2,))
+        later = sliced(index, ((3, 2, -1),), (2,), (4,))
+        first = sliced(later, ((1, 4, 2),), (4,), (9,))
+        assert numbered(first, (9,), 1) == Affine(7, (-2,))
+        assert np.arange(9)[1:9:2][3:1:-1].tolist() == [7, 5]
 
     @thorough
     @given(shapes, st.data())
@@ -174,6 +184,11 @@ class TestViews:
         extents, index = (2, 3), (Run(0, 2, Affine(0, (3, 1))),)
         assert numbered(expanded(index, (2, 3), (1, 3), extents), (1, 3), 2) == Affine(0, (0, 1))
         assert numbered(expanded(index, (2, 3), (2, 1), extents), (2, 1), 2) == Affine(0, (1, 0))
+
+    def test_a_run_that_is_stretched_in_the_middle_is_not_halved(self):
+        index = (Run(0, 3, Affine(0, (6, 1))),)
+        assert expanded(index, (2, 3, 2), (2, 1, 2), (2, 6)) is None
+        assert expanded(index, (2, 3, 2), (1, 3, 1), (2, 6)) is None
 
     def test_a_slice_of_a_run_may_be_of_its_first_axis(self):
         extents, index = (6,), (Run(0, 2, Affine(0, (1,))),)

@@ -58,7 +58,7 @@ def test_little_is_unused(seed):
         found[key] = Life(int(2 ** random.uniform(0, 20)), first, first + length)
     places, n_bytes = arranged(found)
     assert_apart(found, places, n_bytes)
-    assert n_bytes <= 1.5 * peak(found)
+    assert n_bytes <= 1.25 * peak(found)
 
 
 def test_a_chain_needs_two_places():

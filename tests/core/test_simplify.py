@@ -203,6 +203,13 @@ STAYS = {
     "parts that leave a gap": lambda w: w(
         "add", pad(w, w.input(3), (0, 3)), pad(w, w.input(2), (4, 0))
     ),
+    "parts that overlap and leave a gap": lambda w: w(
+        "add", pad(w, w.input(3), (0, 2)), pad(w, w.input(2), (2, 1))
+    ),
+    "parts that are padded along two axes": lambda w: w(
+        "add", pad(w, w.input(1, 2), (0, 1), (0, 0)), pad(w, w.input(1, 1), (1, 0), (1, 0))
+    ),
+    "a largest of float16": lambda w: reduced(w, "max", w.input(2, 2, dtype=float16), (0,)),
     "parts along different axes": lambda w: w(
         "add", pad(w, w.input(1, 2), (0, 1), (0, 0)), pad(w, w.input(2, 1), (0, 0), (1, 0))
     ),
