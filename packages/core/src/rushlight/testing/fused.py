@@ -1,8 +1,7 @@
 """Fused programs run by numpy, record by record: what a backend that compiles is compared with.
 
-Knows `Fused` and numpy.  It holds a program to more than its results: nothing is read outside of
-its buffer or before it is written, no element is written twice, no nest reads a buffer that it
-writes, and what a nest stores varies over no loop that its place does not.
+It holds a program to laws: nothing is read outside of its buffer or before it is written, nothing
+is written twice, no nest reads a buffer that it writes or stores values over each other.
 """
 
 from __future__ import annotations
@@ -28,10 +27,7 @@ TYPES = {float: np.float64, int: np.int64, bool: np.bool_}  # of a number that a
 
 
 class Interpreter(HostBackend):
-    """The reference's kernels, and compiled programs run by `execute`: fusing without a compiler.
-
-    policy: what to fuse.
-    """
+    """Fusing without a compiler: compiled programs are run by `execute`."""
 
     name = "fused"
     protocol = PROTOCOL
@@ -45,16 +41,12 @@ class Interpreter(HostBackend):
         """The program to be interpreted; None where something is empty, as loops need a turn."""
         graph = program.graph
         values = [x for step in graph.steps for x in (*step.inputs, *step.outputs)]
-        if any(0 in x.shape for x in (*values, *graph.inputs) if isinstance(x, Value)):
-            return None
-        return partial(execute, program)
+        empty = any(0 in x.shape for x in (*values, *graph.inputs) if isinstance(x, Value))
+        return None if empty else partial(execute, program)
 
 
 def execute(fused: Fused, *inputs: Any) -> list[Any]:
-    """The program's outputs for the inputs of its graph, arrays and Python numbers.
-
-    Raises: AssertionError where a record breaks a law; IndexError where a check fails.
-    """
+    """The outputs.  Raises: AssertionError if a law is broken, IndexError if a check fails."""
     run = Run(fused, inputs)
     for record in fused.records:
         if isinstance(record, LoopNest):
@@ -64,7 +56,7 @@ def execute(fused: Fused, *inputs: Any) -> list[Any]:
         else:
             run.call(record)
     if any(run.read(check, ()).any() for check in fused.checks):
-        raise IndexError("an index is out of range")
+        raise IndexError
     return [
         run.read(fused.outputs[x], x.shape).copy() if isinstance(x, Value) else run.number(x)
         for x in fused.graph.outputs
@@ -94,10 +86,7 @@ def poisoned(value: Value) -> HostArray:
 
 
 class Run:
-    """One run of a program.
-
-    buffers: what they hold.  written: which of their elements hold something.
-    """
+    """One run of a program.  written: which elements of its buffers are."""
 
     def __init__(self, fused: Fused, inputs: Sequence[Any]) -> None:
         self.buffers = Buffers(poisoned)
@@ -141,17 +130,12 @@ class Run:
 
     def nest(self, nest: LoopNest) -> None:
         """Run loops."""
-        given = {x.buffer for x in nest.reads}
-        for access in nest.reads:
-            if access.buffer is not None:
-                self.read(access, nest.extents)
+        given = {x.buffer: self.read(x, nest.extents) for x in nest.reads if x.buffer is not None}
         for store in nest.stores:
             assert store.access.buffer not in given, f"read and written: {store.access}"
             assert not lost(store, nest), f"stores values over each other: {store}"
-            if store.at is None:
-                self.write(store.access, nest.extents)
-            else:  # onto what was written
-                self.read(store.access, nest.extents)
+            note = self.write if store.at is None else self.read  # at indices: onto what is there
+            note(store.access, nest.extents)
         nests.run(nest, self.buffers, wide=False)
 
     def product(self, product: Product) -> None:
