@@ -263,15 +263,14 @@ def long_one(x):
     return x.sort(-1)[0].sin() * 2.0
 
 
-@pytest.mark.xfail(reason="ctypes swallows what a signal raises as its callback begins")
 def test_an_interrupt_in_native_code_is_raised(device, monkeypatch):
     f, x = rl.compile(long_one), drawn(device, 200, 1000)
     wanted = array(f(x))
     begun = time.perf_counter()
     f(x)
     took = time.perf_counter() - begun
-    lost: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    # what a handler raises as a callback begins, ctypes tells and drops: the program raises it anew
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for part in (0.2, 0.4, 0.6):
@@ -281,7 +280,6 @@ def test_an_interrupt_in_native_code_is_raised(device, monkeypatch):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert not lost
     assert_same_bits("after interrupts", array(f(x)), wanted)
 
 
@@ -353,7 +351,6 @@ def test_a_child_of_a_fork_runs_and_traces_programs(device, n):
     assert all((array(z) == w).all() for z, w in zip(f(x), wanted, strict=True))
 
 
-@pytest.mark.xfail(reason="the program's lock, held by a thread that does not follow, stays held")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_while_another_thread_runs_the_program(device):
     rl.set_num_threads(2)

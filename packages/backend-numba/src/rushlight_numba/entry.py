@@ -20,11 +20,13 @@ Knows nothing of records.  For one array, one number and one result it reads
 from __future__ import annotations
 
 import operator
+import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from sys import getrefcount
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -94,6 +96,19 @@ def view(array: Any, access: Access, shape: Sequence[int]) -> Any:
     return np.ndarray(shape, array.dtype, array, access.offset * n, strides)
 
 
+_entries: WeakSet[Entry] = WeakSet()
+
+
+def _unlock() -> None:
+    """In the child of a fork: who held a lock did not follow."""
+    for entry in _entries:
+        entry.scope["lock"] = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 class Entry:
     """Writes the function.  fresh: the buffers made at each call and their shapes, in order."""
 
@@ -150,7 +165,14 @@ class Entry:
         lines.append(f"return [{', '.join(map(self.result, self.graph.outputs))}]")
         body = "\n".join(f"        {line}" for line in lines)
         text = f"def run({parameters}):\n    with lock:\n{body}\n"
-        self.scope |= {"start": start, "begin": begin, "finish": finish, "lock": Lock()}
+        self.scope |= {
+            "start": start,
+            "begin": begin,
+            "finish": finish,
+            "lock": Lock(),
+            "entry": self,
+        }
+        _entries.add(self)
         self.scope |= {"count": getrefcount, "alone": ALONE}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
@@ -174,8 +196,20 @@ class Entry:
         if self.numbers:
             packed = struct.Struct("=" + "".join(FORMATS[x.kind] for x, _ in self.numbers))
             self.scope["pack"] = packed.pack_into
+            lines += self.guarded()
             lines.append(f"pack(words, 0, {', '.join(map(self.word, self.numbers))})")
         return lines
+
+    def guarded(self) -> list[str]:
+        """An integer beyond what nests compute with leaves the whole call to the kernels."""
+        several = {x for x, which in self.numbers if which}
+        single = [self.name(x) for x, _ in self.numbers if x.kind is int and x not in several]
+        if not single:
+            return []
+        self.scope["replay"] = self.graph.program().run
+        beyond = " or ".join(f"not {-(2**63)} <= {n} < {2**63}" for n in single)
+        given = ", ".join(map(self.name, self.graph.inputs))
+        return [f"if {beyond}:", f"    return replay({given})"]
 
     def word(self, given: tuple[Number, int]) -> str:
         """An expression of a word of a number; an integer has several, the lowest first."""

@@ -93,6 +93,8 @@ class Program:
         self.fused, self.graph = fused, fused.graph
         self.sizes: dict[Any, int] = {}  # bytes of buffers
         self.failure: BaseException | None = None  # of a kernel that native code called
+        self.calls: list[Any] = []
+        self.finished = 0  # of these calls, in this run
         lowered = [[*self.lowered(record)] for record in fused.records]
         self.works = [work for works in lowered for work in works]
         self.counts = [len(works) for works in lowered]  # of the works of each record
@@ -234,7 +236,6 @@ class Program:
         """The head of all records: their blocks lie in one array of words."""
         words: list[Any] = []
         records = []
-        self.calls: list[Any] = []
         at = self.functions()
         for work in self.works:
             if isinstance(work.function, Call):
@@ -346,6 +347,7 @@ class Program:
                 for value, array in zip(call.step.outputs, call.run(given), strict=True):
                     if value is not None:
                         np.copyto(self.whole(value).reshape(value.shape), array)
+                self.finished += 1
             except BaseException as error:  # native code cannot pass it on; `run` raises it
                 self.failure = error
 
@@ -364,15 +366,18 @@ class Program:
 
     def begin(self, arrays: tuple[Any, ...], known: dict[Number, Any]) -> None:
         """Before a run in which kernels are called."""
-        self.arrays, self.known, self.failure = arrays, known, None
+        self.arrays, self.known, self.failure, self.finished = arrays, known, None, 0
 
     def finish(self) -> None:
         """After it.  Raises: what a kernel raised; an IndexError if a check failed."""
         self.arrays = ()
         if any(self.checks):
             raise IndexError("an index is out of range; the operation that has it says which")
-        if self.failure is not None:
-            raise self.failure
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+        if self.finished < len(self.calls):  # a signal's handler raised before a kernel began
+            raise KeyboardInterrupt
 
 
 def place(access: Access) -> Place:

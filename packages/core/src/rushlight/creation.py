@@ -7,7 +7,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from . import dtypes, ops
+from . import dtypes, ops, straight
 from .device import Device, resolve
 from .errors import ContractError, WrongType
 from .function.given import operands, rank, representable, roomy, sized, whole
@@ -110,6 +110,9 @@ def held(values: np.ndarray[Any, Any], place: Device) -> Tensor:
     """A tensor of these values, which nobody writes any more."""
     z = Tensor()
     z._data, z.device, z._node, z._base = place.put(values), place, None, None
+    mode: Any = straight.current()
+    if mode.traces:
+        mode.bear(z)
     return z
 
 

@@ -89,6 +89,9 @@ class Compiled:
             raise AttributeError(name)
         return getattr(self.fn, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Compiled, (self.fn,)  # a copy traces anew: programs belong to what they capture
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for match in self.matches:
             result = match(args, kwargs)

@@ -46,6 +46,7 @@ class Trace:
         self.given: dict[Tensor, Tensor] = {}  # the argument that each stand-in stands for
         self.nodes: dict[Tensor, Any] = {}  # those of concrete tensors that are assigned, before
         self.guards: list[Guard] = []
+        self.born: set[Tensor] = set()  # made of given values by the function: anew at each call
 
     def restore(self) -> None:
         """Take the steps of this trace off the tensors that outlive it."""
@@ -93,11 +94,16 @@ class Tracing(Meaning):
         else:
             self.read(x)
             self.trace.held[x] = data
-            if self.recording and value._node is not None:
-                self.trace.asked.append((x, value._node))
-            self.trace.nodes.setdefault(x, x._node)
+            if x not in self.trace.born:
+                if self.recording and value._node is not None:
+                    self.trace.asked.append((x, value._node))
+                self.trace.nodes.setdefault(x, x._node)
         if self.recording and not isinstance(x._node, Leaf):
             x._node = value._node
+
+    def bear(self, x: Tensor) -> None:
+        """x was made of values that the function gives: what becomes of it ends with the call."""
+        self.trace.born.add(x)
 
     def meant(self, x: Tensor) -> Tensor:
         """x, or what stands in for it if it is an argument of this call too."""

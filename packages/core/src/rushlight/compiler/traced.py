@@ -52,13 +52,18 @@ class Traced:
         found: list[Any] = []
         self.structure = flatten(result, found, {}, (Tensor, Number))
         # what is handed back as it is: a tensor that was there before, or an argument
-        self.same = [x if is_concrete(x) else places.get(id(x)) for x in found]
+        self.same = [
+            x if is_concrete(x) and x not in trace.born else places.get(id(x)) for x in found
+        ]
         fresh = [x for x, same in zip(found, self.same, strict=True) if same is None]
         self.made = [x if isinstance(x, Number) else tracing.read(x) for x in fresh]
         self.devices = [getattr(x, "device", None) for x in fresh]
         backward = Backward(trace, tracing, fresh, places) if recording else None
         self.backward = backward if backward and backward.roots else None
-        self.writes = [(x, v) for x, v in trace.held.items() if v is not trace.captures[x]]
+        self.writes = [
+            (x, v) for x, v in trace.held.items()
+            if v is not trace.captures[x] and x not in trace.born
+        ]  # fmt: skip
         self.argument_writes = [
             (i, x._data)
             for i, (x, data) in enumerate(zip(stand_ins, given, strict=True))

@@ -216,8 +216,9 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     alike(op, input, target)
-    floating(op, input)
-    if target.dtype is not input.dtype:
+    dtype = input._data.dtype
+    if dtype is not target._data.dtype or dtype not in dtypes.FLOATING:
+        floating(op, input)
         raise WrongDtype(
             f"{op}: input {input.spec} and target {target.spec}; give both the same dtype"
         )
@@ -361,11 +362,11 @@ def cross_entropy(
     if type(ignore_index) is not int:
         ignore_index = as_class("cross_entropy", ignore_index)
     plain = weight is None and label_smoothing == 0 and reduction == "mean"
-    floating("cross_entropy", input)
     if rank("cross_entropy", input) != 2 or rank("cross_entropy", target) != 1 or not plain:
         together("cross_entropy", input, target, optional=(weight,))
-    elif target.dtype in dtypes.INTEGER:
+    elif target.dtype in dtypes.INTEGER and input.dtype in dtypes.FLOATING:
         return ops.cross_entropy(input, target, ignore=ignore_index)
+    floating("cross_entropy", input)
     return of_shares(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
