@@ -121,8 +121,9 @@ def fuzz(session: nox.Session) -> None:
     """
     install(session, "test")
     count, device, first = (*session.posargs, *("20000", "numpy", "1000")[len(session.posargs) :])
-    command = ["python", "-W", "error", "-m", "rushlight.testing.programs"]
-    session.run(*command, "--count", count, "--device", device, "--first", first)
+    command = ["python", "-W", "error", "-m", "fuzz.programs"]
+    where = {"PYTHONPATH": "tests"}
+    session.run(*command, "--count", count, "--device", device, "--first", first, env=where)
 
 
 @nox.session(default=False)

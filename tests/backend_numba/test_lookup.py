@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from fuzz.fused import execute
+from fuzz.nest import run
 
 import rushlight as rl
 from rushlight.compiler.fuse import Call, fuse
 from rushlight.compiler.nest import Access, LoopNest, Node, Store
 from rushlight.compiler.simplify import simplify
 from rushlight.dtypes import as_dtype, int64
-from rushlight.testing.fused import execute
-from rushlight.testing.nest import run
 from rushlight_numba.codegen.nest import NestCode
 
 NUMBA = "numba"

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from fuzz.nest import place, run
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from rushlight.extend import (
@@ -17,7 +18,6 @@ from rushlight.extend import (
     float64,
     int64,
 )
-from rushlight.testing.nest import place, run
 from rushlight_numba.codegen.nest import NestCode, supports
 
 from .random_nest import nests

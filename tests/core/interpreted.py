@@ -1,6 +1,7 @@
 """What tests of fusing share: graphs written by hand, and functions fused and then interpreted."""
 
 import numpy as np
+from fuzz.fused import Interpreter
 
 import rushlight as rl
 from rushlight.compiler.fuse import Call, Product
@@ -11,7 +12,6 @@ from rushlight.dtypes import float32
 from rushlight.op import operations
 from rushlight.spec import Spec
 from rushlight.testing.close import assert_close
-from rushlight.testing.fused import Interpreter
 
 
 def fusing(policy=None):

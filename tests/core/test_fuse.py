@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from fuzz import fused as interpreting
+from fuzz.program import disagreement
+from fuzz.programs import drawn, failure
 
 import rushlight as rl
 import rushlight_nn as nn
@@ -12,9 +15,6 @@ from rushlight.compiler.graph import Value
 from rushlight.compiler.simplify import simplify
 from rushlight.dtypes import int64
 from rushlight.errors import IndexOutOfRange
-from rushlight.testing import fused as interpreting
-from rushlight.testing.program import disagreement
-from rushlight.testing.programs import drawn, failure
 
 from .interpreted import Writing, fused, fusing, kinds, numbers, stored, texts
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fuzz.fused import execute
 
 from rushlight.compiler.fuse import Fused, Product
 from rushlight.compiler.graph import Graph, Value
@@ -9,7 +10,6 @@ from rushlight.compiler.nest import Access, LoopNest, Node, Store
 from rushlight.dtypes import float32, int32
 from rushlight.spec import Spec
 from rushlight.testing.conformance import test_traced as assert_traced, types_in_turn
-from rushlight.testing.fused import execute
 
 from .interpreted import fusing
 

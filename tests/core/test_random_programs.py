@@ -6,6 +6,9 @@ from itertools import count
 
 import numpy as np
 import pytest
+from fuzz import program as programs_of
+from fuzz.program import CALLS, Shaken, disagreement, outcomes, shrunk
+from fuzz.programs import drawn, failure, main
 
 import rushlight as rl
 from rushlight import plugins, reference
@@ -15,11 +18,8 @@ from rushlight.compiler.graph import Graph, Step
 from rushlight.device import Device
 from rushlight.errors import BackendUnavailable
 from rushlight.plugins import Loaded
-from rushlight.testing import program as programs_of
 from rushlight.testing.case import EXACT
 from rushlight.testing.plugin import fresh_plugins
-from rushlight.testing.program import CALLS, Shaken, disagreement, outcomes, shrunk
-from rushlight.testing.programs import drawn, failure, main
 
 SEEDS = {"numpy": range(300), "hostile": range(40), "numba": range(300)}
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from fuzz.program import beyond, kinds, replays, spreads
 from parity.call import Still
 from parity.layers import CONTAINERS, LAYERS
 
@@ -12,7 +13,6 @@ import rushlight_nn as nn
 from rushlight.errors import BackendUnavailable
 from rushlight.testing.case import Values
 from rushlight.testing.close import assert_close, assert_same_bits
-from rushlight.testing.program import beyond, kinds, replays, spreads
 
 DEVICES = ["numpy", "numba"]
 TERMS = 200  # of the longest sum

@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import rushlight as rl
-
-from ..backend import PROTOCOL, Backend, HostBackend
-from ..creation import held
-from ..device import Device, _furnish
-from ..dtypes import FLOATING, finfo
-from ..op import operations
-from ..random import fork_rng
-from ..spec import Spec
-from .close import assert_close, assert_same_bits, tolerance
+from rushlight.backend import PROTOCOL, Backend, HostBackend
+from rushlight.creation import held
+from rushlight.device import Device, _furnish
+from rushlight.dtypes import FLOATING, finfo
+from rushlight.op import operations
+from rushlight.random import fork_rng
+from rushlight.spec import Spec
+from rushlight.testing.close import assert_close, assert_same_bits, tolerance
 
 HostArray = np.ndarray[Any, Any]
 Found = dict[str, HostArray]  # what one call returned and left behind, by name
@@ -168,7 +167,7 @@ class Program(NamedTuple):
     def function(self, scope: Mapping[str, Any]) -> Callable[..., dict[str, rl.Tensor]]:
         """The Python function, which finds in scope what it captures."""
         names = {"rl": rl, **scope}
-        exec(compile(str(self), f"<program {self.seed}>", "exec"), names)  # noqa: S102  our text
+        exec(compile(str(self), f"<program {self.seed}>", "exec"), names)
         found: Callable[..., dict[str, rl.Tensor]] = names["program"]
         return found
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..compiler.nest import ROW, Access, LoopNest, Node, Store
-from ..dtypes import FLOATING, DType, as_dtype
-from ..reference import erf, random_bits
+from rushlight.compiler.nest import ROW, Access, LoopNest, Node, Store
+from rushlight.dtypes import FLOATING, DType, as_dtype
+from rushlight.reference import erf, random_bits
 
 HostArray = np.ndarray[Any, Any]
 

@@ -12,15 +12,15 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from fuzz import nest as nests
 
-from ..backend import PROTOCOL, FusionPolicy, HostBackend
-from ..cell import Number, compute
-from ..compiler.fuse import Call, Fused, Product
-from ..compiler.graph import Value
-from ..compiler.nest import Access, LoopNest, Store
-from ..dtypes import FLOATING
-from ..spec import Shape
-from . import nest as nests
+from rushlight.backend import PROTOCOL, FusionPolicy, HostBackend
+from rushlight.cell import Number, compute
+from rushlight.compiler.fuse import Call, Fused, Product
+from rushlight.compiler.graph import Value
+from rushlight.compiler.nest import Access, LoopNest, Store
+from rushlight.dtypes import FLOATING
+from rushlight.spec import Shape
 
 HostArray = np.ndarray[Any, Any]
 TYPES = {float: np.float64, int: np.int64, bool: np.bool_}  # of a number that a nest reads

@@ -1,9 +1,9 @@
-"""Random programs: `drawn(seed)` writes one, and `python -m rushlight.testing.programs` tries many.
+"""Random programs: `drawn(seed)` writes one, and `python -m fuzz.programs` tries many.
 
 Each line runs once while it is written, on the reference: a line that is refused, or whose values
 leave the range where a comparison means something, is left out.
 
-    python -m rushlight.testing.programs --device NAME --count 20000 --first 0
+    python -m fuzz.programs --device NAME --count 20000 --first 0
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from math import prod, sqrt
 from typing import Any
 
 import numpy as np
+from fuzz.program import Line, Program, Source, disagreement, outcomes, shrunk, trimmed
 
 import rushlight as rl
-
-from ..backend import EVERY_DTYPE
-from ..device import Device
-from ..dtypes import FLOATING, as_dtype
-from ..errors import BackendUnavailable, DeviceError, RushlightError
-from ..random import fork_rng
-from ..spec import Shape, Spec
-from .program import Line, Program, Source, disagreement, outcomes, shrunk, trimmed
+from rushlight.backend import EVERY_DTYPE
+from rushlight.device import Device
+from rushlight.dtypes import FLOATING, as_dtype
+from rushlight.errors import BackendUnavailable, DeviceError, RushlightError
+from rushlight.random import fork_rng
+from rushlight.spec import Shape, Spec
 
 MOST = 3000  # elements of one tensor
 LIMIT = 30.0  # of magnitudes while a program is written
@@ -190,7 +189,7 @@ class Author:
     def run(self, line: Line) -> None:
         """Run a line now.  Raises: Absent if it is refused."""
         try:
-            exec(str(line), self.scope)  # noqa: S102  our own text
+            exec(str(line), self.scope)
         except RushlightError as error:
             raise Absent(f"{line}: {error}") from error
 
@@ -808,7 +807,7 @@ def failure(program: Program, device: Device, oracle: Device | None = None) -> s
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Try many programs; returns 1 if one differs, 2 if the device is not there."""
-    parser = argparse.ArgumentParser(prog="rushlight.testing.programs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="fuzz.programs", description=__doc__)
     parser.add_argument("--device", default="numpy", help="where the programs are compiled")
     parser.add_argument("--against", help="where they run at once; the same device if not given")
     parser.add_argument("--count", type=int, default=1000, help="how many programs")
