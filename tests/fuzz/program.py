@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import rushlight as rl
-from rushlight.backend import PROTOCOL, Backend, HostBackend
+from rushlight.backend import PROTOCOL, HostBackend
 from rushlight.creation import held
 from rushlight.device import Device, _furnish
 from rushlight.dtypes import FLOATING, finfo
@@ -316,12 +316,6 @@ def apart(x: HostArray, y: HostArray) -> HostArray:
 # -- comparing ------------------------------------------------------------------------------------
 
 
-def replays(device: Device) -> bool:
-    """Whether compiled programs run the very kernels of eager, so that all bits are the same."""
-    kind = type(device.backend)
-    return kind.compile is Backend.compile and kind.compile_nest is Backend.compile_nest
-
-
 def disagreement(program: Program, device: Device, oracle: Device | None = None) -> str:
     """What differs between the program at once and compiled; empty if nothing does.
 
@@ -339,7 +333,7 @@ def disagreement(program: Program, device: Device, oracle: Device | None = None)
     except Exception as error:  # a refusal or a crash is what is looked for
         return f"compiled: {type(error).__name__}: {error}"
     # Asked from outside, a gradient is summed in another order: a result's own cotangent is first.
-    same_bits = oracle in {None, device} and replays(device) and not program.outside
+    same_bits = oracle in {None, device} and not device.backend.compiles and not program.outside
     exact = program.exact()
     spread: list[Found] = []
     for i, (ours, theirs) in enumerate(zip(found, wanted, strict=True)):
