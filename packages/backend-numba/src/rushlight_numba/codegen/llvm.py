@@ -280,6 +280,8 @@ class _Loader:
 
     A name means one function per engine, and an engine costs 0.8 ms beside 0.04 ms for an object:
     all objects go into the first one that has none of their names.  Code is never unloaded.
+    The memory manager is llvmlite's own, which keeps an object's code and constants within the two
+    gigabytes that its addresses reach; LLVM's aborts where a process has no such room.
     """
 
     def __init__(self) -> None:
@@ -306,7 +308,9 @@ class _Loader:
             machine = binding.Target.from_default_triple().create_target_machine(
                 cpu=CPU, features=FEATURES, opt=2, reloc="pic", codemodel="small"
             )
-            engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+            engine = binding.create_mcjit_compiler(
+                binding.parse_assembly(""), machine, use_lmm=True
+            )
             held = {}
             self._engines.append((engine, held))
         engine.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
