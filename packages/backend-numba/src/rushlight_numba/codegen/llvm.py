@@ -25,7 +25,12 @@ binding.initialize_native_asmprinter()
 CPU: str = binding.get_host_cpu_name()
 FEATURES: str = binding.get_host_cpu_features().flatten()
 LANES = 16 if "+avx512f" in FEATURES else 8  # 16 float32 fill one register, or two of 4 or 8
-MADE_BY = f"llvmlite {llvmlite.__version__}, LLVM {binding.llvm_version_info}, {CPU}, {FEATURES}"
+# Addresses of 64 bits: of 32 bits, those of constants do not reach from code that LLVM happens to
+# place more than two gigabytes away, and it aborts.
+MODEL = {"reloc": "static", "codemodel": "large"}
+MADE_BY = (
+    f"llvmlite {llvmlite.__version__}, LLVM {binding.llvm_version_info}, {CPU}, {FEATURES}, {MODEL}"
+)
 
 
 def f64(x: float) -> str:
@@ -240,9 +245,8 @@ def module(functions: Sequence[Fn]) -> str:
 
 @functools.cache
 def _machine(level: int) -> binding.TargetMachine:
-    # The JIT's default code model places constants out of the reach of position-independent code.
     return binding.Target.from_default_triple().create_target_machine(
-        cpu=CPU, features=FEATURES, opt=level, reloc="pic", codemodel="small"
+        cpu=CPU, features=FEATURES, opt=level, **MODEL
     )
 
 
@@ -280,8 +284,6 @@ class _Loader:
 
     A name means one function per engine, and an engine costs 0.8 ms beside 0.04 ms for an object:
     all objects go into the first one that has none of their names.  Code is never unloaded.
-    The memory manager is llvmlite's own, which keeps an object's code and constants within the two
-    gigabytes that its addresses reach; LLVM's aborts where a process has no such room.
     """
 
     def __init__(self) -> None:
@@ -306,11 +308,9 @@ class _Loader:
                 break
         else:
             machine = binding.Target.from_default_triple().create_target_machine(
-                cpu=CPU, features=FEATURES, opt=2, reloc="pic", codemodel="small"
+                cpu=CPU, features=FEATURES, opt=2, **MODEL
             )
-            engine = binding.create_mcjit_compiler(
-                binding.parse_assembly(""), machine, use_lmm=True
-            )
+            engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
             held = {}
             self._engines.append((engine, held))
         engine.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
