@@ -280,7 +280,7 @@ def matmul(x: Array, y: Array) -> Any:
     if narrow(x):  # the reference sums in float32
         return np.matmul(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
     # np.dot takes 0.6 us where np.matmul takes 0.9 us (2 x 2), and 1.0 for 2.0 us (50 x 16 x 16)
-    if x.ndim == y.ndim == 2 and x.size != 1:  # of x [1, 1] it says that 0 times nan is 0
+    if x.ndim == y.ndim == 2 and x.shape[1] != 1:  # with [1, 1] it says that 0 times nan is 0
         return x.dot(y)
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError("matmul is of two dims or more")  # the contract says how
@@ -294,7 +294,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Any:
     if x.dtype is not FLOAT32 and narrow(x):
         wide = linear(widened(x), widened(weight), None if bias is None else widened(bias))
         return wide.astype(x.dtype)
-    z = x.dot(weight.T) if x.size != 1 else np.matmul(x, weight.T)  # see matmul
+    z = x.dot(weight.T) if weight.shape[1] != 1 else np.matmul(x, weight.T)  # see matmul
     if bias is not None:
         np.add(z, bias, z)
     return z
