@@ -30,7 +30,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from rushlight.extend import Access, DType, Fused, Number, Shape, Value
+from rushlight.extend import Access, DType, Fused, Number, Shape, Value, size
 
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
 WORD = 2**64 - 1
@@ -82,11 +82,7 @@ def is_whole(access: Access, shape: Shape, buffer: Any) -> bool:
         strides.append(step if n > 1 else 0)
         step *= n
     given = tuple([s if n > 1 else 0 for s, n in zip(access.strides, shape, strict=True)])
-    return access.offset == 0 and step == _size(buffer.shape) and given == tuple(strides[::-1])
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+    return access.offset == 0 and step == size(buffer.shape) and given == tuple(strides[::-1])
 
 
 def view(array: Any, access: Access, shape: Sequence[int]) -> Any:
@@ -140,10 +136,8 @@ class Entry:
     ) -> Callable[..., list[Any]]:
         """The function.  begin and finish surround the native call where it calls Python."""
         parameters = ", ".join(map(self.name, self.graph.inputs))
-        given = [x for x in self.graph.inputs if isinstance(x, Value)]
-        arrays = [
-            f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in map(self.name, given)
-        ]
+        names = map(self.name, self.given)
+        arrays = [f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in names]
         lines = self.arithmetic()
         for i, (x, shape) in enumerate(self.fresh.items()):
             spare, array = Spare(shape, x.dtype), self.name(x)
@@ -206,7 +200,7 @@ class Entry:
         single = [self.name(x) for x, _ in self.numbers if x.kind is int and x not in several]
         if not single:
             return []
-        self.scope["replay"] = self.graph.program().run
+        self.scope["replay"] = lambda *given: self.graph.program().run(*given)  # made if need be
         beyond = " or ".join(f"not {-(2**63)} <= {n} < {2**63}" for n in single)
         given = ", ".join(map(self.name, self.graph.inputs))
         return [f"if {beyond}:", f"    return replay({given})"]

@@ -321,10 +321,8 @@ class Program:
 
     def address(self, place: Place) -> int:
         if isinstance(place.buffer, Number):
-            return (
-                int(self.number_words.ctypes.data)
-                + 8 * self.numbers[place.buffer, place.offset // 8]
-            )
+            word = self.numbers[place.buffer, place.offset // 8]
+            return int(self.number_words.ctypes.data) + 8 * word
         return int(self.arena.ctypes.data) + self.offsets[place.buffer] + place.offset
 
     # -- running

@@ -70,6 +70,6 @@ def write(key: str, code: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(_head(code) + code)
             Path(temporary).replace(place)
-        except BaseException:
+        except BaseException:  # an interrupt too leaves no half-written file behind
             Path(temporary).unlink(missing_ok=True)
             raise

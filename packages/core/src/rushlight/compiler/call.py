@@ -100,7 +100,7 @@ class Text:
         exec(compile(text, "<rushlight call>", "exec"), self.scope, made)  # noqa: S102  our own text
         (function,) = made.values()
         function.text = text
-        return function  # type: ignore[no-any-return]
+        return function  # type: ignore[no-any-return]  # found by name in what exec made
 
     def tensor(self, z: str, data: str, device: Device) -> None:
         """A new tensor, as `straight.wrap` makes it."""
@@ -318,6 +318,7 @@ def run(text: Text, traced: Traced) -> None:
         return
     given = ", ".join(inputs(text, traced))
     text.add("try:", f"    out = run({given})")
+    # whatever a kernel raises is named, or is but a warning: `rerun` finds out which
     text.add("except Exception as error:", f"    out = rerun(program, [{given}], error)")
     text.add(f"[{', '.join(values(traced))}] = out")
 

@@ -16,9 +16,9 @@ ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
 FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
 POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where", "floordiv"}
 REDUCTIONS = frozenset("sum prod max".split())
-# Python's arithmetic as elementwise operations; a difference is a sum with the negative.
 LOOKUPS = frozenset("take gather".split())
 SCATTERS = frozenset("scatter scatter_add".split())
+# Python's arithmetic as elementwise operations; a difference is a sum with the negative.
 SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"}
 
 
@@ -90,9 +90,9 @@ def is_call(step: Step) -> bool:
     """Whether nothing but its kernel can do it."""
     if len(step.outputs) > 1 or step.outputs[0] is None:
         return True
-    known = step.op.name in VIEWS | MADE | JOINED or is_product(step)
-    known = known or is_scatter(step)
-    return not (known or is_elementwise(step) or is_reduction(step))
+    if step.op.name in VIEWS | MADE | JOINED or is_product(step) or is_scatter(step):
+        return False
+    return not (is_elementwise(step) or is_reduction(step))
 
 
 def domain(step: Step) -> Shape:

@@ -14,9 +14,7 @@ from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from . import lookup
 from .graph import Graph, Step, Sum, Value
-from .kind import is_narrow, is_pointwise
-
-REDUCTIONS = frozenset("sum prod max".split())
+from .kind import REDUCTIONS, is_narrow, is_pointwise
 
 
 def simplify(graph: Graph) -> Graph:
