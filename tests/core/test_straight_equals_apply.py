@@ -430,9 +430,9 @@ FAULTS = {
         ("has_rule", "asked = x_node is not None or ", "asked = "),
     ],
     "grouped": [
-        ("constant", " or False in [isinstance(x, Tensor) for x in tensors]", ""),
+        ("constant", "except AttributeError", "except ZeroDivisionError"),
         ("constant", "devices.count(device) < len(devices)", "False"),
-        ("constant", "len({x.dtype for x in data}) > 1", "False"),
+        ("constant", "[x.dtype for x in data].count(dtype) < len(data)", "False"),
         ("constant", "(*numbers, *data,", "(*numbers, *reversed(data),"),
         ("constant", "return tuple(several_of(parts, device))", "return several_of(parts, device)"),
     ],

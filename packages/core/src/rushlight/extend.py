@@ -14,8 +14,8 @@ For the author of an operation: `primitive`, `composite`, and `ops` to state it 
 a decorator of functions that says in which element type they compute under autocast.
 
 For the author of layers and optimizers: `repeated`, one integer per dim; `padded`, the padding of a
-convolution in numbers; `become`, which assigns many tensors; `Number`, what a Cell gives while a
-function is traced.
+convolution in numbers; `become`, which assigns many tensors, `gradients` and `zero_grad`, the .grad
+of many; `Number`, what a Cell gives while a function is traced.
 
 For the author of a backend that compiles: `Fused`, the program that `Backend.compile` is given, of
 `LoopNest` (of `Access`, `Node`, `Store`), `Product` and `Call`, on `Value` and `Number`; `ROW`, the
@@ -74,7 +74,7 @@ from .op import Composite, Operation, Primitive, composite, operations, primitiv
 from .plugins import GROUP, required_kernels
 from .spec import Shape, Spec, broadcast, size
 from .strided import StridedArray, StridedBackend
-from .tensor import become
+from .tensor import become, gradients, zero_grad
 
 if TYPE_CHECKING:
     from pluggy import HookimplMarker
@@ -143,6 +143,7 @@ __all__ = [
     "float32",
     "float64",
     "get_float32_matmul_precision",
+    "gradients",
     "hookimpl",
     "int8",
     "int16",
@@ -157,6 +158,7 @@ __all__ = [
     "size",
     "uint8",
     "uint32",
+    "zero_grad",
 ]
 
 

@@ -173,10 +173,8 @@ def one_with_one(op: Operation) -> Call:
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
-        z.device, z._base = (
-            device,
-            ((ref(x), x._base and trimmed(x._base), op, (p,)) if views else None),
-        )
+        z.device = device
+        z._base = (ref(x), x._base and trimmed(x._base), op, (p,)) if views else None
         if asked:
             z._node = node = Node()
             node.op, node.edges, node.params = op, (x_node,), (p,)
@@ -405,13 +403,16 @@ def grouped(op: Operation) -> Call:
         mode = current()
         params = named if tuple(named) == op.params else op.named(op.ordered(named))
         numbers, tensors = inputs[:count], inputs[count:]
-        if not mode.eager or not tensors or False in [isinstance(x, Tensor) for x in tensors]:
+        if not mode.eager or not tensors:
             return mode.apply(op, inputs, tuple(params.values()))
-        data = [x._data for x in tensors]
-        device, *devices = [x.device for x in tensors]
+        try:
+            data, devices = [x._data for x in tensors], [x.device for x in tensors]
+        except AttributeError:  # not a tensor
+            return mode.apply(op, inputs, tuple(params.values()))
+        device, dtype = devices[0], data[0].dtype
         if (
             devices.count(device) < len(devices)
-            or len({x.dtype for x in data}) > 1
+            or [x.dtype for x in data].count(dtype) < len(data)
             or not PLAIN.issuperset(map(type, numbers))
         ):
             return mode.apply(op, inputs, tuple(params.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
@@ -873,6 +873,25 @@ class Move:
     def cotangents(self, node: Node, g: Tensor) -> tuple[Tensor]:
         """g, back where the input came from."""
         return (moved(g, self.source),)
+
+
+def gradients(xs: Sequence[Tensor]) -> list[Tensor | None]:
+    """The .grad of each: for an optimizer, which has many."""
+    if straight.current().traces:
+        return [x.grad for x in xs]
+    return [getattr(x, "_grad", None) for x in xs]
+
+
+def zero_grad(xs: Iterable[Tensor], set_to_none: bool = True) -> None:
+    """Forget the .grad of each; set_to_none=False makes them zeros instead."""
+    traces = straight.current().traces
+    for x in xs:
+        if not set_to_none and x.grad is not None:
+            x.grad = ops.full(0, shape=x.shape, dtype=x.dtype, device=x.device)
+        elif traces:
+            x.grad = None
+        else:
+            x._grad = None  # all that the setter would do
 
 
 def become(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 
 import rushlight as rl
+from rushlight.extend import zero_grad
 
 from .hooks import Entry, Hook, Hooks, RemovableHandle, add
 from .parameter import Parameter
@@ -417,11 +418,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of every parameter; set_to_none=False makes them zeros instead."""
-        for parameter in self.parameters():
-            if set_to_none or parameter.grad is None:
-                parameter.grad = None
-            else:
-                parameter.grad = rl.zeros_like(parameter.grad)
+        zero_grad(self.parameters(), set_to_none)
 
     def to(
         self,

@@ -49,8 +49,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises: ContractError if the lengths differ.
     """
-    dims = rank("linear", input)
-    if rank("linear", weight) == 1 and dims:
+    try:
+        dims, of_weight = len(input._data.shape), len(weight._data.shape)
+    except AttributeError:
+        dims, of_weight = rank("linear", input), rank("linear", weight)
+    if of_weight == 1 and dims:
         z = ops.linear(input if dims > 1 else unsqueeze(input, 0), unsqueeze(weight, 0), bias)
         return ops.reshape(z, input.shape[:-1])
     if dims == 1:

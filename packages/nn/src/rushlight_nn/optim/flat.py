@@ -15,7 +15,7 @@ from operator import is_
 from typing import Any
 
 import rushlight as rl
-from rushlight.extend import become
+from rushlight.extend import become, gradients
 
 from .group import ParamGroup
 from .optimizer import Optimizer, States
@@ -170,7 +170,7 @@ class FlatOptimizer(Optimizer):
 
     def _step(self, group: ParamGroup, arrangement: Arrangement) -> None:
         params = group.params
-        grads = [param.grad for param in params]
+        grads = gradients(params)
         present = [grad is not None for grad in grads]
         names = self._names(group)
         if not arrangement.fits(params, present, names):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import rushlight as rl
+from rushlight.extend import zero_grad
 
 from .group import ParamGroup
 
@@ -118,11 +119,7 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of every parameter; set_to_none=False makes them zeros instead."""
         for group in self.param_groups:
-            for param in group.params:
-                if set_to_none or param.grad is None:
-                    param.grad = None
-                else:
-                    param.grad = rl.zeros_like(param.grad)
+            zero_grad(group.params, set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.
