@@ -15,6 +15,14 @@ Knows nothing of records.  For one array, one number and one result it reads
             arrays = (v0 if v0.flags.c_contiguous else contiguous(v0), a0)
             start(arrays)
             return [a0]
+
+A result that may be written over an input v1, which the caller replaces by it, is that array itself
+if the program made it before, no other Python thread runs, and nothing but what is replaced refers
+to it:
+
+            a0 = spare0[0]
+            if a0 is not v1 or not solo or count(a0) != held:
+                (as above)
 """
 
 from __future__ import annotations
@@ -24,7 +32,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from sys import getrefcount
-from threading import Lock
+from threading import Lock, active_count
 from typing import Any
 from weakref import WeakSet
 
@@ -61,7 +69,21 @@ def _references() -> int:
     return getrefcount(array)
 
 
+def _references_of_input() -> int:
+    """The same where besides something else holds the array, whose function is given it."""
+    arrays = [np.empty(1)]
+    owner = [arrays[0]]
+
+    def run(given: Any) -> int:
+        array = arrays[0]
+        assert array is given
+        return getrefcount(array)
+
+    return run(owner[0])
+
+
 ALONE = _references()
+HELD = _references_of_input()
 
 
 def laid_out(fused: Fused, inputs: Mapping[Any, int]) -> dict[Any, Shape]:
@@ -106,7 +128,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class Entry:
-    """Writes the function.  fresh: the buffers made at each call and their shapes, in order."""
+    """Writes the function.
+
+    fresh: the buffers made at each call and their shapes, in order.  heirs: those of them that may
+    be written over an input, and that input.
+    """
 
     def __init__(
         self,
@@ -114,10 +140,12 @@ class Entry:
         fresh: Mapping[Any, Shape],
         numbers: Sequence[tuple[Number, int]],
         words: Any,
+        heirs: Mapping[Any, Value] | None = None,
     ) -> None:
         self.fused, self.graph = fused, fused.graph
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
+        self.heirs = heirs or {}
         self.names: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
 
@@ -130,7 +158,7 @@ class Entry:
 
     def function(
         self,
-        start: Callable[[tuple[Any, ...]], None],
+        start: Callable[..., None],
         begin: Callable[[Any, dict[Number, Any]], None] | None = None,
         finish: Callable[[], None] | None = None,
     ) -> Callable[..., list[Any]]:
@@ -139,22 +167,29 @@ class Entry:
         names = map(self.name, self.given)
         arrays = [f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in names]
         lines = self.arithmetic()
+        if self.heirs:
+            lines.append("solo = threads() == 1")
         for i, (x, shape) in enumerate(self.fresh.items()):
             spare, array = Spare(shape, x.dtype), self.name(x)
             self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
-            lines += [
-                f"{array} = spare{i}[0]",
+            search = [
                 f"if count({array}) != alone:",
                 f"    {array} = spare{i}[1]",
                 f"    if count({array}) != alone:",
                 f"        {array} = new{i}()",
             ]
+            lines.append(f"{array} = spare{i}[0]")
+            if x in self.heirs:
+                old = self.name(self.heirs[x])
+                lines.append(f"if {array} is not {old} or not solo or count({array}) != held:")
+                search = [f"    {line}" for line in search]
+            lines += search
             arrays.append(array)
         lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
         if begin is not None:
             known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
             lines.append(f"begin(arrays, {{{known}}})")
-        lines.append("start(arrays)")
+        lines.append("start(arrays, solo)" if self.heirs else "start(arrays)")
         lines += ["finish()"] if finish is not None else []
         lines.append(f"return [{', '.join(map(self.result, self.graph.outputs))}]")
         body = "\n".join(f"        {line}" for line in lines)
@@ -167,7 +202,7 @@ class Entry:
             "entry": self,
         }
         _entries.add(self)
-        self.scope |= {"count": getrefcount, "alone": ALONE}
+        self.scope |= {"count": getrefcount, "alone": ALONE, "held": HELD, "threads": active_count}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]

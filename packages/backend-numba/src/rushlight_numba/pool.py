@@ -157,6 +157,24 @@ def run_serial() -> Fn:
     return f
 
 
+def gate() -> Fn:
+    """A record's function that ends the run if one of some bytes is not 0.
+
+    arguments: how many bytes, how many records follow, the address of the number of chunks of the
+    first of those, and that of each byte.  The records that follow have no chunks then.
+    """
+    f = Fn("gate", "ptr noalias %args, i64 %chunk, ptr noalias %scratch")
+    n_bytes, following, chunks = f.arg("%args", 0), f.arg("%args", 1), f.arg("%args", 2, "ptr")
+    seen = f.alloca("i8")
+    f.store("i8", 0, seen)
+    with f.loop(0, n_bytes) as i:
+        byte = f.load("i8", f.arg("%args", f.add(i, 3), "ptr"))
+        f.store("i8", f.op(f"or i8 {f.load('i8', seen)}, {byte}"), seen)
+    with f.when(f.op(f"icmp ne i8 {f.load('i8', seen)}, 0")), f.loop(0, following) as i:
+        f.store("i64", 0, f.gep(chunks, f.mul(i, 3), "i64"))
+    return f
+
+
 def participate() -> Fn:
     """Walk the records of a head beside other threads; %number is 0 for the thread that called."""
     f = Fn("participate", "ptr %head, i64 %number, ptr %scratch")
@@ -345,6 +363,17 @@ class Head:
         words += [relocations_at, len(relocations), threads, scratch_bytes]
         self.words: Words = np.array(words, np.int64)
         self.address: int = self.words.ctypes.data
+        self._complete = self._records.copy()
+
+    def after(self, record: int) -> tuple[int, int]:
+        """How many records follow one, and the address of the chunks of the first of them."""
+        first = 3 * (record + 1)
+        at = self._records.ctypes.data + 8 * (first + 2)
+        return len(self._records[first:]) // 3, at
+
+    def reset(self) -> None:
+        """Undo what a `gate` did that was shut."""
+        self._records[:] = self._complete
 
 
 class _Scratch(NamedTuple):
@@ -378,7 +407,7 @@ class Pool:
             raise BackendUnavailable(
                 "pool: numpy or Python of unknown layout; update rushlight-numba"
             )
-        functions = [run_nest(), run_serial(), participate(), park(), worker(), wake()]
+        functions = [run_nest(), run_serial(), gate(), participate(), park(), worker(), wake()]
         self.at = native([*functions, run_shared(), relocate(), execute()])  # addresses by name
         kinds = (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         self._execute_holding = ctypes.PYFUNCTYPE(*kinds)(self.at["execute"])
@@ -477,26 +506,28 @@ class Pool:
 
     # runs
 
-    def runner(self, head: Head) -> Callable[[Arrays], None]:
+    def runner(self, head: Head) -> Callable[..., None]:
         """A function that runs the program on a tuple of arrays, those its relocations name.
 
         The arrays are not looked at: their number, dtype, shape and strides are what the records
-        were made for.  Python's lock is kept by a program for one thread, released by others.
+        were made for.  Python's lock is kept by a program for one thread, and released by others
+        unless the second argument says to hold it.
         """
         self._reserve(head.scratch_bytes)
         state, free, n_bytes = self._state.ctypes.data, self._free, head.scratch_bytes
         holding, releasing = self._execute_holding, self._execute_releasing
 
-        def run_alone(arrays: Arrays) -> None:
+        def run_alone(arrays: Arrays, _hold: bool = False) -> None:
             scratch = self._borrow(n_bytes)
             holding(head.address, state, arrays, scratch.address)
             free.append(scratch)
 
-        def run_together(arrays: Arrays) -> None:
+        def run_together(arrays: Arrays, hold: bool = False) -> None:
             if len(self._worker_scratch) < self._limit - 1:
                 self._start()
             scratch = self._borrow(n_bytes)
-            releasing(head.address, state, arrays, scratch.address)
+            execute = holding if hold else releasing
+            execute(head.address, state, arrays, scratch.address)
             free.append(scratch)
 
         return run_alone if head.threads == 1 else run_together

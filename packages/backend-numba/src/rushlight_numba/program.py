@@ -1,4 +1,4 @@
-"""A fused program as one native call: records, their argument blocks, and the memory between them.
+"""A fused program as one native call: its works, and the memory between them.
 
 Knows what core fused and the functions of this package; no operation by name.
 """
@@ -6,77 +6,29 @@ Knows what core fused and the functions of this package; no operation by name.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rushlight.extend import (
-    Access,
-    Call,
-    Fused,
-    Life,
-    LoopNest,
-    Node,
-    Number,
-    Product,
-    Store,
-    Value,
-    arranged,
-)
+from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 
 from . import products
-from .codegen.llvm import LANES, native
+from .codegen.llvm import native
 from .codegen.nest import NestCode
 from .entry import Entry, laid_out, view
+from .inplace import heirs
+from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
 
 __all__ = ["link"]
 
-SHARED_NS = 20_000.0  # a program shorter than this is run by one thread
 SMALL_NS = 3000.0  # records shorter than this are joined with their neighbours
-CHUNK_NS = 8000.0  # a chunk of a nest takes at least so long
-MOST_CHUNKS = 64
-ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
-DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
-DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8}
-ROW_LOOPS = 256  # a row longer than eight of these is cut at multiples of one
 
 _native: dict[str, int] = {}  # addresses of the nests of this process, by their key
-
-
-class Place(NamedTuple):
-    """A pointer before memory is known: a buffer and a distance in bytes."""
-
-    buffer: Any
-    offset: int
-
-
-class Start(NamedTuple):
-    """A pointer to another argument block: the place of its first word."""
-
-    word: int
-
-
-class Extra:
-    """A buffer that is no value: a packed operand, copies of sums."""
-
-
-class Work(NamedTuple):
-    """A record before it is linked.
-
-    function: its name among the native ones, or a step to be called.  words: its argument block, of
-    integers, Places, and lists, which are blocks of their own.
-    """
-
-    function: Any
-    words: list[Any]
-    chunks: int
-    ns: float
-    scratch_bytes: int = 0
 
 
 def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
@@ -86,122 +38,36 @@ def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
     return program.run
 
 
+class Start(NamedTuple):
+    """A pointer to another argument block: the place of its first word."""
+
+    word: int
+
+
 class Program:
     """One linked program.  `run` keeps it to one caller at a time: its memory is one."""
 
     def __init__(self, fused: Fused, workers: int) -> None:
         self.fused, self.graph = fused, fused.graph
-        self.sizes: dict[Any, int] = {}  # bytes of buffers
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
-        self.finished = 0  # of these calls, in this run
-        lowered = [[*self.lowered(record)] for record in fused.records]
-        self.works = [work for works in lowered for work in works]
-        self.counts = [len(works) for works in lowered]  # of the works of each record
+        works = [[*lowered(record)] for record in fused.records]
+        self.works = [work for some in works for work in some]
+        self.counts = [len(some) for some in works]  # of the works of each record
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
-
-    # -- records into works
-
-    def lowered(self, record: Any) -> Iterator[Work]:
-        if isinstance(record, LoopNest):
-            yield from self.nest(record)
-        elif isinstance(record, Product):
-            yield from self.product(record)
-        else:
-            yield Work(record, [], CALLER, SHARED_NS)
-
-    def nest(self, nest: LoopNest) -> Iterator[Work]:
-        """A nest cut into chunks along a loop; what is summed over that loop is summed apart."""
-        dim, grain, ns = cut(nest)
-        chunks = -(-nest.extents[dim] // grain)
-        sums = [i for i, s in enumerate(nest.stores) if dim in s.over and chunks > 1]
-        nest, apart, joins = self.apart(nest, sums, chunks)
-        code, words, scratch = self.coded(nest, nest.extents[-1], 0, apart)
-        words = [code, words, len(nest.extents), grain, dim, *nest.extents]
-        yield Work("run_nest", words, chunks, ns, scratch)
-        for join in joins:
-            yield from self.nest(join)
-
-    def product(self, product: Product) -> Iterator[Work]:
-        nest, shape = product.nest, product.shape
-        last = len(shape) - 1
-        sums = frozenset(d for s in nest.stores for d in s.over)
-        plan = products.plan(
-            shape,
-            product.k,
-            product.x.strides,
-            product.y.strides,
-            product.x.dtype,
-            whole_rows=any(x.op.startswith("row_") for x in nest.nodes),
-            sums=sums,
-        )
-        assert last not in sums, "rows are reduced by nodes"
-        which = [i for i, s in enumerate(nest.stores) if s.over and plan.copies > 1]
-        nest, apart, joins = self.apart(nest, which, plan.copies)
-        pack_b, gemm = products.entry_points(product.x.dtype)
-        y: Place = place(product.y)
-        if plan.pack is not None:
-            panels = Extra()
-            self.sizes[panels] = plan.pack.bytes
-            words = plan.pack.words._replace(source=y, panels=Place(panels, 0))
-            yield Work(pack_b, list(words), plan.pack.chunks, plan.pack.ns)
-            y = Place(panels, 0)
-        code, block, scratch = self.coded(nest, plan.block_columns, plan.scratch_bytes, apart)
-        given = plan.words._replace(a=place(product.x), b=y, nest=code, nest_arguments=block)
-        ns = plan.ns + prod(shape) * element_ns(nest)
-        yield Work(gemm, list(given), plan.chunks, ns, scratch)
-        for join in joins:
-            yield from self.nest(join)
-
-    def coded(
-        self, nest: LoopNest, row: int, offset: int, apart: dict[int, int]
-    ) -> tuple[NestCode, list[Any], int]:
-        """A nest's code, its argument block, and the scratch memory it needs beyond offset."""
-        code = NestCode(nest)
-        row = -(-row // LANES) * LANES
-        words = code.arguments(place, row, offset, apart)
-        return code, words, offset + code.stash_count * row * 4 + 64
-
-    def apart(
-        self, nest: LoopNest, which: Sequence[int], copies: int
-    ) -> tuple[LoopNest, dict[int, int], list[LoopNest]]:
-        """The nest with these stores into a copy per chunk, and the nests that join the copies."""
-        stores, distances, joins = list(nest.stores), {}, []
-        for i in which:
-            store = stores[i]
-            access = store.access
-            ends = zip(nest.extents, access.strides, strict=True)
-            length = 1 + sum((n - 1) * s for n, s in ends)
-            copy = Extra()
-            self.sizes[copy] = length * copies * access.dtype.itemsize
-            strides = access.strides
-            stores[i] = store._replace(access=Access(copy, strides, 0, access.dtype), apart=True)
-            distances[i] = length
-            joins.append(joined(nest.extents, store, copy, copies, length))
-        return nest._replace(stores=tuple(stores)), distances, joins
 
     # -- memory
 
     def numbers_read(self) -> list[Any]:
         """The numbers that nests read, and of each which word of 64 bits."""
-        found = [(p.buffer, p.offset // 8) for p in self.places() if isinstance(p.buffer, Number)]
-        return list(dict.fromkeys(found))
-
-    def places(self) -> Iterator[Place]:
-        for work in self.works:
-            yield from places_of(work.words)
-
-    def touched(self, work: Work) -> set[Any]:
-        """The buffers of a work."""
-        if not isinstance(work.function, Call):
-            return {p.buffer for p in places_of(work.words)}
-        read = {x.buffer for x in work.function.inputs if isinstance(x, Access)}
-        return read | {z for z in work.function.step.outputs if z is not None}
+        found = [place for work in self.works for place in work.places()]
+        words = [(x, offset // 8) for x, offset in found if isinstance(x, Number)]
+        return list(dict.fromkeys(words))
 
     def size(self, buffer: Any) -> int:
         if isinstance(buffer, Extra):
-            return self.sizes[buffer]
+            return buffer.bytes
         n_bytes: int = max(1, prod(buffer.shape)) * buffer.dtype.itemsize
         return n_bytes
 
@@ -211,9 +77,10 @@ class Program:
         self.slots: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
         fresh = laid_out(self.fused, self.slots)
         self.slots |= {x: len(inputs) + i for i, x in enumerate(fresh)}
+        self.heirs = heirs(self.fused, fresh, self.works)
         lives: dict[Any, Life] = {}
         for i, work in enumerate(self.works):
-            for buffer in self.touched(work):
+            for buffer in work.touched():
                 if buffer not in self.slots and not isinstance(buffer, Number):
                     first = lives[buffer].first if buffer in lives else i
                     lives[buffer] = Life(self.size(buffer), first, i)
@@ -223,8 +90,10 @@ class Program:
         self.arena = aligned(n_bytes + 64)
         self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
+        kernels = sum(isinstance(work.function, Call) for work in self.works)
+        self.undone = np.zeros(kernels, np.uint8)  # of each kernel that is called: 1 until it is
         self.head = self.linked(workers)
-        entry = Entry(self.fused, fresh, list(self.numbers), self.number_words)
+        entry = Entry(self.fused, fresh, list(self.numbers), self.number_words, self.heirs)
         start = pool().runner(self.head)
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
@@ -240,7 +109,7 @@ class Program:
         for work in self.works:
             if isinstance(work.function, Call):
                 function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-                made = function(self.callback(work.function))
+                made = function(self.callback(work.function, len(self.calls)))
                 self.calls.append(made)
                 address = ctypes.cast(made, ctypes.c_void_p).value or 0
                 records.append((address, 0, CALLER, work.ns))
@@ -250,6 +119,11 @@ class Program:
                 )
         alone = [(f, a, n) for f, a, n, _ in records]
         total = sum(ns for *_, ns in records)
+        guards, block = self.guards() if self.heirs else [], 0
+        if guards:
+            overwrites = [not self.heirs.keys().isdisjoint(x.touched()) for x in self.works]
+            block = self.block([len(guards), 0, 0, *guards], words, at)
+            records.insert(overwrites.index(True), (at["gate"], block, CALLER, 0.0))
         threads = workers if total > SHARED_NS else 1
         if threads > 1:
             records = self.grouped(records, words, at["run_serial"])
@@ -266,7 +140,16 @@ class Program:
         final = [(f, base + 8 * a, n) for f, a, n, _ in records]
         self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
         scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
-        return Head(final, relocations, threads=threads, scratch_bytes=scratch)
+        head = Head(final, relocations, threads=threads, scratch_bytes=scratch)
+        if guards:
+            self.words[block + 1 : block + 3] = head.after([f for f, *_ in final].index(at["gate"]))
+        return head
+
+    def guards(self) -> list[int]:
+        """The addresses of the bytes that are 0 once nothing can fail any more."""
+        checks = [(self.address(place(x)), x.dtype.itemsize) for x in self.fused.checks]
+        ranges = [*checks, (int(self.undone.ctypes.data), self.undone.size)]
+        return [start + i for start, count in ranges for i in range(count)]
 
     def block(self, block: Sequence[Any], words: list[Any], at: dict[Any, int]) -> int:
         """Where an argument block begins among the words, its inner blocks before it."""
@@ -311,7 +194,7 @@ class Program:
         """The addresses of all native functions that the works name."""
         at: dict[Any, int] = dict(pool().at)
         for work in self.works:
-            for code in codes_of(work.words):
+            for code in work.codes():
                 if code.key not in _native:
                     _native[code.key] = native([code.function()])[code.name]
                 at[code.key] = _native[code.key]
@@ -327,8 +210,8 @@ class Program:
 
     # -- running
 
-    def callback(self, call: Call) -> Callable[[int, int, int], None]:
-        """A step that its kernel does, on views of this program's memory."""
+    def callback(self, call: Call, i: int) -> Callable[[int, int, int], None]:
+        """The i-th step that its kernel does, on views of this program's memory."""
 
         def run(_args: int, _chunk: int, _scratch: int) -> None:
             if self.failure is not None:
@@ -345,7 +228,7 @@ class Program:
                 for value, array in zip(call.step.outputs, call.run(given), strict=True):
                     if value is not None:
                         np.copyto(self.whole(value).reshape(value.shape), array)
-                self.finished += 1
+                self.undone[i] = 0
             except BaseException as error:  # native code cannot pass it on; `run` raises it
                 self.failure = error
 
@@ -364,34 +247,20 @@ class Program:
 
     def begin(self, arrays: tuple[Any, ...], known: dict[Number, Any]) -> None:
         """Before a run in which kernels are called."""
-        self.arrays, self.known, self.failure, self.finished = arrays, known, None, 0
+        self.arrays, self.known, self.failure = arrays, known, None
+        self.undone[:] = 1
 
     def finish(self) -> None:
         """After it.  Raises: what a kernel raised; an IndexError if a check failed."""
         self.arrays = ()
-        if any(self.checks):
-            raise IndexError("an index is out of range; the operation that has it says which")
         failure, self.failure = self.failure, None
+        if any(self.checks):
+            failure = IndexError("an index is out of range; the operation that has it says which")
+        elif failure is None and self.undone.any():
+            failure = KeyboardInterrupt()  # a signal's handler raised before a kernel began
         if failure is not None:
+            self.head.reset()
             raise failure
-        if self.finished < len(self.calls):  # a signal's handler raised before a kernel began
-            raise KeyboardInterrupt
-
-
-def place(access: Access) -> Place:
-    return Place(access.buffer, access.offset * access.dtype.itemsize)
-
-
-def places_of(words: Sequence[Any]) -> Iterator[Place]:
-    for word in words:
-        if isinstance(word, Place):
-            yield word
-        elif isinstance(word, list):
-            yield from places_of(word)
-
-
-def codes_of(words: Sequence[Any]) -> Iterator[NestCode]:
-    return (word for word in words if isinstance(word, NestCode))
 
 
 def product_functions(name: str) -> dict[str, int]:
@@ -400,43 +269,3 @@ def product_functions(name: str) -> dict[str, int]:
         if name in products.entry_points(dtype):
             return native(products.functions(dtype), level=3)
     raise KeyError(name)
-
-
-def element_ns(nest: LoopNest) -> float:
-    """The estimated time per element of the innermost loop."""
-    last = len(nest.extents) - 1
-    accesses = 2 * ELEMENT_NS * (len(nest.reads) + len(nest.stores))
-    return accesses + sum(DEAR_NS.get(x.op, ELEMENT_NS) for x in nest.nodes if last in x.loops)
-
-
-def cut(nest: LoopNest) -> tuple[int, int, float]:
-    """The loop that is cut into chunks, the turns of one, and the estimated time of all."""
-    extents, last = nest.extents, len(nest.extents) - 1
-    ns = prod(extents) * element_ns(nest)
-    has_rows = any(x.op.startswith("row_") for x in nest.nodes)
-    sums_first = any(0 in s.over for s in nest.stores)
-    lanes_kept = all(s.access.strides[last] for s in nest.stores)
-    by_row = sums_first and not has_rows and last > 0 and lanes_kept
-    dim = last if by_row else 0
-    n = extents[dim]
-    if any(s.at is not None and dim in s.over for s in nest.stores):
-        return dim, n, ns
-    if ns < 2 * CHUNK_NS or n == 1 or (dim == last and has_rows):
-        return dim, n, ns
-    grain = -(-n // int(min(MOST_CHUNKS, ns // CHUNK_NS)))
-    if dim == last:
-        step = ROW_LOOPS if n > 8 * ROW_LOOPS else LANES
-        grain = -(-grain // step) * step
-    return dim, min(grain, n), ns
-
-
-def joined(extents: Sequence[int], store: Store, copy: Extra, copies: int, length: int) -> LoopNest:
-    """The nest that reduces the copies of a store into its place."""
-    access = store.access
-    kept = [d for d, stride in enumerate(access.strides) if stride] or [len(extents) - 1]
-    lengths = [extents[d] if access.strides[d] else 1 for d in kept]
-    strides = [access.strides[d] for d in kept]
-    read = Access(copy, (length, *strides), 0, access.dtype)
-    node = Node("read", (), 0, access.dtype, frozenset(range(1 + len(kept))))
-    into = Store(0, access._replace(strides=(0, *strides)), store.how, frozenset((0,)))
-    return LoopNest((copies, *lengths), (read,), (node,), (into,))

@@ -75,12 +75,15 @@ class Graph(NamedTuple):
     """Steps from inputs to outputs, both Values and Numbers.
 
     checks: one integer each, not 0 where a step of the graph that this one stands for would raise.
+    replaced: of each output the input whose place it takes, if it does: what held that input holds
+        the output next, so one may be written over the other if nothing else refers to it.
     """
 
     inputs: tuple[Any, ...]
     steps: tuple[Step | Sum, ...]
     outputs: tuple[Any, ...]
     checks: tuple[Value, ...] = ()
+    replaced: tuple[Value | None, ...] = ()
 
     def pruned(self) -> Graph:
         """Without the steps on which no output depends."""

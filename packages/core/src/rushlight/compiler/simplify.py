@@ -26,7 +26,8 @@ def simplify(graph: Graph) -> Graph:
         else:
             builder.write(step)
     outputs = tuple([builder.now.get(x, x) for x in graph.outputs])
-    return Graph(graph.inputs, tuple(builder.steps), outputs, tuple(builder.checks)).pruned()
+    steps, checks = tuple(builder.steps), tuple(builder.checks)
+    return graph._replace(steps=steps, outputs=outputs, checks=checks).pruned()
 
 
 class Builder:

@@ -126,7 +126,9 @@ class Traced:
             *(self.backward.kept if self.backward else ()),
         )  # fmt: skip
         steps = trace.steps[: self.backward.start] if self.backward else trace.steps
-        graph = Graph(tuple(sources), tuple(steps), outputs).pruned()
+        gone = {v: trace.captures[x] for x, v in self.writes}
+        replaced = tuple([gone.get(z) for z in outputs])
+        graph = Graph(tuple(sources), tuple(steps), outputs, replaced=replaced).pruned()
         graph.refuse_leftovers()
         used = {x for step in graph.steps for x in step.inputs if is_made(x)}.union(outputs)
         self.sources: list[Any] = [source for x, source in sources.items() if x in used]

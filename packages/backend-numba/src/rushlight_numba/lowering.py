@@ -1,0 +1,208 @@
+"""Records as works: native functions, their argument blocks, and how many chunks each is cut into.
+
+Knows no memory: what becomes an address is a Place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from rushlight.extend import Access, Call, LoopNest, Node, Product, Store
+
+from . import products
+from .codegen.llvm import LANES
+from .codegen.nest import NestCode
+from .pool import CALLER
+
+SHARED_NS = 20_000.0  # a program shorter than this is run by one thread; so long, it is thought,
+# takes a call
+CHUNK_NS = 8000.0  # a chunk of a nest takes at least so long
+MOST_CHUNKS = 64
+ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
+DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
+DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8}
+ROW_LOOPS = 256  # a row longer than eight of these is cut at multiples of one
+
+
+class Place(NamedTuple):
+    """A pointer before memory is known: a buffer and a distance in bytes."""
+
+    buffer: Any
+    offset: int
+
+
+class Extra:
+    """A buffer that is no value: a packed operand, copies of sums."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.bytes = n_bytes
+
+
+class Work(NamedTuple):
+    """A record before it is linked.
+
+    function: its name among the native ones, or a step to be called.  words: its argument block, of
+    integers, Places, the code of nests, and lists, which are blocks of their own.
+    """
+
+    function: str | Call
+    words: list[Any]
+    chunks: int
+    ns: float
+    scratch_bytes: int = 0
+
+    def places(self) -> list[Place]:
+        """All of its pointers."""
+        return [*places_of(self.words)]
+
+    def codes(self) -> list[NestCode]:
+        """The nests that it runs."""
+        return [word for word in self.words if isinstance(word, NestCode)]
+
+    def touched(self) -> set[Any]:
+        """The buffers that it reads or writes."""
+        if not isinstance(self.function, Call):
+            return {place.buffer for place in self.places()}
+        read = {x.buffer for x in self.function.inputs if isinstance(x, Access)}
+        return read | {z for z in self.function.step.outputs if z is not None}
+
+
+def places_of(words: Sequence[Any]) -> Iterator[Place]:
+    """The pointers among words and in their inner blocks."""
+    for word in words:
+        if isinstance(word, Place):
+            yield word
+        elif isinstance(word, list):
+            yield from places_of(word)
+
+
+def place(access: Access) -> Place:
+    """Where an access begins."""
+    return Place(access.buffer, access.offset * access.dtype.itemsize)
+
+
+def lowered(record: LoopNest | Product | Call) -> Iterator[Work]:
+    """The works of a record, in order."""
+    if isinstance(record, LoopNest):
+        yield from of_nest(record)
+    elif isinstance(record, Product):
+        yield from of_product(record)
+    else:
+        yield Work(record, [], CALLER, SHARED_NS)
+
+
+def of_nest(nest: LoopNest) -> Iterator[Work]:
+    """A nest cut into chunks along a loop; what is summed over that loop is summed apart."""
+    dim, grain, ns = cut(nest)
+    chunks = -(-nest.extents[dim] // grain)
+    sums = [i for i, s in enumerate(nest.stores) if dim in s.over and chunks > 1]
+    nest, distances, joins = apart(nest, sums, chunks)
+    code, words, scratch = coded(nest, nest.extents[-1], 0, distances)
+    words = [code, words, len(nest.extents), grain, dim, *nest.extents]
+    yield Work("run_nest", words, chunks, ns, scratch)
+    for join in joins:
+        yield from of_nest(join)
+
+
+def of_product(product: Product) -> Iterator[Work]:
+    """A product cut into blocks, each of which its nest finds in cache."""
+    nest, shape = product.nest, product.shape
+    sums = frozenset(d for s in nest.stores for d in s.over)
+    assert len(shape) - 1 not in sums, "rows are reduced by nodes"
+    plan = products.plan(
+        shape,
+        product.k,
+        product.x.strides,
+        product.y.strides,
+        product.x.dtype,
+        whole_rows=any(x.op.startswith("row_") for x in nest.nodes),
+        sums=sums,
+    )
+    which = [i for i, s in enumerate(nest.stores) if s.over and plan.copies > 1]
+    nest, distances, joins = apart(nest, which, plan.copies)
+    pack_b, gemm = products.entry_points(product.x.dtype)
+    y = place(product.y)
+    if plan.pack is not None:
+        panels = Place(Extra(plan.pack.bytes), 0)
+        words = plan.pack.words._replace(source=y, panels=panels)
+        yield Work(pack_b, list(words), plan.pack.chunks, plan.pack.ns)
+        y = panels
+    code, block, scratch = coded(nest, plan.block_columns, plan.scratch_bytes, distances)
+    given = plan.words._replace(a=place(product.x), b=y, nest=code, nest_arguments=block)
+    ns = plan.ns + prod(shape) * element_ns(nest)
+    yield Work(gemm, list(given), plan.chunks, ns, scratch)
+    for join in joins:
+        yield from of_nest(join)
+
+
+def coded(
+    nest: LoopNest, row: int, offset: int, distances: dict[int, int]
+) -> tuple[NestCode, list[Any], int]:
+    """A nest's code, its argument block, and the scratch memory it needs beyond offset."""
+    code = NestCode(nest)
+    row = -(-row // LANES) * LANES
+    words = code.arguments(place, row, offset, distances)
+    return code, words, offset + code.stash_count * row * 4 + 64
+
+
+def apart(
+    nest: LoopNest, which: Sequence[int], copies: int
+) -> tuple[LoopNest, dict[int, int], list[LoopNest]]:
+    """The nest with these stores into a copy per chunk, and the nests that join the copies.
+
+    Between them: how many elements lie from one copy to the next, by the number of the store.
+    """
+    stores, distances, joins = list(nest.stores), {}, []
+    for i in which:
+        store = stores[i]
+        access = store.access
+        ends = zip(nest.extents, access.strides, strict=True)
+        length = 1 + sum((n - 1) * s for n, s in ends)
+        copy = Extra(length * copies * access.dtype.itemsize)
+        into = Access(copy, access.strides, 0, access.dtype)
+        stores[i] = store._replace(access=into, apart=True)
+        distances[i] = length
+        joins.append(joined(nest.extents, store, copy, copies, length))
+    return nest._replace(stores=tuple(stores)), distances, joins
+
+
+def joined(extents: Sequence[int], store: Store, copy: Extra, copies: int, length: int) -> LoopNest:
+    """The nest that reduces the copies of a store into its place."""
+    access = store.access
+    kept = [d for d, stride in enumerate(access.strides) if stride] or [len(extents) - 1]
+    lengths = [extents[d] if access.strides[d] else 1 for d in kept]
+    strides = [access.strides[d] for d in kept]
+    read = Access(copy, (length, *strides), 0, access.dtype)
+    node = Node("read", (), 0, access.dtype, frozenset(range(1 + len(kept))))
+    into = Store(0, access._replace(strides=(0, *strides)), store.how, frozenset((0,)))
+    return LoopNest((copies, *lengths), (read,), (node,), (into,))
+
+
+def element_ns(nest: LoopNest) -> float:
+    """The estimated time per element of the innermost loop."""
+    last = len(nest.extents) - 1
+    accesses = 2 * ELEMENT_NS * (len(nest.reads) + len(nest.stores))
+    return accesses + sum(DEAR_NS.get(x.op, ELEMENT_NS) for x in nest.nodes if last in x.loops)
+
+
+def cut(nest: LoopNest) -> tuple[int, int, float]:
+    """The loop that is cut into chunks, the turns of one, and the estimated time of all."""
+    extents, last = nest.extents, len(nest.extents) - 1
+    ns = prod(extents) * element_ns(nest)
+    has_rows = any(x.op.startswith("row_") for x in nest.nodes)
+    sums_first = any(0 in s.over for s in nest.stores)
+    lanes_kept = all(s.access.strides[last] for s in nest.stores)
+    by_row = sums_first and not has_rows and last > 0 and lanes_kept
+    dim = last if by_row else 0
+    n = extents[dim]
+    if any(s.at is not None and dim in s.over for s in nest.stores):
+        return dim, n, ns
+    if ns < 2 * CHUNK_NS or n == 1 or (dim == last and has_rows):
+        return dim, n, ns
+    grain = -(-n // int(min(MOST_CHUNKS, ns // CHUNK_NS)))
+    if dim == last:
+        step = ROW_LOOPS if n > 8 * ROW_LOOPS else LANES
+        grain = -(-grain // step) * step
+    return dim, min(grain, n), ns
