@@ -10,7 +10,7 @@ import pytest
 
 import rushlight as rl
 import rushlight_nn as nn
-from rushlight_numba import inplace
+from rushlight_numba import inplace, program
 
 ROWS, COLUMNS = 24, 24
 
@@ -235,3 +235,26 @@ def test_an_update_that_reads_elsewhere_needs_the_proof(monkeypatch):
         if not all(np.allclose(x, y, rtol=2e-4, atol=2e-5) for x, y in pairs):
             wrong.add(name)
     assert {"swapped", "turned", "reversed", "shifted", "crossed"} <= wrong, wrong
+
+
+def chain(x, links):
+    """Each link reads all of what the one before made, so that it cannot be the same loops."""
+    z = x @ x.mT
+    for _ in range(links):
+        z = (z * (z.sum(0, keepdim=True) * 0.01)).sin()
+    return z.sum()
+
+
+def arrays_between(n, links):
+    """How many arrays of n x n the memory between the records of `chain` has room for."""
+    compiled, x = rl.compile(chain), drawn(n, 8) * 0.1
+    made, expected = compiled(x, links), chain(x.to("numpy"), links)
+    np.testing.assert_allclose(made.item(), expected.item(), rtol=1e-4)
+    (traced,) = next(iter(compiled.traced.values()))
+    return traced.program.run.report().arena_bytes / (4 * n * n)
+
+
+def test_what_ends_where_another_begins_gives_it_its_memory(monkeypatch):
+    assert 1 <= arrays_between(200, 6) < 1.5
+    monkeypatch.setattr(program, "successors", lambda *_: {})
+    assert 2 <= arrays_between(200, 6) < 2.5

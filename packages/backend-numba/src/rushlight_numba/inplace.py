@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from math import inf, prod
 from typing import Any
 
-from rushlight.extend import Call, Fused, LoopNest, Shape, Store, Value, size
+from rushlight.extend import Call, Fused, Life, LoopNest, Shape, Store, Value, size
 
 from .entry import is_whole
 from .lowering import Work
@@ -25,10 +25,7 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
     time before the result's is written.  All that can fail is done by then, so that a run that
     raises has changed nothing.
     """
-    touching: dict[Any, list[int]] = {}
-    for i, work in enumerate(works):
-        for buffer in work.touched():
-            touching.setdefault(buffer, []).append(i)
+    touching = touched(works)
     failing = [touching[check.buffer][-1] for check in fused.checks]
     failing += [i for i, work in enumerate(works) if isinstance(work.function, Call)]
     returned = {access.buffer for access in fused.outputs.values()}
@@ -40,22 +37,56 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
         buffer = access.buffer
         if buffer in found or fresh.get(buffer) != x.shape or buffer.dtype != x.dtype:
             continue
-        start = touching[buffer][0]
-        late = start > max(failing, default=-1) and is_whole(access, x.shape, buffer)
-        between = {i for i in (*touching[buffer], *touching.get(x, ())) if i >= start}
-        if late and follows([works[i] for i in between], buffer, x):
+        late = touching[buffer][0] > max(failing, default=-1)
+        if late and is_whole(access, x.shape, buffer) and follows(works, touching, buffer, x):
             found[buffer] = x
     return found
 
 
-def follows(works: Sequence[Work], buffer: Any, x: Any) -> bool:
-    """Whether these works write each element of the buffer after that of x is last read.
+def successors(works: Sequence[Work], lives: Mapping[Any, Life]) -> dict[Any, Any]:
+    """The buffers that may take the memory of another, which ends where they begin; and that one.
 
-    They do if none reads of x but what it writes itself, later, and each element is written by one.
+    Of a chain of them, each has the first.
     """
+    touching, last = touched(works), {x: life.last for x, life in lives.items()}
+    found: dict[Any, Any] = {}
+    for buffer, life in sorted(lives.items(), key=lambda item: item[1].first):
+        for x in works[life.first].touched():
+            home = found.get(x, x)
+            if (
+                x in lives
+                and x is not buffer
+                and last[x] == last[home] == life.first
+                and lives[home].bytes == life.bytes
+                and follows(works, touching, buffer, x)
+            ):
+                found[buffer] = home
+                last[home] = life.last
+                break
+    return found
+
+
+def touched(works: Sequence[Work]) -> dict[Any, list[int]]:
+    """The works that read or write each buffer."""
+    found: dict[Any, list[int]] = {}
+    for i, work in enumerate(works):
+        for buffer in work.touched():
+            found.setdefault(buffer, []).append(i)
+    return found
+
+
+def follows(
+    works: Sequence[Work], touching: Mapping[Any, Sequence[int]], buffer: Any, x: Any
+) -> bool:
+    """Whether each element of the buffer is written after that of x is last read.
+
+    It is if a work reads of x only what it writes itself, later, and each element is written once.
+    """
+    start = touching[buffer][0]
+    between = {i for i in (*touching[buffer], *touching.get(x, ())) if i >= start}
     written: float = 0
     reads = places = 0
-    for work in works:
+    for work in map(works.__getitem__, between):
         places += sum(place.buffer is x for place in work.places())
         for code in work.codes():
             nest = code.nest

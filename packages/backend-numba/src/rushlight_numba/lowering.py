@@ -61,12 +61,12 @@ class Work(NamedTuple):
         """The nests that it runs."""
         return [word for word in self.words if isinstance(word, NestCode)]
 
-    def touched(self) -> set[Any]:
-        """The buffers that it reads or writes."""
+    def touched(self) -> dict[Any, None]:
+        """The buffers that it reads or writes, each once."""
         if not isinstance(self.function, Call):
-            return {place.buffer for place in self.places()}
-        read = {x.buffer for x in self.function.inputs if isinstance(x, Access)}
-        return read | {z for z in self.function.step.outputs if z is not None}
+            return dict.fromkeys(place.buffer for place in self.places())
+        read = [x.buffer for x in self.function.inputs if isinstance(x, Access)]
+        return dict.fromkeys([*read, *(z for z in self.function.step.outputs if z is not None)])
 
 
 def places_of(words: Sequence[Any]) -> Iterator[Place]:

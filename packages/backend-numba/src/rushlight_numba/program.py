@@ -19,7 +19,7 @@ from . import products
 from .codegen.llvm import native
 from .codegen.nest import NestCode
 from .entry import Entry, laid_out, view
-from .inplace import heirs
+from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
@@ -86,7 +86,11 @@ class Program:
                     lives[buffer] = Life(self.size(buffer), first, i)
         for check in self.fused.checks:  # looked at when all is done
             lives[check.buffer] = lives[check.buffer]._replace(last=len(self.works))
-        self.offsets, n_bytes = arranged(lives)
+        homes = successors(self.works, lives)
+        for buffer, home in homes.items():
+            lives[home] = lives[home]._replace(last=max(lives[home].last, lives[buffer].last))
+        places, n_bytes = arranged({x: life for x, life in lives.items() if x not in homes})
+        self.offsets = {x: places[homes.get(x, x)] for x in lives}
         self.arena = aligned(n_bytes + 64)
         self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
