@@ -578,3 +578,14 @@ class TestAParameter:
         one, other = copy.deepcopy([p, p])
         assert one is other is not p
         assert not one.requires_grad
+
+
+@pytest.mark.parametrize("of", ["module", "optimizer"])
+def test_gradients_that_become_zeros_are_the_same_tensors(of):
+    model = nn.Linear(2, 1)
+    (model(rl.ones(1, 2)).sum() ** 2).backward(create_graph=True)
+    grads = [p.grad for p in model.parameters()]
+    zeroed = model if of == "module" else nn.optim.SGD(model.parameters(), lr=0.1)
+    zeroed.zero_grad(set_to_none=False)
+    assert all(p.grad is g for p, g in zip(model.parameters(), grads, strict=True))
+    assert not any(g.any() or g.requires_grad for g in grads)

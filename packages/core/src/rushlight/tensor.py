@@ -887,7 +887,7 @@ def zero_grad(xs: Iterable[Tensor], set_to_none: bool = True) -> None:
     traces = straight.current().traces
     for x in xs:
         if not set_to_none and x.grad is not None:
-            x.grad = ops.full(0, shape=x.shape, dtype=x.dtype, device=x.device)
+            x.grad = x.grad.detach_().zero_()
         elif traces:
             x.grad = None
         else:

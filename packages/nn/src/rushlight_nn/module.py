@@ -568,3 +568,6 @@ def _as_tensor(key: str, value: object) -> rl.Tensor:
     raise rl.ContractError(
         f"load_state_dict: {key} is a {type(value).__name__}; give a tensor or a numpy array"
     )
+
+
+rl.compiler.watch(Module, besides={"training"})  # whose change is another world

@@ -6,7 +6,8 @@ gradients that it leaves and the Cells that it changes are written back when a c
 
 from __future__ import annotations
 
+from .attributes import watch
 from .compiled import Compiled, compile, is_compiling, paused
 from .world import retrace, switch
 
-__all__ = ["Compiled", "compile", "is_compiling", "paused", "retrace", "switch"]
+__all__ = ["Compiled", "compile", "is_compiling", "paused", "retrace", "switch", "watch"]

@@ -255,6 +255,10 @@ def holding(traced: Traced, leaves: int) -> Callable[..., bool]:
         unless(f"{gradient(text, owner)} is None")
     for cell, number in traced.cells_read.items():
         unless(f"type({text.name(cell, 'cell')}.held) is not {text.name(number.kind, 'kind')}")
+    for held, name, value in traced.attributes:
+        kind, k = text.name(type(value), "kind"), text.name(value, "k")
+        text.add(f"a = {text.name(held, 'held')}.get({name!r})")
+        unless(f"a is not {k} and (type(a) is not {kind} or a != {k})")
     for guard in traced.guards:
         sides = [side(text, x) for x in (guard.source, guard.other)]
         unless(f"bool({f' {COMPARISONS[guard.how]} '.join(sides)}) is not {guard.outcome}")

@@ -16,6 +16,7 @@ from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Constant, Place, flatten, parts, rebuild
+from .attributes import noted
 from .call import MISS
 from .graph import Value
 from .trace import Trace, Tracing
@@ -44,9 +45,10 @@ def compile(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A function that does what fn does, traced once for each kind of arguments and then replayed.
 
     A kind: the shapes, types and devices of tensors, whether they require gradients and whether
-    gradients are remembered, and the values of ints, bools, strings and other objects.  A float may
-    change freely, and so may tensors that fn uses without being given them, the numbers of an
-    optimizer, and a random stream.
+    gradients are remembered, the values of ints, bools, strings and other objects, and those that
+    fn reads from modules, such as a Dropout's p.  A float may change freely, and so may tensors
+    that fn uses without being given them, the numbers of an optimizer, and a random stream.  All
+    else that fn finds, such as globals and what it changes itself, is as it was when traced.
     Python code that looks at the value of a tensor (`if t:`, `float(t)`) raises TracingError.
 
     >>> import rushlight as rl
@@ -135,9 +137,15 @@ class Compiled:
             trace.aliases = dict(known)
             trace.given = {z: x for x, z in known}
             try:
-                result = self.fn(*args, **kwargs)
+                with noted() as read:
+                    result = self.fn(*args, **kwargs)
             finally:
                 trace.restore()
+            # what the function itself changes is Python's, done once: nothing holds it to that
+            trace.attributes = [
+                (held, name, value)
+                for (_, name), (held, value) in read.items() if held.get(name) is value
+            ]  # fmt: skip
         return Traced(key, trace, mode.recording, stand_ins, given, result)
 
     def remember(self, key: Any, traced: Traced) -> None:
@@ -146,7 +154,8 @@ class Compiled:
         for other in stale:
             del self.traced[other]
         if key[-1] is now.world:
-            self.traced.setdefault(key, []).append(traced)
+            kept = self.traced.setdefault(key, [])
+            kept[:] = [*kept[1 - MANY :], traced]
         found = [traced.match for some in self.traced.values() for traced in some]
         self.matches = tuple([match for match in found[::-1] if match is not None][:MANY])
         self.count = 1 if stale else self.count + 1
@@ -209,8 +218,8 @@ def changed(before: Any, after: Any) -> str:
     if before[0] != after[0]:
         return "the type of a container among its arguments changed"
     return (
-        "what it captures changes: a tensor's shape, a number it compares, or whether a gradient "
-        "is there"
+        "what it captures changes: a tensor's shape, a number it compares, an attribute of a "
+        "module, or whether a gradient is there"
     )
 
 

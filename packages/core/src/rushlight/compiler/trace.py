@@ -46,6 +46,7 @@ class Trace:
         self.given: dict[Tensor, Tensor] = {}  # the argument that each stand-in stands for
         self.nodes: dict[Tensor, Any] = {}  # those of concrete tensors that are assigned, before
         self.guards: list[Guard] = []
+        self.attributes: list[tuple[dict[str, Any], str, Any]] = []  # that were read: of whom, what
         self.born: set[Tensor] = set()  # made of given values by the function: anew at each call
 
     def restore(self) -> None:

@@ -113,6 +113,7 @@ class Traced:
         self.captured = set(trace.captures)
         self.cells_read = trace.cells
         self.guards: list[Guard] = trace.guards
+        self.attributes = trace.attributes
         held = [v for v in trace.grads_held.values() if v is not None]
         sources: dict[Any, Any] = {
             **{v: Place(i) for i, v in enumerate(given)},
