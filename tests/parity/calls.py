@@ -20,6 +20,7 @@ not_nan = given(*ODD[1:])
 odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
 ties = given(1, 2, 2, 3, 3, 3, 0, 0, 0, shape=(3, 3))
 few = given(1.0, 0.0, 2.0, 1.0, 0.0, shape=(5,))
+one_zero, zeros = given(2, 0, 3, 0.5), given(0, 2, 3, 0, 0, 4, 1, 2, 3, shape=(3, 3))
 F64, F32, BF16, INT, BOOL = map(Attribute, ("float64", "float32", "bfloat16", "int64", "bool"))
 INT32, UINT8, HALF = map(Attribute, ("int32", "uint8", "float16"))
 FLOATS = ("float64", "float32", "bfloat16")
@@ -385,12 +386,17 @@ TABLE: dict[str, list[Call]] = {
     "mean": [*over(), call(x(3, 5), dtype=F64)],
     "prod": [
         *[
-            one if one.bad else one.rounding(4, "the second gradient divides by each element")
-            for one in places()
+            one if one.bad else one.rounding(4, "PyTorch's second gradient divides by each element")
+            for one in [*places(), call(Values((2, 3, 2), 0.6, 1.6))]
             if one.args[0] != x(0, 3)
         ],
         call(x(0, 3), 0),
         call(ties, 1),
+        call(ties),
+        call(few),
+        call(one_zero),
+        call(zeros, 1),
+        call(zeros, 0, keepdim=True),
     ],
     "amax amin": [one for one in over() if one.args[:1] != (x(0, 3),)] + [bad(x(0, 3), 0)],
     "max": [*extreme()],

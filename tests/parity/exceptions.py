@@ -47,7 +47,7 @@ EXCEPTIONS = [
         NAN,
     ),
     Deviates(
-        "cumprod cumprod_ logcumsumexp prod var var_mean",
+        "cumprod cumprod_ logcumsumexp var var_mean",
         "gradient",
         "Where nan or infinity is among the inputs, other elements of the gradient are nan than in "
         "PyTorch.",

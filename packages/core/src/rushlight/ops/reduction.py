@@ -20,7 +20,7 @@ from .elementwise import (
     maximum,
     mul,
 )
-from .movement import concat, expand, pad, reshape, slice
+from .movement import around, concat, expand, pad, reshape, slice
 
 
 def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
@@ -68,15 +68,25 @@ def prod(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
 
 
 @prod.vjp
-def prod_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
-    """g times the product of the others, which z / x is only where no element is 0."""
-    g, z = (unreduced(v, x.shape, axes, keepdim) for v in (g, z))
-    zero = equal(x, 0)
-    zeros = sum(cast(zero, dtype=dtypes.int64), axes=axes, keepdim=True)
-    ones = cast(zero, dtype=x.dtype)
-    others = prod(x + ones, axes=axes, keepdim=True)  # of all that are not 0
-    lone = ones * others * cast(equal(zeros, 1), dtype=x.dtype)
-    return (g * (z / (x + ones) * (1.0 - ones) + lone),)
+def prod_vjp(g: Any, x: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
+    """g times the product of all the others, by no division: right where elements are 0."""
+    z = unreduced(g, x.shape, axes, keepdim)
+    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
+    rest = cast(x, dtype=dtypes.float32) if half else x
+    for i in reversed(axes):
+        z = z * others(rest, i)
+        rest = prod(rest, axes=(i,), keepdim=True)
+    return (cast(z, dtype=x.dtype),)
+
+
+def others(x: Any, axis: int) -> Any:
+    """The product of all along an axis but each element itself.  [.., n, ..] -> [.., n, ..]."""
+    widths = around(len(x.shape), axis, 1, 0)
+    before, after = (
+        cumprod(part(pad(y, widths=widths, value=1), axis, 0, x.shape[axis]), axis=axis)
+        for y in (x, flipped(x, axis))
+    )
+    return before * flipped(after, axis)
 
 
 @primitive
@@ -172,7 +182,7 @@ def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
         if fill is None:
             earlier = concat(part(z, axis, 0, step), part(z, axis, 0, n - step), axis=axis)
         else:
-            widths = tuple([(step if i == axis else 0, 0) for i in range(len(x.shape))])
+            widths = around(len(x.shape), axis, step, 0)
             earlier = pad(part(z, axis, 0, n - step), widths=widths, value=fill)
         z, step = combine(earlier, z), step * 2
     return z
@@ -188,14 +198,13 @@ def cumsum(x: Any, *, axis: int) -> Any:
 
 def cumsum_gx(g: Any, axis: int) -> Any:
     """The sum of g from each element on."""
-    n = g.shape[axis]
-    back = (max_start(n), n, -1)
-    return part(cumsum(part(g, axis, *back), axis=axis), axis, *back)
+    return flipped(cumsum(flipped(g, axis), axis=axis), axis)
 
 
-def max_start(n: int) -> int:
-    """Where a slice backward over n elements begins."""
-    return n - 1 if n else 0
+def flipped(x: Any, axis: int) -> Any:
+    """x with its elements backward along an axis.  [.., n, ..] -> [.., n, ..]."""
+    n = x.shape[axis]
+    return part(x, axis, n - 1, n, -1) if n else x
 
 
 cumsum.gradients(x=cumsum_gx)

@@ -219,7 +219,8 @@ def reductions() -> Iterator[Case]:
         ties = given(1, 2, 2, 3, 3, 3, shape=(2, 3))
         yield Case(op, [ties], along, FLOATS, "ties", order=0)
     zeros = given(0, 2, 3, 0, 0, 4, shape=(2, 3))
-    yield Case("prod", [zeros], along, FLOATS, "zeros", 3, order=1)
+    yield Case("prod", [zeros], along, FLOATS, "zeros", 3)
+    yield Case("prod", [zeros], {"axes": (0, 1), "keepdim": True}, FLOATS, "zeros-in-all", 6)
     for correction in (0, 3, 4):  # of 3 elements: plain, and none left to divide by
         case = reduction("var", (3, 5), (0,), False, FLOATS, correction=correction)
         order = 2 if correction < 3 else 0
@@ -263,7 +264,7 @@ def scans() -> Iterator[Case]:
         terms = 1 if op == "cummax" else 3
         yield Case(op, [odd_rows], order, FLOATS, "odd", terms, order=0)
     zeros = given(0, 2, 3, 0, 0, 4, shape=(2, 3))
-    yield Case("cumprod", [zeros], {"axis": 1}, FLOATS, "zeros", 3, order=1)
+    yield Case("cumprod", [zeros], {"axis": 1}, FLOATS, "zeros", 3)
 
 
 def places() -> Iterator[Case]:
