@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rushlight.errors import FileRefused
+from rushlight.errors import FileRefused, OutOfMemory
+from rushlight_nn.train import memory
 from rushlight_nn.train.digits import read_digits
 from rushlight_nn.train.folder import read_folder
 from rushlight_nn.train.framing import Framing
@@ -229,6 +230,21 @@ def test_a_folder_among_the_images_is_refused(folder):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FileRefused, match="No such file or directory; expected a folder"):
         read_folder(tmp_path / "nothing")
+
+
+def test_more_images_than_fit_are_refused_before_one_is_read(folder, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 3 * 2**30)
+    (folder / "cat" / "0.png").write_text("damaged")
+    with pytest.raises(OutOfMemory) as caught:
+        read_folder(folder, 20_000)
+    assert str(caught.value) == (
+        f"{folder}: 10 images of 20000 x 20000 pixels take 11.2 GiB of memory, "
+        "and 3.0 GiB are free; give a smaller --size"
+    )
+
+
+def test_what_is_free_is_known_here():
+    assert 0 < memory.free_bytes() < float("inf")
 
 
 # Framing

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rushlight import OutOfMemory
 from rushlight_nn import checkpoint
-from rushlight_nn.train import RunFolder
+from rushlight_nn.train import RunFolder, memory
 from rushlight_nn.train.extra import apps
 from rushlight_nn.train.job import Job
 from rushlight_nn.train.loop import Trainer
@@ -240,6 +241,40 @@ def test_a_place_that_cannot_be_written(idx_files, tmp_path, rushlight):
     code, _, err = rushlight("train", "idx", *idx_files, "--out", tmp_path / "file" / "run")
     assert code == 2
     assert "nothing can be written in" in err
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("raised", "why"),
+    [
+        (MemoryError(), ""),
+        (MemoryError("Unable to allocate 9 GiB"), " (Unable to allocate 9 GiB)"),
+        (OutOfMemory("conv: no room on numpy"), " (conv: no room on numpy)"),
+    ],
+)
+def test_memory_that_runs_out_is_one_sentence(
+    raised, why, idx_files, tmp_path, monkeypatch, rushlight
+):
+    def full(self, inputs, labels):
+        raise raised
+
+    monkeypatch.setattr(Trainer, "step", full)
+    code, out, err = rushlight("train", "idx", *idx_files, "--out", tmp_path / "run")
+    assert (code, out) == (2, "")
+    assert err == f"rushlight: train: too large for memory{why}; give a smaller --batch-size\n"
+
+
+def test_a_step_that_cannot_fit_is_refused_beforehand(idx_files, tmp_path, monkeypatch, rushlight):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1 << 20)
+    code, out, err = rushlight("train", "idx", *idx_files, "--out", tmp_path / "run")
+    assert (code, out) == (2, "")
+    assert err == (
+        "rushlight: train: a step on 48 images of 8 x 8 pixels takes about 0.0 GiB of memory, "
+        "and 0.0 GiB are free; give a smaller --batch-size\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 # Interrupted and resumed

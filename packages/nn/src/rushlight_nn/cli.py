@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rushlight import ContractError
+from rushlight import ContractError, OutOfMemory
 from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, tell
 from rushlight.extend import hookimpl
 
@@ -167,6 +167,27 @@ def rate(text: str) -> float:
 
 def train(arguments: argparse.Namespace) -> int:
     """`rushlight train`."""
+    try:
+        return trained(arguments)
+    except MemoryError as full:
+        raise OutOfMemory(too_large(arguments, full)) from full
+    except OutOfMemory as full:
+        if "; " in str(full):
+            raise
+        raise OutOfMemory(too_large(arguments, full)) from full
+
+
+def too_large(arguments: argparse.Namespace, full: Exception) -> str:
+    """The sentence on a training for which there is no memory."""
+    from .train.job import smaller
+
+    why = f" ({full})" if str(full) else ""
+    new = "begin a new run and " if "resume" in arguments else ""
+    return f"train: too large for memory{why}; {new}{smaller(arguments.source)}"
+
+
+def trained(arguments: argparse.Namespace) -> int:
+    """`rushlight train`.  Raises: MemoryError or OutOfMemory if what was asked for is too large."""
     given = {name: value for name, value in vars(arguments).items() if name != "command"}
     machine = given.pop("json", False)
     job = resumed_job(given) if "resume" in given else new_job(given)

@@ -26,6 +26,7 @@ from .folder import SIZE, read_folder
 from .framing import Framing
 from .idx import read_idx_source
 from .loop import Callback, Trainer
+from .memory import require
 from .network import ConvNet
 from .progress import Progress
 from .record import Record
@@ -33,6 +34,8 @@ from .run import CHECKPOINT, CONFIG, PICTURES, RunFolder
 from .samples import Source
 
 WEIGHT_DECAY = 1e-2
+STEP_BYTES = 400  # for each pixel of a batch, measured on numpy from 64 x 64 to 600 x 600
+VALUE_BYTES = 4  # for each pixel of all training images, while they are measured
 DECISIVE = ("epochs", "batch_size", "lr", "seed", "augment")  # options, beside the samples
 
 
@@ -84,6 +87,11 @@ def read_source(name: str, options: Mapping[str, Any]) -> Source:
     raise ValueError(f"source {name!r} is none of digits, idx, folder")
 
 
+def smaller(source: str | None) -> str:
+    """What to do where memory is short; None for a source that is not known."""
+    return f"give a smaller {'' if source in {'digits', 'idx'} else '--size or '}--batch-size"
+
+
 class Job(Callback):
     """One run: its trainer, and the folder in which every epoch is saved."""
 
@@ -97,6 +105,7 @@ class Job(Callback):
     ) -> None:
         """config: of the run that is gone on with; None for a new one."""
         self.folder, self.source, self.device = folder, source, device
+        self.fit_memory(options)
         images = source.train.values()
         framing = Framing.measure(images)
         self.config = config or {
@@ -155,6 +164,23 @@ class Job(Callback):
             job.recognise(state.get("run", job.decisive))  # earlier checkpoints do not say it
             job.trainer.load_state_dict(state)
         return job
+
+    def fit_memory(self, options: Options) -> None:
+        """Raises: OutOfMemory if the images, or one step of training on numpy, cannot fit."""
+        height, width = self.source.train.size
+        count = len(self.source.train)
+        batch = min(options.batch_size, count)
+        sizes = f"{height} x {width} pixels"
+        advice = smaller(self.source.name)
+        require(
+            f"train: {count} images of {sizes} take", VALUE_BYTES * count * height * width, advice
+        )
+        if self.device.type == "numpy":
+            require(
+                f"train: a step on {batch} images of {sizes} takes about",
+                STEP_BYTES * batch * height * width,
+                advice,
+            )
 
     @property
     def decisive(self) -> dict[str, Any]:
