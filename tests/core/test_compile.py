@@ -718,6 +718,33 @@ def test_what_is_made_inside_is_made_anew_by_each_call(make):
         z.add_(1.0)
 
 
+BESIDE = {  # of y, which is in the default place, beside x, which is elsewhere
+    "the same operations": lambda x, y: (x * 2.0, y * 2.0, x.sum(), y.sum()),
+    "rand": lambda x, y: (x * 1.0, rl.rand(3)),
+    "normal_": lambda x, y: (rl.zeros(3).normal_(), x * 1.0),
+    "ones": lambda x, y: (x * 2.0, rl.ones(3) * 2.0),
+    "in place": lambda x, y: (x.clone().add_(1.0), y.clone().add_(1.0)),
+}
+
+
+@pytest.mark.parametrize("function", BESIDE.values(), ids=BESIDE)
+def test_two_devices_share_a_program(function):
+    x, y, compiled = ones(2, device="hostile"), ones(3), rl.compile(function)
+    rl.manual_seed(1)
+    wanted = [*function(x, y), *function(x, y)]
+    rl.manual_seed(1)
+    found = [*compiled(x, y), *compiled(x, y)]
+    assert [(z.device, z.tolist()) for z in found] == [(z.device, z.tolist()) for z in wanted]
+
+
+def test_gradients_go_back_to_two_devices():
+    x = ones(2, device="hostile").requires_grad_()
+    y = ones(3).requires_grad_()
+    rl.autograd.backward([*rl.compile(lambda x, y: ((x * x).sum(), (y * y).sum()))(x, y)])
+    assert (str(x.grad.device), x.grad.tolist()) == ("hostile", [2.0, 2.0])
+    assert (str(y.grad.device), y.grad.tolist()) == ("numpy", [2.0, 2.0, 2.0])
+
+
 def test_numbers_are_compared_with_numbers():
     a, b = rl.Cell(1.0), rl.Cell(1.0)
     f = rl.compile(lambda x: x * 2.0 if a.value == b.value else x * 3.0)

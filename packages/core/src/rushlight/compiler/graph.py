@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any, NamedTuple
@@ -197,8 +198,8 @@ def lines_of(
         x, y = map(name, step.inputs)
         yield f"{name(step.outputs[0])} = {x} {SIGNS[step.how]} {y}"
         return
-    kernel = step.op.name.replace(".", "_")
-    scope[kernel] = step.device.kernels[step.op.name]
+    called = step.op.name.replace(".", "_")
+    kernel = placed(called, step.device.kernels[step.op.name], step.device, scope)
     arguments = list(map(name, step.inputs))
     for parameter, value in zip(step.op.params, step.params, strict=True):
         value = value.index if isinstance(value, Device) else value
@@ -210,8 +211,15 @@ def lines_of(
     yield f"{', '.join(results)}{',' if is_several(step) else ''} = {call}"
     for value, result in zip(step.outputs, results, strict=True):
         if value is not None and value.shape == ():  # a kernel may return a scalar of its own
-            scope["lift"] = step.device.lift
-            yield f"{result} = lift({result})"
+            lift = placed("lift", step.device.lift, step.device, scope)
+            yield f"{result} = {lift}({result})"
+
+
+def placed(name: str, what: Any, device: Device, scope: dict[str, Any]) -> str:
+    """The name under which scope has what a device runs; its own where another has taken this."""
+    while scope.setdefault(name, what) is not what:
+        name += re.sub(r"\W", "_", f"_{device}")
+    return name
 
 
 def is_several(step: Step) -> bool:
