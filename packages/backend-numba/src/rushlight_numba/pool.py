@@ -4,10 +4,12 @@ Knows nothing of nests, of products, or of what a record computes.
 
 A record is three words (function, arguments, chunks) and its function is
 `void f(i64* arguments, i64 chunk, i8* scratch)`.  All threads of a run walk the same records in
-order; an atomic counter hands out a record's chunks, and the next record begins when all of them
-are done, so a thread that wakes late, or never, holds nobody up.  Which thread computes a chunk
-changes no result as long as chunks of one record touch different memory.  CALLER in place of
-the number of chunks is one chunk that the calling thread computes: what must run in Python.
+order.  Each begins with its own share of a record's chunks, the same in every run, so that it finds
+in its core's cache what it left there; then it takes what is left of the others' shares.  Atomic
+counters hand chunks out, and the next record begins when all of them are done, so a thread that
+wakes late, or never, holds nobody up.  Which thread computes a chunk changes no result as long as
+chunks of one record touch different memory.  CALLER in place of the number of chunks is one chunk
+that the calling thread computes: what must run in Python.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ MOST_LOOPS = 31  # of a nest: room for their ranges, the chunk's number and a bl
 MOST_THREADS = 256
 PAGE_BYTES = 4096
 LINE_BYTES = 64  # what one thread writes shares no line with what another one does
-COUNTERS_WORDS = 16  # per record: chunks handed out, and chunks done on the next line
+LINE_WORDS = LINE_BYTES // 8  # per record a line of chunks done, and one per thread of its share
 SLEEP_US = "20"  # of a thread that waits longer than it spins: the one it waits for needs its core
 FOREVER = (1 << 63) - 1
 
@@ -176,29 +178,38 @@ def gate() -> Fn:
 
 
 def participate() -> Fn:
-    """Walk the records of a head beside other threads; %number is 0 for the thread that called."""
-    f = Fn("participate", "ptr %head, i64 %number, ptr %scratch")
+    """Walk the records of a head beside %team - 1 other threads; %number is 0 for the caller's."""
+    f = Fn("participate", "ptr %head, i64 %number, i64 %team, ptr %scratch")
     records, count, counters = f.arg("%head", 0, "ptr"), f.arg("%head", 1), f.arg("%head", 2, "ptr")
+    lines = f.add(f.arg("%head", 5), 1)
     with f.loop(0, count) as i:
         function, args, chunks, own = _record(f, records, i)
-        handed = f.gep(counters, f.mul(i, COUNTERS_WORDS), "i64")
-        done = f.gep(handed, COUNTERS_WORDS // 2, "i64")
+        done = f.gep(counters, f.mul(f.mul(i, lines), LINE_WORDS), "i64")
         barred = f.op(f"and i1 {own}, {f.icmp('ne', '%number', 0)}")
-        take, work, out = f.fresh("take"), f.fresh("work"), f.fresh("out")
-        ask = f.fresh("ask")
-        f.branch(barred, out, ask)
-        f.label(ask)
-        f.jump(take)
-        f.label(take)
-        chunk = _swap(f, "add", handed, 1)
-        f.branch(f.icmp("slt", chunk, chunks), work, out)
-        f.label(work)
-        f.indirect(function, f"ptr {args}, i64 {chunk}, ptr %scratch")
-        _swap(f, "add", done, 1)
-        f.jump(take)
-        f.label(out)
+        with f.when(f.op(f"xor i1 {barred}, true")), f.loop(0, "%team") as nth:
+            whose = f.urem(f.add("%number", nth), "%team")
+            handed = f.gep(done, f.mul(f.add(whose, 1), LINE_WORDS), "i64")
+            first, end = _share(f, chunks, whose), _share(f, chunks, f.add(whose, 1))
+            count_of_share = f.sub(end, first)
+            look, take, work, on = (f.fresh(x) for x in ("look", "take", "work", "on"))
+            f.jump(look)
+            f.label(look)
+            f.branch(f.icmp("slt", _peek(f, handed), count_of_share), take, on)
+            f.label(take)
+            turn = _swap(f, "add", handed, 1)
+            f.branch(f.icmp("slt", turn, count_of_share), work, on)
+            f.label(work)
+            f.indirect(function, f"ptr {args}, i64 {f.add(first, turn)}, ptr %scratch")
+            _swap(f, "add", done, 1)
+            f.jump(look)
+            f.label(on)
         _wait(f, done, "sge", chunks, at_most=False)
     return f
+
+
+def _share(f: Fn, chunks: str, number: str) -> str:
+    """The first chunk of a thread's share: the first threads have one more than the last."""
+    return f.udiv(f.add(f.mul(chunks, number), f.sub("%team", 1)), "%team")
 
 
 def _lock(f: Fn, what: str, worker: str) -> None:
@@ -248,7 +259,9 @@ def worker() -> Fn:
             team = f.arg(state, TEAM // 8)
             with f.when(f.icmp("slt", number, team)):
                 head, scratch = f.arg(state, RUN // 8, "ptr"), f.arg("%worker", SCRATCH // 8, "ptr")
-                f.call("void", "participate", ("ptr", head), ("i64", number), ("ptr", scratch))
+                args: tuple[tuple[str, Operand], ...]
+                args = ("ptr", head), ("i64", number), ("i64", team), ("ptr", scratch)
+                f.call("void", "participate", *args)
         _swap(f, "sub", active, 1)
     return f
 
@@ -269,14 +282,17 @@ def run_shared() -> Fn:
     """Run a head on %team threads; the caller holds BUSY."""
     f = Fn("run_shared", "ptr %head, ptr %state, i64 %team, ptr %scratch")
     counters = f.arg("%head", 2, "ptr")
-    with f.loop(0, f.mul(f.arg("%head", 1), COUNTERS_WORDS), COUNTERS_WORDS // 2) as i:
+    lines = f.mul(f.arg("%head", 1), f.add(f.arg("%head", 5), 1))
+    with f.loop(0, f.mul(lines, LINE_WORDS), LINE_WORDS) as i:
         f.store("i64", 0, f.gep(counters, i, "i64"))
     f.store("ptr", "%head", _word(f, "%state", RUN))
     f.store("i64", "%team", _word(f, "%state", TEAM))
     _put(f, 1, _word(f, "%state", OPEN))
     _swap(f, "add", _word(f, "%state", SEQUENCE), 1)
     f.call("void", "wake", ("ptr", "%state"), ("i64", "%team"))
-    f.call("void", "participate", ("ptr", "%head"), ("i64", 0), ("ptr", "%scratch"))
+    args: tuple[tuple[str, Operand], ...]
+    args = ("ptr", "%head"), ("i64", 0), ("i64", "%team"), ("ptr", "%scratch")
+    f.call("void", "participate", *args)
     _put(f, 0, _word(f, "%state", OPEN))
     _wait(f, _word(f, "%state", ACTIVE), "eq", 0, at_most=False)
     return f
@@ -335,7 +351,7 @@ class Head:
 
     0 records: address of three words each, (function, arguments, chunks)
     1 their number
-    2 counters: address of COUNTERS_WORDS words per record, on lines of their own
+    2 counters: address of a line per record, and one per record and thread
     3 relocations: address of three words each, (where to write, which array, byte offset): before
       each run, the address of that array's elements plus the offset is written there
     4 their number
@@ -357,7 +373,7 @@ class Head:
         self.scratch_bytes = scratch_bytes
         self._records = np.array(records, np.int64).reshape(-1)
         self._relocations = np.array(relocations, np.int64).reshape(-1)
-        self._counters = aligned(8 * COUNTERS_WORDS * len(records))
+        self._counters = aligned(LINE_BYTES * len(records) * (threads + 1))
         records_at, relocations_at = self._records.ctypes.data, self._relocations.ctypes.data
         words = [records_at, len(records), self._counters.ctypes.data]
         words += [relocations_at, len(relocations), threads, scratch_bytes]
