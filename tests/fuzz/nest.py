@@ -5,7 +5,7 @@ Knows the nest and numpy; neither who made the nest nor who compiles it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,3 +170,15 @@ def run(nest: LoopNest, buffers: Mapping[Any, HostArray], *, wide: bool = True) 
             else:
                 where = spots(s.access, s.at[1], values[s.at[0]], extents)
                 change(s, np.broadcast_to(where, extents), values[s.node], buffers)
+
+
+def run_on(nest: LoopNest, arrays: Sequence[HostArray], *, wide: bool = True) -> None:
+    """Run a nest on an array for each of its reads, of any strides, and then of its stores."""
+    count = len(nest.reads)
+    buffers = {i: x if i >= count else np.ascontiguousarray(x) for i, x in enumerate(arrays)}
+    reads = tuple(x._replace(buffer=i) for i, x in enumerate(nest.reads))
+    stores = tuple(
+        s._replace(access=s.access._replace(buffer=i)) for i, s in enumerate(nest.stores, count)
+    )
+    assert len(arrays) == count + len(stores), "an array for each access"
+    run(nest._replace(reads=reads, stores=stores), buffers, wide=wide)

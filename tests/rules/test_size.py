@@ -16,6 +16,7 @@ SERVICES = {"amp", "interchange", "cli.py", "display.py", "scalar.py"}
 LONE = {  # services, in other rooms
     "rushlight/autograd/check.py",
     "rushlight/compiler/explain.py",
+    "rushlight/compiler/nestwise.py",
     "rushlight/compiler/source.py",
 }
 

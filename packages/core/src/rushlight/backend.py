@@ -143,7 +143,7 @@ class Backend(ABC):
     """Kernels that raise on all that their contract forbids: they run first, without it."""
 
     compiles: bool = False
-    """Whether `compile` takes programs: composites are then opened when a function is traced."""
+    """Whether `compile` or `compile_nest` takes programs: a trace then opens composites."""
 
     whole: frozenset[str] = frozenset()
     """Composites it wants unopened in a compiled program: its kernel beats what fusion makes."""
@@ -166,12 +166,22 @@ class Backend(ABC):
     def threads(self, n: int) -> None:
         """Use at most n threads from now on."""
 
-    def compile_nest(self, nest: Any) -> Callable[..., None] | None:
-        """A function (buffers, strides, sizes, constants) that runs a nest; None if it cannot."""
+    def compile_nest(self, nest: Any) -> Callable[[Any, list[Array]], None] | None:
+        """One function that runs every nest of this text; None if there is none.
+
+        nest: an `extend.LoopNest` that reads no block of a product.  The function takes another of
+        the same `text()`, with extents, strides, offsets and constants of its own, and an array for
+        each of its reads and then of its stores.  Offsets and strides count the elements of an
+        array in order: one that is read may be a strided view, as a kernel's inputs may; one that
+        is stored into was made by `full`, and is in order.  Nothing else is written.
+
+        Core asks once for each text.  It runs a program whose nests all have a function, if
+        `compile` does not take it: products and the rest by the backend's kernels.
+        """
         return None
 
     def compile(self, program: Any) -> Callable[..., list[Any]] | None:
-        """One function that runs a whole program; None where core shall run it step by step.
+        """One function that runs a whole program; None where core shall: by nests, or by steps.
 
         program: an `extend.Fused`.  The function takes the inputs of its graph in order, arrays and
         Python numbers, and returns its outputs in order.  It may have an attribute `report`: a

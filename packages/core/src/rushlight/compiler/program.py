@@ -1,4 +1,4 @@
-"""From a graph to what is run: by the one backend that does it all, or replayed step by step."""
+"""From a graph to what is run: by the one device that does it all, or replayed step by step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .graph import Graph, Program, Step, Value, blame
 
 
 def built(graph: Graph) -> Program:
-    """The graph as a program: of the one backend that does it all and compiles, or replayed."""
-    backends = {step.device.backend for step in graph.steps if isinstance(step, Step)}
-    if len(backends) == 1 and (backend := backends.pop()).compiles and not is_hollow(graph):
+    """The graph as a program: of the one device that does it all and compiles, or replayed."""
+    devices = {step.device for step in graph.steps if isinstance(step, Step)}
+    if len(devices) == 1 and (device := devices.pop()).backend.compiles and not is_hollow(graph):
         from .fuse import fuse
+        from .nestwise import linked
         from .simplify import simplify
 
-        fused = fuse(simplify(graph), backend.policy)
-        run = backend.compile(fused)
+        fused = fuse(simplify(graph), device.backend.policy)
+        run = device.backend.compile(fused) or linked(fused, device)
         if run is not None:
             return Program(graph, "", run, fused)
     return graph.program()
