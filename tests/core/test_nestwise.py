@@ -14,6 +14,7 @@ from rushlight.backend import EVERY_DTYPE, PROTOCOL, Capabilities, FusionPolicy,
 from rushlight.compiler import nestwise
 from rushlight.device import _furnish
 from rushlight.errors import IndexOutOfRange
+from rushlight.testing.hostile import Hostile
 
 from .interpreted import compare, numbers
 
@@ -69,11 +70,11 @@ def fused(compiled):
 def agree(function, *given):
     """Twice compiled, a function means what it means at once, and leaves what it is given."""
     compiled = rl.compile(function)
-    before = [x.numpy().copy() for x in given if isinstance(x, rl.Tensor)]
+    before = [x.numpy(force=True).copy() for x in given if isinstance(x, rl.Tensor)]
     for _ in range(2):
         compare(compiled(*given), function(*given))
     assert all(found is not None for found in fused(compiled))
-    after = [x.numpy() for x in given if isinstance(x, rl.Tensor)]
+    after = [x.numpy(force=True) for x in given if isinstance(x, rl.Tensor)]
     assert all(np.array_equal(x, y, equal_nan=True) for x, y in zip(before, after, strict=True))
     return compiled
 
@@ -82,6 +83,50 @@ def agree(function, *given):
 def test_a_random_program_means_the_same_nest_by_nest(seed, device):
     told = failure(drawn(seed), device)
     assert not told, told
+
+
+# -- arrays that are not numpy's ------------------------------------------------------------------
+
+
+class Elsewhere(Hostile):
+    """Memory that only its backend can read, kernels that fail late, two devices, no float64."""
+
+    compiles = True
+    policy = POLICIES["epilogues"]
+
+    def compile_nest(self, nest):
+        def run(nest, arrays):
+            stored = arrays[len(nest.reads) :]
+            failures = [x.failure for x in arrays if x.failure is not None]
+            for x in stored:
+                x.values.flags.writeable = True
+                x.failure = failures[0] if failures else None
+            if not failures:
+                nests.run_on(nest, [x.values for x in arrays], wide=False)
+
+        return run
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    return _furnish("hostile:1", Elsewhere(), 1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_random_program_elsewhere(seed, elsewhere):
+    told = failure(drawn(seed, elsewhere.backend.capabilities.dtypes), elsewhere)
+    assert not told, told
+
+
+@pytest.mark.parametrize("what", ["views and a concatenation", "a batch that repeats",
+                                  "gradients of products", "a scalar"])  # fmt: skip
+def test_programs_elsewhere(what, elsewhere):
+    function, given = PROGRAMS[what]
+    agree(function, *on(elsewhere, *given))
+
+
+def test_a_failure_elsewhere_is_told(elsewhere):
+    test_an_index_out_of_range_is_refused_and_changes_nothing(elsewhere)
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -233,7 +278,7 @@ def test_an_index_out_of_range_is_refused_and_changes_nothing(device):
     assert compiled(x, rl.tensor([5, 0], device=device))[1].shape == (2, 8)
     with pytest.raises(IndexOutOfRange, match="take: index 6 is out of range"):
         compiled(x, rl.tensor([6, 0], device=device))
-    assert np.array_equal(x.numpy(), numbers(6, 8))
+    assert np.array_equal(x.numpy(force=True), numbers(6, 8))
 
 
 def test_several_threads_run_one_program(device):

@@ -171,6 +171,7 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
             continue
         try:
             made = call(step.device.kernels[step.op.name], step.op, given, step.params)
+            step.device.backend.wait(step.device.index)  # a kernel may fail late
         except IndexOutOfRange:  # which names the operation
             raise
         except IndexError as error:
