@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from rushlight_nn.train import Record, Samples, picture
+from rushlight_nn.train.label import labels
 
 RANDOM = np.random.default_rng(0)
 
@@ -107,6 +108,46 @@ def test_a_confusion_of_many_classes_with_long_names(count):
     names = tuple(f"a class with $ and number {i}" for i in range(count))
     labels = np.arange(count)
     assert max(opened(picture.confusion(labels, labels, names)).size) <= 17 * picture.DPI
+
+
+ALIKE = [f"a_quite_long_class_name_number_{i}_of_the_set" for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ALIKE,
+        [f"{name}{'x' * 20 * (i % 2)}" for i, name in enumerate(ALIKE)],
+        [f"{name[::-1]}{name}" for name in ALIKE],
+        ["a" * n for n in range(1, 40)],
+        ["鳥" * n for n in range(1, 20)],
+        ["\\u9ce5", "鳥", "a\nb", "a\\nb"],
+        ["seen at both ends and long", "seen a…nd long"],
+    ],
+    ids=["number", "two", "far", "length", "glyph", "escape", "gap"],
+)
+def test_labels_of_names_that_are_alike_are_told_apart(names):
+    found = labels(names, str.isascii)
+    assert len(set(found)) == len(names)
+    assert max(map(len, found)) <= 14
+    assert "".join(found).replace("…", "").isascii()
+
+
+def test_labels_keep_what_distinguishes_names():
+    assert labels([*ALIKE[7:12], "cat"], str.isascii) == [
+        "…mber_7_of_t…", "…mber_8_of_t…", "…mber_9_of_t…", "…mber_10_of_t…", "…mber_11_of_t…", "cat"
+    ]  # fmt: skip
+    assert labels(["a class of its own, by its end", "cat"], str.isascii)[0] == "a clas…its end"
+
+
+def test_names_that_the_font_lacks_are_escaped_without_a_warning(drawn):
+    names = ("鳥", "Vögel", "Птицы")
+    opened(picture.confusion(np.arange(3), np.arange(3), names))
+    assert [label.get_text() for label in drawn[0].axes[0].get_yticklabels()] == [
+        r"\u9ce5", "Vögel", "Птицы"
+    ]  # fmt: skip
+    test = classed(9, names)
+    opened(picture.mistakes(test, sure_of((test.labels + 1) % 3, 3)))
 
 
 def test_mistakes_are_shown_with_truth_and_guess_the_surest_first(drawn):

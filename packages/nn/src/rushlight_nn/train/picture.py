@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .extra import apps
+from .label import labels
 from .record import Record
 from .samples import Samples
 
@@ -26,8 +27,7 @@ DECADE = 10.0  # of losses: a logarithmic axis that spans less has hardly a numb
 TRAIN, TEST, WRONG = "#1f6f8b", "#d1495b", "#d1495b"
 MISTAKES_SHOWN = 40
 PAGE, CELL, LETTER = 11.0, 1.35, 0.08  # inches: a gallery, an image in it at least, a letter
-NUMBERED_CLASSES = 30  # more would not fit their cells
-NAME_LENGTH = 14  # of a class, in titles and along axes
+NUMBERED_CLASSES = 30  # the counts of more would not fit their cells: colours must do
 
 
 def figure(width: float, height: float) -> Figure:
@@ -47,11 +47,13 @@ def png(drawn: Figure) -> bytes:
     return file.getvalue()
 
 
-def short(name: str) -> str:
-    """A class name that fits beside its neighbours, and means itself to matplotlib."""
-    half = NAME_LENGTH // 2
-    cut = name if len(name) <= NAME_LENGTH else f"{name[: half - 1]}…{name[-half:]}"
-    return cut.replace("$", r"\$")
+def titled(classes: Sequence[str]) -> list[str]:
+    """Class names as labels that mean themselves to matplotlib, and that its font can draw."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    found = labels(classes, lambda character: font.get_char_index(ord(character)) > 0)
+    return [label.replace("$", r"\$") for label in found]
 
 
 def curves(records: Sequence[Record]) -> bytes:
@@ -109,7 +111,7 @@ def confusion(truth: Ints, guess: Ints, classes: Sequence[str]) -> bytes:
     axes = drawn.subplots()
     # A square root, since a single mistake among a hundred must be seen.
     shown = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
-    names = [short(name) for name in classes]
+    names = titled(classes)
     upright = max(map(len, names)) <= 3
     axes.set_xticks(range(count), names, rotation=0 if upright else 90)
     axes.set_yticks(range(count), names)
@@ -141,9 +143,9 @@ def mistakes(test: Samples, probabilities: Floats) -> bytes:
         )  # fmt: skip
         return png(drawn)
     surest = wrong[np.argsort(-probabilities[wrong, guess[wrong]], kind="stable")][:MISTAKES_SHOWN]
+    names = titled(test.classes)
     titles = [
-        f"truth {short(test.classes[test.labels[i]])}\n"
-        f"guess {short(test.classes[guess[i]])} ({probabilities[i, guess[i]]:.0%})"
+        f"truth {names[test.labels[i]]}\nguess {names[guess[i]]} ({probabilities[i, guess[i]]:.0%})"
         for i in surest
     ]
     letters = max(len(line) for title in titles for line in title.splitlines())
