@@ -423,6 +423,10 @@ TABLE: dict[str, list[Call]] = {
     "median": [
         *[one for one in places() if one.args[0] != x(0, 3)],
         call(ties, 1),
+        call(ties).up_to(1),
+        call(given(1, 1, 1)).up_to(1),
+        call(given(-inf, -inf, -inf, 1)).on(*FLOATS).up_to(1),
+        call(given(nan, 1, 2, nan)).on(*FLOATS).up_to(1),
         bad(x(0, 3), 0),
     ],
     "var std var_mean std_mean": spread(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 from .. import dtypes, ops
 from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
-from ..ops.reduction import nonempty
+from ..ops.reduction import middle, nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
 from .given import Dim, floating, no_dims, operands, rank, together
@@ -471,24 +471,22 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle one in order, the lower of two; along dim also where it stands; nan if any is.
 
+    Without dim, equals share the gradient.
+
     [.., n, ..] -> [], or (values, indices) [.., ..].
     Raises: ContractError if there is nothing to choose from.
     """
     if dim is None and input.dtype in dtypes.FLOATING and 0 in input.shape:
         return ops.full(math.nan, shape=(), dtype=input.dtype, device=input.device)
-    chosen("median", input, dim)
-    whole = dim is None or input.ndim == 0
-    axis = 0 if dim is None else normal_axis("median", dim, input.ndim)
-    x = ops.reshape(input, shape=(size(input.shape),)) if whole else input
-    n = x.shape[axis]
-    order = ops.argsort(x, axis=axis, descending=False)
-    odd = sum(ops.not_equal(x, x), axis, True)  # they come last in order
-    place = ops.where(ops.greater(odd, 0), n - odd, (n - 1) // 2)
-    indices = ops.gather(order, place, axis=axis)
-    found = Extreme(ops.gather(x, indices, axis=axis), indices)
-    shape = () if whole else reduced(x.shape, (axis,), keepdim)
-    found = Extreme(*[ops.reshape(z, shape=shape) for z in found])
-    return found.values if dim is None else found
+    axes = chosen("median", input, dim)
+    if dim is None:
+        return ops.median(input)
+    x = input if input.ndim else ops.reshape(input, shape=(1,))
+    axis = axes[0] if axes else 0
+    indices = middle(x, axis)
+    shape = reduced(input.shape, axes, keepdim)
+    values = ops.gather(x, indices, axis=axis)
+    return Extreme(*[ops.reshape(z, shape=shape) for z in (values, indices)])
 
 
 def nansum(

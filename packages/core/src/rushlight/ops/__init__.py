@@ -100,7 +100,20 @@ from .linalg import cholesky, cofactor, det, eigh, inv, pinv, qr, slogdet, solve
 from .movement import concat, expand, fold, pad, permute, reshape, slice, unslice, windows
 from .optimizer import adam, sgd, sgd_plain
 from .random import dropout, normal, uniform
-from .reduction import argmax, cummax, cumprod, cumsum, logcumsumexp, max, mean, min, prod, sum, var
+from .reduction import (
+    argmax,
+    cummax,
+    cumprod,
+    cumsum,
+    logcumsumexp,
+    max,
+    mean,
+    median,
+    min,
+    prod,
+    sum,
+    var,
+)
 
 __all__ = [
     "abs",
@@ -179,6 +192,7 @@ __all__ = [
     "max_pool",
     "maximum",
     "mean",
+    "median",
     "min",
     "minimum",
     "mse",

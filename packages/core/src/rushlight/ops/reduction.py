@@ -8,18 +8,24 @@ from typing import Any
 from .. import dtypes
 from ..errors import ContractError, IndexOutOfRange
 from ..op import composite, primitive
-from ..spec import EVERY, Shape, Spec, reduced
+from ..spec import EVERY, Shape, Spec, reduced, size
 from .elementwise import (
     add,
+    bitwise_and,
     bitwise_not,
+    bitwise_or,
     cast,
     clone,
     equal,
     floated,
+    greater,
     logaddexp,
     maximum,
     mul,
+    not_equal,
+    where,
 )
+from .indexing import argsort, gather
 from .movement import around, concat, expand, pad, reshape, slice
 
 
@@ -128,6 +134,36 @@ def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
     made = kept("argmax", x, (axis,), keepdim)
     nonempty("argmax", x, (axis,))
     return made._replace(dtype=dtypes.int64)
+
+
+def middle(x: Any, axis: int) -> Any:
+    """Where the middle one in order stands, the lower of two; nan if any is.
+
+    [.., n, ..] -> int64[.., 1, ..].
+    """
+    n = x.shape[axis]
+    order = argsort(x, axis=axis, descending=False)
+    odd = sum(cast(not_equal(x, x), dtype=dtypes.int64), axes=(axis,), keepdim=True)  # the last
+    return gather(order, where(greater(odd, 0), n - odd, (n - 1) // 2), axis=axis)
+
+
+@composite
+def median(x: Any) -> Any:
+    """The middle one of all in order, the lower of two; nan if any is; ties share the gradient.
+
+    [*s] -> [].
+    """
+    nonempty("median", x, EVERY[len(x.shape)])
+    flat = reshape(x, shape=(size(x.shape),))
+    return reshape(gather(flat, middle(flat, 0), axis=0), shape=())
+
+
+@median.vjp
+def median_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
+    """g, shared by all elements equal to the median, or by those that are nan."""
+    odd = bitwise_and(not_equal(x, x), not_equal(z, z))
+    found = cast(bitwise_or(equal(x, z), odd), dtype=g.dtype)
+    return (g * (found / sum(found, axes=EVERY[len(x.shape)], keepdim=False)),)
 
 
 @composite

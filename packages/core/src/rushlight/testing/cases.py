@@ -558,6 +558,13 @@ def indexing() -> Iterator[Case]:
         yield Case("argsort", [x(63, 3)], params | {"axis": 0}, F32, about)
         odd = given(nan, 1, inf, -inf, nan, 1, 0, -0.0, shape=(2, 4))
         yield Case("argsort", [odd], params, FLOATS, f"odd-{about}")
+    yield Case("median", [x(3, 5)], types=NUMBERS)
+    yield Case("median", [x()], types=F32)
+    for about, values in {
+        "ties": (1, 2, 2, 1, 3, 2, 2, 0),
+        "odd": (nan, 1, inf, -inf, nan),
+    }.items():
+        yield Case("median", [given(*values)], {}, FLOATS, about, order=0)
 
 
 # -- creation and randomness ----------------------------------------------------------------------
