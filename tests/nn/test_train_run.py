@@ -201,6 +201,10 @@ def test_a_failure_in_the_first_epoch_leaves_nothing(idx_files, tmp_path, monkey
             "train idx: --test-images and --test-labels belong together; give both",
         ),
         (["folder"], "train folder: no folder; give the one that holds a folder per class"),
+        (
+            ["--size", "8", "digits"],
+            "train digits: takes no --size; leave out what is another source's",
+        ),
     ],
 )
 def test_arguments_that_are_not_complete(words, sentence, tmp_path, monkeypatch, rushlight):
@@ -223,6 +227,26 @@ def test_numbers_out_of_range(words, sentence, rushlight):
     code, out, err = rushlight("train", "digits", *words)
     assert (code, out) == (2, "")
     assert err == f"rushlight: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"),
+    [
+        (["train", "digits", "--out", ""], "--out"),
+        (["train", "--resume", ""], "--resume"),
+        (["train", "idx", "--images", ""], "--images"),
+        (["train", "folder", ""], "DIR"),
+        (["predict", "", "a.png"], "RUN"),
+    ],
+)
+def test_no_name_at_all_is_no_name_of_this_folder(
+    words, argument, tmp_path, monkeypatch, rushlight
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = rushlight(*words)
+    assert (code, out) == (2, "")
+    assert err == (f"rushlight: argument {argument}: '' names nothing; write this folder as '.'\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [["train", "digits"], ["predict", "run", "image.png"]])
@@ -437,6 +461,28 @@ def test_resume_takes_no_options_that_the_run_has(whole, rushlight):
     assert err == (
         "rushlight: train: --resume with --lr, --epochs; leave them out, the run has its own\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--seed", "3"], "--seed"),
+        (["--size", "8", "--no-augment"], "--size, --no-augment"),
+        (["--images", "a", "--out", "b", "--force"], "--images, --out, --force"),
+    ],
+)
+def test_resume_without_a_source_takes_no_options_that_the_run_has(words, named, whole, rushlight):
+    code, _, err = rushlight("train", "--resume", whole, *words)
+    assert code == 2
+    assert err == (
+        f"rushlight: train: --resume with {named}; leave them out, the run has its own\n"
+    )
+
+
+def test_options_may_stand_before_the_source(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    assert rushlight("train", *EPOCHS, "--out", run, "idx", *idx_files)[0] == 0
+    assert len(metrics(run)) == 3
 
 
 def test_resume_of_another_source_is_refused(whole, rushlight):

@@ -11,7 +11,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 SUPPRESS = argparse.SUPPRESS
 DIVERGED = 1  # the exit code of a run whose loss is no number
 EPOCHS = {"digits": 30, "idx": 5, "folder": 30}
+FILES: dict[str, tuple[str, ...]] = {  # the options of each source
+    "digits": (),
+    "idx": ("images", "labels", "test_images", "test_labels"),
+    "folder": ("folder", "size"),
+}
+SPELT = {"augment": "no_augment"}  # options that are not called by their names in the namespace
 DEFAULTS: dict[str, Any] = {
     "batch_size": 64,
     "lr": 3e-3,
@@ -49,32 +55,51 @@ def rushlight_commands() -> list[Command]:
 def train_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `rushlight train`."""
     add_resume(parser)
+    add_training(parser)  # without a source they are known, to be refused beside --resume by name
+    add_files(parser)
+    add_size(parser)
     sources = parser.add_subparsers(dest="source", metavar="SOURCE")
     digits = sources.add_parser(
         "digits", help="1,797 handwritten digits that come with scikit-learn"
     )
     idx = sources.add_parser("idx", help="IDX files, as of MNIST and Fashion-MNIST")
     folder = sources.add_parser("folder", help="a folder of images for each class")
-    for option, what in (
-        ("images", "images [n, h, w]"),
-        ("labels", "their labels [n]"),
-        ("test-images", "images to test on; if left out, a fifth of the others"),
-        ("test-labels", "their labels"),
-    ):
-        idx.add_argument(f"--{option}", metavar="FILE", type=Path, default=SUPPRESS, help=what)
+    add_files(idx, told=True)
     folder.add_argument(
-        "folder", metavar="DIR", type=Path, nargs="?", help="holds one folder of images per class"
+        "folder", metavar="DIR", type=place, nargs="?", help="holds one folder of images per class"
     )
-    folder.add_argument(
-        "--size",
-        type=positive,
-        default=SUPPRESS,
-        metavar="PIXELS",
-        help="side to which images are resized (32)",
-    )
+    add_size(folder, told=True)
     for name, source in (("digits", digits), ("idx", idx), ("folder", folder)):
         add_resume(source)
         add_training(source, EPOCHS[name])
+
+
+def adder(parser: argparse.ArgumentParser, *, told: bool) -> Callable[..., Any]:
+    """parser.add_argument for options that, if not given, are not in the namespace.
+
+    told: whether `--help` tells of them.
+    """
+
+    def add(option: str, *, help: str, **how: Any) -> None:
+        parser.add_argument(option, help=help if told else SUPPRESS, default=SUPPRESS, **how)
+
+    return add
+
+
+def add_files(parser: argparse.ArgumentParser, *, told: bool = False) -> None:
+    """The options of the source idx."""
+    add = adder(parser, told=told)
+    add("--images", type=place, metavar="FILE", help="images [n, h, w]")
+    add("--labels", type=place, metavar="FILE", help="their labels [n]")
+    left = "images to test on; if left out, a fifth of the others"
+    add("--test-images", type=place, metavar="FILE", help=left)
+    add("--test-labels", type=place, metavar="FILE", help="their labels")
+
+
+def add_size(parser: argparse.ArgumentParser, *, told: bool = False) -> None:
+    """The option of the source folder."""
+    what = "side to which images are resized (32)"
+    adder(parser, told=told)("--size", type=positive, metavar="PIXELS", help=what)
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +107,7 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        type=Path,
+        type=place,
         default=SUPPRESS,
         help="go on with the run in this folder",
     )
@@ -92,42 +117,40 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def add_training(parser: argparse.ArgumentParser, epochs: int) -> None:
-    """The options of a new run; those not given are not in the namespace."""
-    add = parser.add_argument
-    add("--epochs", type=positive, default=SUPPRESS, help=f"passes over the samples ({epochs})")
-    add("--batch-size", type=positive, default=SUPPRESS, help="samples in one step (64)")
-    add("--lr", type=rate, default=SUPPRESS, help="learning rate at the beginning (0.003)")
-    add("--seed", type=natural, default=SUPPRESS, help="of weights, order and distortions (0)")
-    add(
-        "--compile",
-        action="store_true",
-        default=SUPPRESS,
-        help="trace the training step once and replay it",
-    )
+def add_training(parser: argparse.ArgumentParser, epochs: int = 0) -> None:
+    """The options of a new run; `--help` tells of them if there is a number of epochs."""
+    add = adder(parser, told=epochs > 0)
+    add("--epochs", type=positive, help=f"passes over the samples ({epochs})")
+    add("--batch-size", type=positive, help="samples in one step (64)")
+    add("--lr", type=rate, help="learning rate at the beginning (0.003)")
+    add("--seed", type=natural, help="of weights, order and distortions (0)")
+    add("--compile", action="store_true", help="trace the training step once and replay it")
     add(
         "--no-augment",
         dest="augment",
         action="store_false",
-        default=SUPPRESS,
         help="train on the images as they are, not shifted, stretched and turned a little",
     )
-    add(
-        "--out",
-        type=Path,
-        default=SUPPRESS,
-        metavar="DIR",
-        help="folder of the run (runs/SOURCE, or the next number)",
-    )
-    add("--force", action="store_true", default=SUPPRESS, help="replace the run in that folder")
+    where = "folder of the run (runs/SOURCE, or the next number)"
+    add("--out", type=place, metavar="DIR", help=where)
+    add("--force", action="store_true", help="replace the run in that folder")
 
 
 def predict_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `rushlight predict`."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="folder that `rushlight train` wrote")
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="an image file")
+    parser.add_argument(
+        "run", metavar="RUN", type=place, help="folder that `rushlight train` wrote"
+    )
+    parser.add_argument("images", metavar="IMAGE", type=place, nargs="+", help="an image file")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each image")
     add_device(parser)
+
+
+def place(text: str) -> Path:
+    """A path.  Raises: ArgumentTypeError for no text at all, which would name this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' names nothing; write this folder as '.'")
+    return Path(text)
 
 
 def positive(text: str) -> int:
@@ -235,14 +258,18 @@ def new_job(given: dict[str, Any]) -> Job:
 
 
 def check_source(name: str, given: dict[str, Any]) -> None:
-    """Raises: ContractError if the arguments of a source are not complete."""
+    """Raises: ContractError if the arguments of a source are not complete, or another's."""
+    if strange := [option for option in given if option not in FILES[name]]:
+        raise ContractError(
+            f"train {name}: takes no {options(strange)}; leave out what is another source's"
+        )
     if name == "folder" and given["folder"] is None:
         raise ContractError("train folder: no folder; give the one that holds a folder per class")
     if name == "idx":
         for one, other in (("images", "labels"), ("test_images", "test_labels")):
             if (one in given) != (other in given) or (one == "images" and one not in given):
-                options = f"--{one} and --{other}".replace("_", "-")
-                raise ContractError(f"train idx: {options} belong together; give both")
+                both = f"{options([one])} and {options([other])}"
+                raise ContractError(f"train idx: {both} belong together; give both")
 
 
 def resumed_job(given: dict[str, Any]) -> Job:
@@ -256,8 +283,9 @@ def resumed_job(given: dict[str, Any]) -> Job:
     name = given.pop("source", None)
     extra = [option for option, value in given.items() if value is not None]
     if extra:
-        options = ", ".join(f"--{option}".replace("_", "-") for option in extra)
-        raise ContractError(f"train: --resume with {options}; leave them out, the run has its own")
+        raise ContractError(
+            f"train: --resume with {options(extra)}; leave them out, the run has its own"
+        )
     job = Job.resumed(folder, device)
     if name not in {None, job.source.name}:
         raise ContractError(
@@ -265,6 +293,11 @@ def resumed_job(given: dict[str, Any]) -> Job:
             f"leave {name} out"
         )
     return job
+
+
+def options(names: Sequence[str]) -> str:
+    """Options as they are written on the command line, by their names in the namespace."""
+    return ", ".join(f"--{SPELT.get(name, name)}".replace("_", "-") for name in names)
 
 
 def report(job: Job, machine: bool, state: str) -> None:
