@@ -9,13 +9,12 @@ Knows records as works that touch buffers, and no operation by name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, prod
 from typing import Any
 
-from rushlight.extend import Call, Fused, Life, LoopNest, Shape, Store, Value, size
+from rushlight.extend import Call, Fused, Life, Shape, Value, size
 
 from .entry import is_whole
-from .lowering import Work
+from .lowering import Work, n_elements
 
 
 def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> dict[Any, Value]:
@@ -84,14 +83,15 @@ def follows(
     """
     start = touching[buffer][0]
     between = {i for i in (*touching[buffer], *touching.get(x, ())) if i >= start}
-    written: float = 0
-    reads = places = 0
+    written = reads = places = 0
     for work in map(works.__getitem__, between):
         places += sum(place.buffer is x for place in work.places())
         for code in work.codes():
             nest = code.nest
             stores = [k for k, store in enumerate(nest.stores) if store.access.buffer is buffer]
             written += sum(n_elements(nest, nest.stores[k]) for k in stores)
+            if any(nest.stores[k].at for k in stores):
+                return False  # only the data say what is written
             for i, read in enumerate(nest.reads):
                 if read.buffer is x:
                     reads += 1
@@ -101,9 +101,3 @@ def follows(
     if places > reads:
         return False  # an operand of a product is read many times
     return not reads or written == size(buffer.shape)
-
-
-def n_elements(nest: LoopNest, store: Store) -> float:
-    """How many elements it writes; without limit if only the data say which."""
-    steps = zip(nest.extents, store.access.strides, strict=True)
-    return inf if store.at else prod(n for n, stride in steps if stride)

@@ -24,6 +24,8 @@ ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear o
 DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
 DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8}
 ROW_LOOPS = 256  # a row longer than eight of these is cut at multiples of one
+LONG_ROW = 1024  # elements of a row that lie on a page or more, so that reading is ahead of use
+COPY_SHARE = 4  # copies of sums are so many times smaller than what is summed
 
 
 class Place(NamedTuple):
@@ -188,21 +190,35 @@ def element_ns(nest: LoopNest) -> float:
 
 
 def cut(nest: LoopNest) -> tuple[int, int, float]:
-    """The loop that is cut into chunks, the turns of one, and the estimated time of all."""
+    """The loop that is cut into chunks, the turns of one, and the estimated time of all.
+
+    It is the first, or the row if that saves copies of what is summed over the first and if each
+    chunk still reads long pieces of rows, or if such sums are stored at indices.
+    """
     extents, last = nest.extents, len(nest.extents) - 1
     ns = prod(extents) * element_ns(nest)
+    chunks = int(min(MOST_CHUNKS, ns // CHUNK_NS))
     has_rows = any(x.op.startswith("row_") for x in nest.nodes)
-    sums_first = any(0 in s.over for s in nest.stores)
-    lanes_kept = all(s.access.strides[last] for s in nest.stores)
-    by_row = sums_first and not has_rows and last > 0 and lanes_kept
-    dim = last if by_row else 0
+    sums = [s for s in nest.stores if 0 in s.over]
+    dim = 0
+    if sums and not has_rows and last > 0 and all(s.access.strides[last] for s in nest.stores):
+        room = min(prod(extents) // (COPY_SHARE * n_elements(nest, s)) for s in sums)
+        if room < 2 or extents[last] >= chunks * LONG_ROW or any(s.at for s in sums):
+            dim = last
+        chunks = chunks if dim else min(chunks, room)
     n = extents[dim]
     if any(s.at is not None and dim in s.over for s in nest.stores):
         return dim, n, ns
-    if ns < 2 * CHUNK_NS or n == 1 or (dim == last and has_rows):
+    if chunks < 2 or n == 1 or (dim == last and has_rows):
         return dim, n, ns
-    grain = -(-n // int(min(MOST_CHUNKS, ns // CHUNK_NS)))
+    grain = -(-n // chunks)
     if dim == last:
         step = ROW_LOOPS if n > 8 * ROW_LOOPS else LANES
         grain = -(-grain // step) * step
     return dim, min(grain, n), ns
+
+
+def n_elements(nest: LoopNest, store: Store) -> int:
+    """How many elements of its buffer a store reaches."""
+    steps = zip(nest.extents, store.access.strides, strict=True)
+    return prod(n for n, stride in steps if stride)
