@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +11,12 @@ from typing import Any, NamedTuple
 from gpt_parity import IMPORTS, program
 from rows import Made, Row, drawn
 
-FACTS = ("records", "kernels", "arena_bytes", "moved_bytes", "peak_bytes")
+FACTS = {
+    "records": r"(\d+) records \(",
+    "kernels": r"of (\d+) different nests",
+    "moved_bytes": r"([\d.]+) (\w+) read and written",
+    "arena_bytes": r"arena of ([\d.]+) (\w+)",
+}
 
 
 class Frame(NamedTuple):
@@ -81,10 +87,15 @@ def made(row: Row, frame: Frame) -> Made:
 
 
 def told(compiled: Any) -> dict[str, int]:
-    """What `compiled.explain()` says in numbers, as far as it does."""
-    explanation = compiled.explain() if hasattr(compiled, "explain") else None
-    found = {name: getattr(explanation, name, None) for name in FACTS}
-    return {name: int(x) for name, x in found.items() if isinstance(x, (int, float))}
+    """What the page of `compiled.explain()` says in numbers; nothing of what is not compiled."""
+    page = compiled.explain() if hasattr(compiled, "explain") else ""
+    found = {name: re.search(pattern, page) for name, pattern in FACTS.items()}
+    return {name: plain(*match.groups()) for name, match in found.items() if match}
+
+
+def plain(number: str, unit: str = "") -> int:
+    """12.5, kB -> 12500."""
+    return round(float(number) * {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit])
 
 
 def mlp(row: Row, frame: Frame) -> Made:
