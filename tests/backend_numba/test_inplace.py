@@ -15,6 +15,11 @@ from rushlight_numba import inplace, program
 ROWS, COLUMNS = 24, 24
 
 
+@pytest.fixture(autouse=True)
+def _small_is_large(monkeypatch):
+    monkeypatch.setattr(inplace, "LARGE", 0)
+
+
 def drawn(*shape):
     """A tensor on the device, the same at every call."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
@@ -258,3 +263,11 @@ def test_what_ends_where_another_begins_gives_it_its_memory(monkeypatch):
     assert 1 <= arrays_between(200, 6) < 1.5
     monkeypatch.setattr(program, "successors", lambda *_: {})
     assert 2 <= arrays_between(200, 6) < 2.5
+
+
+def test_small_results_are_not_asked_about(monkeypatch):
+    monkeypatch.undo()
+    training = Training().steps(2)
+    before = addresses(training)
+    training.steps(1)
+    assert not {*before} & {*addresses(training)}

@@ -17,6 +17,9 @@ from .entry import is_whole
 from .lowering import Work, n_elements
 
 
+LARGE = 1 << 15  # bytes of a result for which it pays to ask at each call who refers to it
+
+
 def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> dict[Any, Value]:
     """The results that may be written over an input, each with that input.
 
@@ -35,6 +38,8 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
         access = fused.outputs[z]
         buffer = access.buffer
         if buffer in found or fresh.get(buffer) != x.shape or buffer.dtype != x.dtype:
+            continue
+        if size(x.shape) * x.dtype.itemsize < LARGE:
             continue
         late = touching[buffer][0] > max(failing, default=-1)
         if late and is_whole(access, x.shape, buffer) and follows(works, touching, buffer, x):
