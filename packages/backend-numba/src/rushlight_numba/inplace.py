@@ -16,7 +16,6 @@ from rushlight.extend import Call, Fused, Life, Shape, Value, size
 from .entry import is_whole
 from .lowering import Work, n_elements
 
-
 LARGE = 1 << 15  # bytes of a result for which it pays to ask at each call who refers to it
 
 
