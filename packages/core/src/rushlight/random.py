@@ -37,14 +37,17 @@ class Generator:
         return resolve(self._place)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Begin anew with this seed, an integer taken modulo 2^64.
+        """Begin anew with this seed, an integer of 64 bits: a negative one is taken modulo 2^64.
 
-        Raises: WrongType for what `int` does not take.
+        Raises: WrongType for what `int` does not take, ContractError for more bits.
         """
         try:
-            self.key.value, self.counter.value = int(seed) % 2**64, 0
+            key = int(seed)
         except (TypeError, ValueError, OverflowError):
             raise WrongType(f"manual_seed: {seed!r}; give an integer") from None
+        if not -(2**63) <= key < 2**64:
+            raise ContractError(f"manual_seed: {key}; give an integer from -2**63 to 2**64 - 1")
+        self.key.value, self.counter.value = key % 2**64, 0
         return self
 
     def seed(self) -> int:

@@ -510,11 +510,11 @@ def shifted(op: str, x: Any, y: Any, once: Callable[[Any, Any], Tensor]) -> Tens
     """once(once(x, 2^h), 2^(y - h)) with h about y / 2: in two steps, since 2^63 is no int64.
 
     A y that is negative, or beyond the bits of the type, moves all bits out, as in PyTorch.
-    Raises: ContractError unless these meet, neither is floating, and one is no bool.
+    Raises: ContractError unless these meet; WrongDtype if one is floating, or both are bools.
     """
     operands(op, x, y)
     if any_floating((x, y)) or float in map(number_type, (x, y)):
-        raise ContractError(f"{op}: floats have no bits to shift; convert them to int with .to()")
+        raise WrongDtype(f"{op}: floats have no bits to shift; convert them to int with .to()")
     dtype = ops.elementwise.common((x, y))
     if dtype is dtypes.bool_:
         raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")

@@ -353,9 +353,12 @@ def unique_consecutive(
 
 def in_rows(op: str, input: Tensor, dim: int | None) -> tuple[Tensor, int, Tensor]:
     """input, flat without dim; dim as an axis of it; and what is to be compared.  [n, k]."""
-    n = rank(op, input)
-    axis = 0 if dim is None else normal_axis(op, dim, n)
-    x = ops.reshape(input, (size(input.shape),)) if dim is None or n == 0 else input
+    axis = 0 if dim is None else normal_axis(op, dim, rank(op, input))
+    if dim is not None and input.ndim == 0:
+        raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; leave it out")
+    if dim is not None and 0 in (*input.shape[:axis], *input.shape[axis + 1 :]):
+        raise ContractError(f"{op}: rows of {input.spec} along dim {dim} have no elements")
+    x = ops.reshape(input, (size(input.shape),)) if dim is None else input
     count = x.shape[axis]
     return x, axis, ops.reshape(movedim(x, axis, 0), (count, size(x.shape) // (count or 1)))
 

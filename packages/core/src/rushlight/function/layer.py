@@ -510,12 +510,12 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     n = rank("softmax", input)
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+    axis = normal_axis("softmax", dim, n)
     if n == 0:
-        normal_axis("softmax", dim, n)
         return alone(ops.softmax, input)
     if 0 in input._data.shape:
         return ops.exp(input)
-    return ops.softmax(input, normal_axis("softmax", dim, n))
+    return ops.softmax(input, axis)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
@@ -523,12 +523,12 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     n = rank("log_softmax", input)
     if dtype is not None:
         input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+    axis = normal_axis("log_softmax", dim, n)
     if n == 0:
-        normal_axis("log_softmax", dim, n)
         return alone(ops.log_softmax, input)
     if 0 in input._data.shape:
         return ops.exp(input)
-    return ops.log_softmax(input, normal_axis("log_softmax", dim, n))
+    return ops.log_softmax(input, axis)
 
 
 def alone(op: Any, x: Tensor) -> Tensor:

@@ -456,7 +456,7 @@ def pad(
     [.., n] -> [.., before + n + after].
     mode: constant, of value; reflect; replicate, the outermost again; circular.
     Raises: ContractError for more numbers than dims, and for what a mode cannot reach; NotOffered
-    for another mode.
+    for another mode, and for dims around which a mode does not pad.
     """
     n = rank("pad", input)
     if not isinstance(pad, (tuple, list)):
@@ -474,9 +474,16 @@ def pad(
     if value:
         raise ContractError(f"pad: value {value} in mode {mode!r}; leave it out")
     if n - len(around) not in (1, 2) or not 1 <= len(around) <= 3:
-        raise ContractError(
+        raise NotOffered(
             f"pad: {list(pad)} for {input.spec} in mode {mode!r}; give [b, c, *s] or [c, *s] and "
             f"two numbers for each dim of s"
+        )
+    left = [input.shape[i] + a + b > 0 for i, (a, b) in around.items()]
+    if mode != "circular" and not (
+        builtins.any(left) and builtins.all(input.shape[-1 - len(left) :])
+    ):
+        raise ContractError(
+            f"pad: {list(pad)} for {input.spec} in mode {mode!r}; only the batch may be empty"
         )
     if mode == "circular":  # what is cut off does not come back at the other end
         input = padded(input, {i: (shortage(a), shortage(b)) for i, (a, b) in around.items()}, 0)

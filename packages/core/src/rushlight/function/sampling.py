@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange
+from ..errors import ContractError, IndexOutOfRange, NotOffered
 from ..spec import Shape, size
 from .elementwise import bounded
 from .given import floating, lengths, rank, together
@@ -50,14 +50,19 @@ def interpolate(
     align_corners: the outermost values stay the outermost; else each stands for an area.
     recompute_scale_factor: distances are those of the rounded size, not scale_factor itself.
     antialias: in modes "bilinear" and "bicubic", what is shrunk is read from wider surroundings.
-    Raises: ContractError for arguments that do not fit together.
+    Raises: ContractError for arguments that do not fit together; NotOffered for another mode, and
+    for a mode of other dims.
     Source: Keys 1981, "Cubic convolution interpolation for digital image processing", eq. 4.
     """
     op, n = "interpolate", rank("interpolate", input) - 2
     if mode not in DIMS and mode not in FLAT:
-        raise ContractError(f"{op}: mode {mode!r}; give one of {', '.join([*FLAT, *DIMS])}")
-    if n not in DIMS.get(mode, (1, 2, 3)) or 0 in input.shape[1:]:
-        raise ContractError(f"{op}: {input.spec} in mode {mode!r}; give [b, c, *s], no length 0")
+        raise NotOffered(f"{op}: mode {mode!r}; give one of {', '.join([*FLAT, *DIMS])}")
+    choice = DIMS.get(mode, (1, 2, 3))
+    if n not in choice:
+        more = " or ".join(str(k + 2) for k in choice)
+        raise NotOffered(f"{op}: {input.spec} in mode {mode!r}; give [b, c, *s] of {more} dims")
+    if 0 in input.shape[1:]:
+        raise ContractError(f"{op}: {input.spec}; only the batch may be empty")
     if antialias and mode not in REACH:
         raise ContractError(f"{op}: antialias in mode {mode!r}; give one of {', '.join(REACH)}")
     if mode in FLAT and align_corners is not None:
