@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -235,6 +236,23 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
     command(monkeypatch, raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         cli.main(["job"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="what takes nothing is Linux's")
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", [["devices"], ["devices", "--json"]], ids=["table", "json"])
+def test_a_full_output_is_one_line(words, buffered):
+    program = "import sys; from rushlight import cli; sys.exit(cli.main(sys.argv[1:]))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == (
+        b"rushlight: standard output: No space left on device; write to another place\n"
+    )
 
 
 def test_a_reader_that_leaves_is_no_error():

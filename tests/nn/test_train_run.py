@@ -267,6 +267,25 @@ def test_a_place_that_cannot_be_written(idx_files, tmp_path, rushlight):
     assert "nothing can be written in" in err
 
 
+# Output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="what takes nothing is Linux's")
+def test_a_full_output_is_one_sentence_and_the_run_is_there(idx_files, tmp_path):
+    run = tmp_path / "run"
+    words = ["train", "idx", *idx_files, "--epochs", "1", "--out", str(run)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"rushlight: {run}: is finished, read metrics.jsonl there; but standard output: "
+        "No space left on device; write to another place\n"
+    )
+    assert sorted(path.name for path in run.iterdir()) == sorted(FILES)
+
+
 # Memory
 
 

@@ -19,9 +19,18 @@ from typing import NamedTuple, NoReturn
 
 from . import plugins
 from .device import Device, DeviceInfo, devices, resolve
-from .errors import BackendUnavailable, ContractError, DeviceError, RushlightError
+from .errors import BackendUnavailable, ContractError, DeviceError, FileRefused, RushlightError
 
-__all__ = ["INTERRUPTED", "REFUSED", "Command", "add_device", "chosen_device", "main", "tell"]
+__all__ = [
+    "INTERRUPTED",
+    "REFUSED",
+    "Command",
+    "add_device",
+    "chosen_device",
+    "main",
+    "say",
+    "tell",
+]
 
 GROUP = "rushlight.cli"
 REFUSED, INTERRUPTED = 2, 130  # exit codes: as argparse's, and as a shell's for SIGINT
@@ -51,9 +60,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left; Python would complain at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output has left
+        drop_output()
         return 1
+
+
+def say(text: str) -> None:
+    """Print what the command is asked for.  Raises: FileRefused if standard output is full."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as full:
+        drop_output()
+        raise FileRefused(f"standard output: {full.strerror}; write to another place") from full
+
+
+def drop_output() -> None:
+    """Have standard output take everything: Python would complain at exit of what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(what: object) -> None:
@@ -166,7 +191,7 @@ def list_devices(arguments: argparse.Namespace) -> int:
     """`rushlight devices`: every backend, and why some cannot be used."""
     found = devices()
     if arguments.json:
-        print(json.dumps([info._asdict() for info in found], indent=2))
+        say(json.dumps([info._asdict() for info in found], indent=2))
         return 0
     rows = [("BACKEND", "DEVICES", "FROM", "")]
     for info in found:
@@ -175,7 +200,7 @@ def list_devices(arguments: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *cells, reason in rows:
         aligned = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        print("  ".join([*aligned, reason]).rstrip())
+        say("  ".join([*aligned, reason]).rstrip())
     return 0
 
 

@@ -15,14 +15,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rushlight import ContractError, OutOfMemory
-from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, tell
+from rushlight import ContractError, FileRefused, OutOfMemory
+from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, say, tell
 from rushlight.extend import hookimpl
 
 if TYPE_CHECKING:
     from .train.job import Job
 
 SUPPRESS = argparse.SUPPRESS
+METRICS = "metrics.jsonl"
 DIVERGED = 1  # the exit code of a run whose loss is no number
 EPOCHS = {"digits": 30, "idx": 5, "folder": 30}
 FILES: dict[str, tuple[str, ...]] = {  # the options of each source
@@ -301,16 +302,23 @@ def options(names: Sequence[str]) -> str:
 
 
 def report(job: Job, machine: bool, state: str) -> None:
-    """Print what came out of a run that is done."""
+    """Print what came out of a run that is done.  Raises: FileRefused if nothing can be printed."""
+    try:
+        say(outcome(job, machine, state))
+    except FileRefused as full:
+        raise FileRefused(f"{job.folder.path}: {state}, read {METRICS} there; but {full}") from full
+
+
+def outcome(job: Job, machine: bool, state: str) -> str:
+    """What came out of a run that is done, in a line."""
     last, path = job.trainer.records[-1], str(job.folder.path)
     test = len(job.source.test)
     wrong = test - round(last.test_accuracy * test)
     seconds = sum(record.seconds for record in job.trainer.records)
     if machine:
         told = json.loads(last._replace(seconds=round(seconds, 3)).json())
-        print(json.dumps({"run": path, **told}))
-        return
-    print(
+        return json.dumps({"run": path, **told})
+    return (
         f"{path} {state}: {last.epoch} epoch{'s' * (last.epoch != 1)} in {seconds:.1f} s; "
         f"accuracy {last.test_accuracy:.2%} on {test} held-out images ({wrong} wrong), "
         f"loss {last.test_loss:.4f}"
@@ -334,7 +342,7 @@ def predict(arguments: argparse.Namespace) -> int:
         if arguments.json:
             guess, probability = max(rows, key=lambda row: row[1])
             told = {"image": str(path), "guess": guess, "probability": probability}
-            print(json.dumps({**told, "probabilities": dict(rows)}, allow_nan=False))
+            say(json.dumps({**told, "probabilities": dict(rows)}, allow_nan=False))
         else:
             show(str(path), sorted(rows, key=lambda row: -row[1]))
     return 0
@@ -364,10 +372,10 @@ def show(title: str, rows: Sequence[tuple[str, float]]) -> None:
 def plain(title: str, rows: Sequence[tuple[str, float]]) -> None:
     """Print a table of classes and their probabilities, in letters alone."""
     width = max(len("class"), *(len(name) for name, _ in rows))
-    print(title)
-    print(f"{'class':<{width}}  probability")
+    say(title)
+    say(f"{'class':<{width}}  probability")
     for name, probability in rows:
-        print(f"{name:<{width}}  {probability:>11.2%}")
+        say(f"{name:<{width}}  {probability:>11.2%}")
 
 
 def bar(probability: float) -> str:
