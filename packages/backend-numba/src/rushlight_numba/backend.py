@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rushlight.extend import FusionPolicy, HostBackend
 
 if TYPE_CHECKING:
-    from rushlight.extend import Fused
+    from rushlight.extend import Fused, LoopNest
 
 LANES = 16  # elements of float32 in one instruction of AVX-512; LLVM splits vectors where fewer fit
 
@@ -43,6 +43,12 @@ class NumbaBackend(HostBackend):
         from .program import link
 
         return link(program, self.workers)
+
+    def compile_nest(self, nest: LoopNest) -> Callable[..., None] | None:
+        """One function that runs every nest of this text; None if there is none."""
+        from .function import function_of
+
+        return function_of(nest, lambda: self.workers)
 
 
 def processors() -> int:

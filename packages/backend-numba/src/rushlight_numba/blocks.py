@@ -36,6 +36,7 @@ class ProductWords(NamedTuple):
     b, b_row, b_column, b_batch0, b_batch1: the same of B.  In panels, b_row is 0 and b_column k.
     rows, columns, depth: extents m, n and k; piece: longest part of k that is summed at a time.
     block_rows, block_columns: of a full block; down, across: blocks per batch.
+    by_columns: whether blocks below one another are neighbours in order, else those beside.
     batches1: extent of batch1.
     dots: whether elements are computed one by one along k, contiguous in A and B.
     packs_a: whether A's rows are copied next to each other, at byte packed_at of scratch.
@@ -62,6 +63,7 @@ class ProductWords(NamedTuple):
     block_columns: Word
     down: Word
     across: Word
+    by_columns: Word
     batches1: Word
     dots: Word
     packs_a: Word
@@ -93,7 +95,10 @@ def _gemm(w: Width) -> Fn:
     blocks = f.mul(words.down, words.across)
     batch, block = f.udiv("%chunk", blocks), f.urem("%chunk", blocks)
     batch0, batch1 = f.udiv(batch, words.batches1), f.urem(batch, words.batches1)
-    down, across = f.udiv(block, words.across), f.urem(block, words.across)
+    by_columns = f.icmp("ne", words.by_columns, 0)
+    inner = f.select(by_columns, "i64", words.down, words.across)
+    far, near = f.udiv(block, inner), f.urem(block, inner)
+    down, across = (f.select(by_columns, "i64", *pair) for pair in ((near, far), (far, near)))
     i, j = f.mul(down, words.block_rows), f.mul(across, words.block_columns)
     i_end = f.imin(f.add(i, words.block_rows), words.rows)
     j_end = f.imin(f.add(j, words.block_columns), words.columns)

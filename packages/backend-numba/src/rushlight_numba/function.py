@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from rushlight.extend import Fused, LoopNest, Spec, Value
+from rushlight.extend import Fused, Graph, LoopNest, Spec, Value
 
 from .codegen.nest import supports
 from .pool import MOST_LOOPS

@@ -115,10 +115,12 @@ def plan(
     sliver_bytes = _up(-(-rows // TILE_ROWS) * (TILE_ROWS * piece + SLIVER_GAP) * w.size, ALIGN)
     counts = (batch0, batch1, down)
     copy_strides, copies = _copies(counts, {loop + missing for loop in sums})
+    # each thread has a share of neighbouring blocks, so that it reads a share of a large B
+    by_columns = n > m < depth
     words = ProductWords(
         None, strides_a[2], along_k, strides_a[0], strides_a[1],
         None, strides_b[2], strides_b[3], strides_b[0], strides_b[1],
-        m, n, depth, piece, rows, columns, down, across, max(1, batch1),
+        m, n, depth, piece, rows, columns, down, across, int(by_columns), max(1, batch1),
         int(dots), int(packs_a), block_bytes, *copy_strides, None, None, 2 * missing,
     )  # fmt: skip
     chunks = cut.batches * down * across
