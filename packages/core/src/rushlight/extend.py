@@ -17,10 +17,11 @@ For the author of layers and optimizers: `repeated`, one integer per dim; `padde
 convolution in numbers; `become`, which assigns many tensors, `gradients` and `zero_grad`, the .grad
 of many; `Number`, what a Cell gives while a function is traced.
 
-For the author of a backend that compiles: `Fused`, the program that `Backend.compile` is given, of
-`LoopNest` (of `Access`, `Node`, `Store`), `Product` and `Call`, on `Value` and `Number`; `ROW`, the
-reductions along a row; `arranged`, which gives every `Life` its place in memory; `Report`, by which
-`explain()` tells times.
+For the author of a backend that compiles: `LoopNest` (of `Access`, `Node`, `Store`), of which
+`Backend.compile_nest` makes a function, so that core runs programs nest by nest; `Fused`, the whole
+program that `Backend.compile` is given instead, of nests, `Product` and `Call`, on `Value` and
+`Number`, and the `Graph` that it stands for; `ROW`, the reductions along a row; `arranged`, which
+gives every `Life` its place in memory; `Report`, by which `explain()` tells times.
 
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from pluggy import HookimplMarker
 
     from .compiler.fuse import Call, Fused, Product
-    from .compiler.graph import Value
+    from .compiler.graph import Graph, Value
     from .compiler.nest import ROW, Access, LoopNest, Node, Store
     from .compiler.plan import Life, arranged
 
@@ -89,7 +90,7 @@ if TYPE_CHECKING:
 # Where what compiles comes from: most programs never ask for it.
 COMPILER = {
     "fuse": "Call Fused Product",
-    "graph": "Value",
+    "graph": "Graph Value",
     "nest": "ROW Access LoopNest Node Store",
     "plan": "Life arranged",
 }
@@ -110,6 +111,7 @@ __all__ = [
     "DeviceError",
     "Fused",
     "FusionPolicy",
+    "Graph",
     "HostBackend",
     "IndexOutOfRange",
     "Kernel",

@@ -80,9 +80,8 @@ class Nestwise:
         if function is None:
             raise Refused
         stored = [store.access.buffer for store in nest.stores]
-        for z in dict.fromkeys(stored):
-            if z not in self.begun:
-                self.kernel("full", (0,), (z.shape, z.dtype, self.device), z)
+        for z in [z for z in dict.fromkeys(stored) if z not in self.begun]:
+            self.kernel("full", (0,), (z.shape, z.dtype, self.device), z)
         self.jobs.append(Job(partial(function, nest), (*[x.buffer for x in nest.reads], *stored)))
 
     def read(self, access: Access) -> Access:
@@ -98,41 +97,32 @@ class Nestwise:
     def product(self, product: Product) -> None:
         """The backend's product of whole operands, and the nest on all of it."""
         *batch, m, n = product.shape
-        x, y = product.x, product.y
+        given, k, nest = (product.x, product.y), product.k, product.nest
         # what a loop over batches repeats is not copied: the kernel broadcasts it
-        once = [[k if s else 1 for k, s in zip(batch, a.strides, strict=False)] for a in (x, y)]
-        left = self.whole(x, (*once[0], m, product.k))
-        right = self.whole(y, (*once[1], product.k, n))
-        z = Value(Spec((*map(max, *once), m, n), x.dtype))
-        self.kernel("matmul", (left, right), (), z)
-        steps = zip(strides_of(z.shape), z.shape, strict=True)
-        block = Access(z, tuple([s if k > 1 else 0 for s, k in steps]), 0, z.dtype)
-        nest = product.nest
+        once = [[b if s else 1 for b, s in zip(batch, x.strides, strict=False)] for x in given]
+        z = Value(Spec((*map(max, *once), m, n), product.x.dtype))
+        self.kernel("matmul", given, (), z, ((*once[0], m, k), (*once[1], k, n)))
+        block = Access(z, packed(z.shape), 0, z.dtype)
         reads = tuple([block if read.buffer is None else read for read in nest.reads])
         self.nest(coalesced(nest._replace(reads=reads)))
+
+    def kernel(self, name: str, given: Any, params: Any, z: Value, shapes: Any = (None,)) -> None:
+        """A kernel of the device that makes z."""
+        self.call(Call(Step(operations[name], self.device, (), params, (z,)), given, shapes))
 
     def call(self, call: Call) -> None:
         """A kernel on whole inputs."""
         pairs = zip(call.inputs, call.shapes, strict=True)
         given = [self.whole(x, shape or ()) if isinstance(x, Access) else x for x, shape in pairs]
-        self.add(call._replace(inputs=tuple(given)))
-
-    def kernel(self, name: str, given: Any, params: tuple[Any, ...], z: Value) -> None:
-        """A kernel that makes z."""
-        self.add(Call(Step(operations[name], self.device, given, params, (z,)), given, ()))
-
-    def add(self, call: Call) -> None:
-        made = call.step.outputs
-        self.begun.update(z for z in made if z is not None)
-        self.jobs.append(Job(call.run, call.inputs, made))
+        self.begun.update(z for z in call.step.outputs if z is not None)
+        self.jobs.append(Job(call.run, tuple(given), call.step.outputs))
 
     def whole(self, access: Access, shape: Shape) -> Value:
         """A buffer of this shape with the elements of an access in order: a copy if need be."""
         x: Value = access.buffer
-        packed = tuple([s if n > 1 else 0 for s, n in zip(strides_of(shape), shape, strict=True)])
         z = Value(Spec(shape, access.dtype))
-        if (access.strides, access.offset, size(shape)) != (packed, 0, size(x.shape)):
-            self.nest(copying(access, packed, z))
+        if (access.strides, access.offset) != (packed(shape), 0) or size(shape) != size(x.shape):
+            self.nest(copying(access, z))
         elif x.shape != shape:
             self.kernel("reshape", (x,), (shape,), z)
         else:
@@ -171,12 +161,17 @@ class Nestwise:
         return known(self.outputs)
 
 
-def copying(access: Access, packed: Shape, z: Value) -> LoopNest:
+def packed(shape: Shape) -> tuple[int, ...]:
+    """The strides of elements in order; 0 along an axis of one, as an Access has it."""
+    return tuple([s if n > 1 else 0 for s, n in zip(strides_of(shape), shape, strict=True)])
+
+
+def copying(access: Access, z: Value) -> LoopNest:
     """The nest that stores the elements of an access in order."""
     axes = [d for d, n in enumerate(z.shape) if n > 1]
     extents = tuple([z.shape[d] for d in axes]) or (1,)
-    walked, written = (tuple([s[d] for d in axes]) or (0,) for s in (access.strides, packed))
+    walked = tuple([access.strides[d] for d in axes]) or (0,)
     loops = frozenset(d for d, s in enumerate(walked) if s)
     node = Node("read", (), 0, z.dtype, loops)
-    store = Store(0, Access(z, written, 0, z.dtype))
+    store = Store(0, Access(z, packed(extents), 0, z.dtype))
     return coalesced(LoopNest(extents, (access._replace(strides=walked),), (node,), (store,)))
