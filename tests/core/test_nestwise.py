@@ -14,6 +14,7 @@ from rushlight.backend import EVERY_DTYPE, PROTOCOL, Capabilities, FusionPolicy,
 from rushlight.compiler import nestwise
 from rushlight.device import _furnish
 from rushlight.errors import IndexOutOfRange
+from rushlight.testing.conformance import test_traced as assert_traced, types_in_turn
 from rushlight.testing.hostile import Hostile
 
 from .interpreted import compare, numbers
@@ -58,6 +59,9 @@ def device(request):
     return place(ByNest(POLICIES[request.param]))
 
 
+BYNEST = place()
+
+
 def on(device, *arrays):
     return [rl.from_numpy(x).to(device) for x in arrays]
 
@@ -83,6 +87,13 @@ def agree(function, *given):
 def test_a_random_program_means_the_same_nest_by_nest(seed, device):
     told = failure(drawn(seed), device)
     assert not told, told
+
+
+@pytest.mark.parametrize(
+    ("case", "dtype"), [pytest.param(*values, id=told) for values, told in types_in_turn()]
+)
+def test_every_operation_nest_by_nest(case, dtype):
+    assert_traced(case, dtype, BYNEST)
 
 
 # -- arrays that are not numpy's ------------------------------------------------------------------
