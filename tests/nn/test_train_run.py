@@ -320,6 +320,61 @@ def test_a_step_that_cannot_fit_is_refused_beforehand(idx_files, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+# Two at once
+
+
+CLAIMED = (
+    "rushlight: {}: another run is being trained in it; wait for its end, or give another --out\n"
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="claims are locks of POSIX")
+def test_a_folder_in_which_another_run_is_trained_is_refused(
+    idx_files, tmp_path, monkeypatch, rushlight
+):
+    run = tmp_path / "run"
+    words = ["train", "idx", *idx_files, "--epochs", "1", "--out", run]
+    step, codes = Trainer.step, []
+
+    def meanwhile(self, inputs, labels):
+        if not codes:
+            codes.extend(rushlight(*other) for other in (words, [*words, "--force"]))
+        return step(self, inputs, labels)
+
+    monkeypatch.setattr(Trainer, "step", meanwhile)
+    assert rushlight(*words)[0] == 0
+    assert codes == [(2, "", CLAIMED.format(run))] * 2
+    assert sorted(path.name for path in run.iterdir()) == sorted(FILES)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="claims are locks of POSIX")
+def test_a_killed_run_claims_nothing(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    words = ["train", "idx", *idx_files, "--epochs", "400", "--out", str(run)]
+    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (run / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert rushlight("train", "--resume", run) == (2, "", CLAIMED.format(run))
+        process.kill()
+    assert (run / ".lock").exists()
+    assert rushlight(*words, "--epochs", "1", "--force")[0] == 0
+    assert not (run / ".lock").exists()
+
+
+def test_what_a_killed_run_left_does_not_forbid_to_go_on(half, whole, rushlight):
+    (half / ".lock").touch()
+    assert rushlight("train", "--resume", half)[0] == 0
+    assert model(half) == model(whole)
+    assert sorted(path.name for path in half.iterdir()) == sorted(FILES)
+
+
+def test_a_folder_that_cannot_be_locked_is_used_unclaimed(idx_files, tmp_path, rushlight):
+    run = tmp_path / "run"
+    (run / ".lock").mkdir(parents=True)
+    assert rushlight("train", "idx", *idx_files, "--epochs", "1", "--out", run)[0] == 0
+
+
 # Interrupted and resumed
 
 

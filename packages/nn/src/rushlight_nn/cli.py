@@ -12,6 +12,7 @@ import math
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,8 +215,14 @@ def trained(arguments: argparse.Namespace) -> int:
     """`rushlight train`.  Raises: MemoryError or OutOfMemory if what was asked for is too large."""
     given = {name: value for name, value in vars(arguments).items() if name != "command"}
     machine = given.pop("json", False)
-    job = resumed_job(given) if "resume" in given else new_job(given)
-    if "resume" in arguments:
+    make = resumed_job if "resume" in given else new_job
+    with ExitStack() as claims:
+        return carried_out(make(given, claims), machine, resumed="resume" in arguments)
+
+
+def carried_out(job: Job, machine: bool, *, resumed: bool) -> int:
+    """Train, and say what came out of it; returns the exit code."""
+    if resumed:
         for sentence in job.mend():
             tell(sentence)
     if job.done:
@@ -239,8 +246,11 @@ def trained(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def new_job(given: dict[str, Any]) -> Job:
-    """The job that these arguments ask for.  Raises: RushlightError if it cannot begin."""
+def new_job(given: dict[str, Any], claims: ExitStack) -> Job:
+    """The job that these arguments ask for, its folder claimed.
+
+    Raises: RushlightError if it cannot begin.
+    """
     from .train.job import Job, Options, read_source
     from .train.run import RunFolder, unused
 
@@ -251,6 +261,7 @@ def new_job(given: dict[str, Any]) -> Job:
         )
     device = chosen_device(given.pop("device", None))
     folder = RunFolder(given.pop("out", None) or unused(Path("runs"), name))
+    claims.enter_context(folder.claimed())
     folder.prepare(force=given.pop("force", False))
     stated = {"epochs": EPOCHS[name], **DEFAULTS, "device": device.name}
     chosen = {option: given.pop(option, value) for option, value in stated.items()}
@@ -273,8 +284,11 @@ def check_source(name: str, given: dict[str, Any]) -> None:
                 raise ContractError(f"train idx: {both} belong together; give both")
 
 
-def resumed_job(given: dict[str, Any]) -> Job:
-    """The job of the run folder given.  Raises: RushlightError if it cannot go on."""
+def resumed_job(given: dict[str, Any], claims: ExitStack) -> Job:
+    """The job of the run folder given, which is claimed.
+
+    Raises: RushlightError if it cannot go on.
+    """
     from .train.job import Job
     from .train.run import RunFolder
 
@@ -287,6 +301,7 @@ def resumed_job(given: dict[str, Any]) -> Job:
         raise ContractError(
             f"train: --resume with {options(extra)}; leave them out, the run has its own"
         )
+    claims.enter_context(folder.claimed())
     job = Job.resumed(folder, device)
     if name not in {None, job.source.name}:
         raise ContractError(

@@ -23,6 +23,7 @@ import rushlight as rl
 from rushlight import ContractError, DeviceError, FileRefused
 
 from .. import checkpoint
+from .claim import Claimed, claim
 from .record import Record
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
@@ -37,6 +38,21 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.replaces = False  # whether the first thing written clears an older run away
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other runs out of this folder for the `with` block.
+
+        Raises: FileRefused if one is in it.
+        """
+        try:
+            with claim(self.path):
+                yield
+        except Claimed as claimed:
+            raise FileRefused(
+                f"{self.path}: another run is being trained in it; wait for its end, "
+                "or give another --out"
+            ) from claimed
 
     def prepare(self, *, force: bool) -> None:
         """Make sure that a new run can be written here, and would harm none.
