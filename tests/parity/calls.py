@@ -20,6 +20,7 @@ not_nan = given(*ODD[1:])
 odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
 ties = given(1, 2, 2, 3, 3, 3, 0, 0, 0, shape=(3, 3))
 few = given(1.0, 0.0, 2.0, 1.0, 0.0, shape=(5,))
+origin, kinks = given(0.0, 0.0), given(0.0, -1.0, 1.0)
 one_zero, zeros = given(2, 0, 3, 0.5), given(0, 2, 3, 0, 0, 4, 1, 2, 3, shape=(3, 3))
 F64, F32, BF16, INT, BOOL = map(Attribute, ("float64", "float32", "bfloat16", "int64", "bool"))
 INT32, UINT8, HALF = map(Attribute, ("int32", "uint8", "float16"))
@@ -246,7 +247,7 @@ TABLE: dict[str, list[Call]] = {
     """
     abs absolute neg negative sin cos tan tanh erf exp exp2 expm1 sinh cosh atan arctan
     floor ceil trunc frac sign sgn square signbit isnan isinf isfinite logical_not
-    sigmoid relu silu relu6 hardswish hardsigmoid mish selu logsigmoid softsign tanhshrink
+    sigmoid relu silu relu6 hardswish hardsigmoid mish logsigmoid softsign tanhshrink
     """: unary(),
     "asin arcsin acos arccos log1p": unary(-0.7, 0.9),
     "log log2 log10 sqrt rsqrt reciprocal": unary(0.3),
@@ -259,8 +260,9 @@ TABLE: dict[str, list[Call]] = {
     ],
     "logit": [*unary(0.1, 0.9), call(given(0.1, 0.5, 0.95), eps=0.2)],
     "gelu": [*unary(), call(x(3, 5), approximate="tanh"), bad(x(3), approximate="no")],
-    "elu": [*unary(), call(x(3, 5), 1.5)],
-    "celu": [*unary(), call(x(3, 5), alpha=0.5), bad(x(3), alpha=0.0)],
+    "elu": [*unary(), call(x(3, 5), 1.5), call(kinks)],
+    "selu": [*unary(), call(kinks)],
+    "celu": [*unary(), call(x(3, 5), alpha=0.5), call(kinks), bad(x(3), alpha=0.0)],
     "leaky_relu": [*unary(), call(x(3, 5), 0.2)],
     "softplus": [*unary(), call(x(3, 5), 2.0, 1.0)],
     "hardtanh": [*unary(), call(x(3, 5), -0.5, 2.0)],
@@ -275,6 +277,7 @@ TABLE: dict[str, list[Call]] = {
         call(x(2, 3, 4), x(3)),
         call(x(3, 5), x(1)),
         call(x(), x(1)),
+        call(kinks, x(1)),
         call(not_nan, given(0.25)).on(*FLOATS).up_to(1),
         bad(x(2, 3), x(2)),
     ],
@@ -435,13 +438,20 @@ TABLE: dict[str, list[Call]] = {
         *[call(x(3, 5), p, 1) for p in (0, 1, 2, 3, 0.5, inf, -inf)],
         call(x(2, 3, 4), dim=(0, 2), keepdim=True),
         call(x()),
+        call(origin),
         call(x(0, 3), 2, 1),
         call(x(3), dtype=F64).on("float32", "bfloat16"),
         call(x(3), dtype=F32).on("bfloat16"),
         bad(x(3), dtype=F32).on("float64"),
         bad(x(3), 2, 1),
     ],
-    "dist": [call(x(3, 5), x(5)), call(x(3), x(3), 1), call(x(3), x(3), inf), bad(x(3), x(4))],
+    "dist": [
+        call(x(3, 5), x(5)),
+        call(x(3), x(3), 1),
+        call(x(3), x(3), inf),
+        call(origin, origin),
+        bad(x(3), x(4)),
+    ],
     "cdist": [
         call(x(3, 4), x(2, 4)),
         call(x(2, 3, 4), x(1, 2, 4), p=1.0),
@@ -895,6 +905,7 @@ TABLE: dict[str, list[Call]] = {
     "kl_div": [
         *loss(0.1, 0.9),
         call(x(3, 5), x(3, 5), reduction="batchmean", log_target=True),
+        call(given(-1, -2), given(0.0, 0.5), reduction="sum").up_to(1),
     ],
     "nll_loss": [
         call(x(4, 3), classes),
@@ -919,8 +930,19 @@ TABLE: dict[str, list[Call]] = {
         bad(x(4, 3), given(0, 1, 3, 0, dtype="int64")),
         bad(x(4, 3), classes, label_smoothing=2.0),
     ],
-    "cosine_similarity": [call(x(3, 5), x(3, 5)), call(x(3, 5), x(5), dim=-1), bad(x(3), x(4), 0)],
-    "normalize": [call(x(3, 5)), call(x(3, 5), 1.0, 0), call(x(0, 3)), bad(x(3), dim=1)],
+    "cosine_similarity": [
+        call(x(3, 5), x(3, 5)),
+        call(x(3, 5), x(5), dim=-1),
+        call(origin, given(1, 2), 0),
+        bad(x(3), x(4), 0),
+    ],
+    "normalize": [
+        call(x(3, 5)),
+        call(x(3, 5), 1.0, 0),
+        call(x(0, 3)),
+        call(origin, 2.0, 0),
+        bad(x(3), dim=1),
+    ],
     "scaled_dot_product_attention": [
         call(x(2, 3, 4), x(2, 5, 4), x(2, 5, 6)),
         call(x(2, 3, 4), x(2, 3, 4), x(2, 3, 4), is_causal=True),
@@ -1160,6 +1182,10 @@ TABLE: dict[str, list[Call]] = {
             8, "products larger than 1 cancel in the second gradient"
         ),
         call(x(3, 4), 0, index(2, 4, below=3), x(2, 4), "sum", include_self=False),
+        *[
+            call(given(3, 1), 0, given(0, 1, dtype="int64"), given(3, 2), how, include_self=False)
+            for how in ("amax", "amin", "prod", "mean")
+        ],
         bad(x(3, 4), 0, index(2, 4, below=3), x(2, 4), "no"),
     ],
     "fill": [call(x(3, 5), 2.0), call(x(3), x()), bad(x(3), x(2))],
@@ -1235,7 +1261,13 @@ TABLE: dict[str, list[Call]] = {
         call(x(3, 4), 1),
         bad(x(3), "no"),
     ],
-    "linalg.vector_norm": [call(x(3, 4)), call(x(3, 4), 1, 1), call(x(3), inf), call(x(), 2)],
+    "linalg.vector_norm": [
+        call(x(3, 4)),
+        call(origin),
+        call(x(3, 4), 1, 1),
+        call(x(3), inf),
+        call(x(), 2),
+    ],
     "linalg.matrix_norm": [call(x(3, 4)), call(x(3, 4), "nuc"), call(x(3, 4), inf), bad(x(3))],
     # -- creation
     "zeros ones": [
@@ -1409,6 +1441,8 @@ TABLE: dict[str, list[Call]] = {
         call(x(3, 5), mask(3, 5), 1),
         call(x(3, 5), given(2, 0, dtype="int64"), x(2, 5)),
         call(x(3, 5), ..., x(1)),
+        call(x(3), True, given(7, shape=(1,), dtype="int64")),
+        bad(x(3), (True,), given(7, shape=(1,), dtype="int64")).on(*FLOATS, "bool"),
         bad(x(3), 3, 1.0),
         bad(x(3), 0, x(2)),
         bad(x(3), slice(0, 2), x(3)),

@@ -31,6 +31,8 @@ class Deviates(NamedTuple):
 
 NAN = "1:nan*"
 ROWS = "4x3:nan*"
+KINKS = "3:0:-1:1*"
+ORIGIN = "2:0:0*"
 INTEGERS = "int64 bool"
 FLOATS = "float64 float32 bfloat16"
 
@@ -126,6 +128,36 @@ EXCEPTIONS = [
         "no second gradient",
         "The gradient does not depend on the input, so it has no gradient; PyTorch's is 0.",
         "*)(*x* | 2x3x* | 3x7* | *:int64* | 0d, 0* | 0x3, 0 | 1x2x6x5* | 3x1, 4 | 3x5, *",
+        FLOATS,
+    ),
+    Deviates(
+        "elu elu_ selu selu_ celu celu_ prelu",
+        "second gradient",
+        "Where the input is 0 it is that of the side to which the gradient belongs; PyTorch's "
+        "gradient is that of the left side there, and its second gradient that of the right.",
+        KINKS,
+        FLOATS,
+    ),
+    Deviates(
+        "norm linalg.vector_norm normalize dist cosine_similarity",
+        "second gradient",
+        "The norm of the zero vector has the gradient 0, and so has that; PyTorch's is nan.",
+        ORIGIN,
+        FLOATS,
+    ),
+    Deviates(
+        "kl_div",
+        "gradient",
+        "The gradient of a target of 0 is that of its other summand; PyTorch's is nan.",
+        "2:-1:-2, 2:0:0.5*",
+        FLOATS,
+    ),
+    Deviates(
+        "scatter_reduce scatter_reduce_",
+        "gradient",
+        "What is not included shares no gradient; PyTorch gives it a part where it is equal to "
+        "the result, and that part to nobody.",
+        "2:3:1, 0, *include_self=False",
         FLOATS,
     ),
     # -- PyTorch is less exact
@@ -312,6 +344,13 @@ EXCEPTIONS = [
     # -- errors and shapes
     Deviates(
         "__getitem__", "error", "Negative steps read backward; PyTorch refuses them.", "3, :-1"
+    ),
+    Deviates(
+        "__setitem__",
+        "error",
+        "What is assigned where a tuple of bools says is converted; PyTorch refuses another type.",
+        "3, (True), *",
+        "float64 float32 bfloat16 bool",
     ),
     Deviates(
         "logcumsumexp",

@@ -111,6 +111,8 @@ def neutral(reduce: str, dtype: Any) -> Any:
         return int(reduce == "prod")
     if dtype in dtypes.FLOATING:
         return -math.inf if reduce == "amax" else math.inf
+    if dtype is dtypes.bool_:
+        return reduce == "amin"
     limits = dtypes.iinfo(dtype)
     return int(limits.min if reduce == "amax" else limits.max)
 
