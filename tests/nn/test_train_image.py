@@ -133,16 +133,25 @@ def test_text_that_begins_like_an_image_is_no_image(text, tmp_path):
         read_colour(tmp_path / "a.png")
 
 
-def test_a_header_that_announces_too_many_pixels_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("width", "height", "count"),
+    [(12_000, 9_000, "108,000,000"), (60_000, 60_000, "3,600,000,000")],
+)
+def test_a_header_that_announces_too_many_pixels_is_refused(width, height, count, tmp_path):
     def chunk(kind, content):
         body = kind + content
         return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
-    (tmp_path / "a.png").write_bytes(png + chunk(b"IEND", b""))
-    with pytest.raises(FileRefused, match="too many pixels"):
-        read_colour(tmp_path / "a.png")
+    path = tmp_path / "a.png"
+    path.write_bytes(png + chunk(b"IEND", b""))
+    with pytest.raises(FileRefused) as caught:
+        read_colour(path)
+    assert str(caught.value) == (
+        f"{path}: an image of {count} pixels by its header; "
+        "at most 89,478,485 are read, give a smaller one"
+    )
 
 
 def test_a_folder_and_nothing_are_no_images(tmp_path):
@@ -215,9 +224,59 @@ def test_one_class_is_refused(folder):
         read_folder(folder / "cat")
 
 
-def test_a_file_among_the_images_that_is_none_is_refused(folder):
-    (folder / "dog" / "notes.txt").write_text("woof")
-    with pytest.raises(FileRefused, match=r"dog/notes\.txt: no image by what stands at offset 0"):
+def test_what_is_no_image_by_its_name_is_passed_over_and_said(folder):
+    plain = read_folder(folder)
+    assert plain.notes == ()
+    for name in ("Thumbs.db", "desktop.ini", "notes.txt"):
+        (folder / "dog" / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    source = read_folder(folder)
+    assert source.fingerprint() == plain.fingerprint()
+    assert list(source.notes) == [
+        (
+            f"{folder}: passed over 3 files that are no images by their names "
+            "(dog/Thumbs.db, dog/desktop.ini, dog/notes.txt)"
+        )
+    ]
+    (folder / "cat" / "a.csv").symlink_to("nothing")
+    assert (
+        read_folder(folder)
+        .notes[0]
+        .endswith(
+            "over 4 files that are no images by their names (cat/a.csv, dog/Thumbs.db, "
+            "dog/desktop.ini, ..)"
+        )
+    )
+
+
+@pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "$RECYCLE.BIN"])
+def test_folders_of_operating_systems_are_no_classes(name, folder):
+    for place in (folder, folder / "cat"):
+        (place / name).mkdir()
+        (place / name / "._0.png").write_bytes(b"\0\5\x16\7")
+    source = read_folder(folder)
+    assert source.train.classes == ("cat", "dog")
+    assert source.notes == ()
+
+
+def test_an_image_is_read_whatever_its_name(folder):
+    for name, other in (("0.png", "scan.0001"), ("1.jpg", "scan"), ("2.png", "scan.PNG")):
+        (folder / "dog" / name).rename(folder / "dog" / other)
+    source = read_folder(folder)
+    assert len(source.train) + len(source.test) == 10
+    assert source.notes == ()
+
+
+@pytest.mark.parametrize("name", ["notes.png", "notes.JPG", "notes"])
+def test_a_file_that_should_be_an_image_and_is_none_is_refused(name, folder):
+    (folder / "dog" / name).write_text("woof")
+    with pytest.raises(FileRefused, match=rf"dog/{name}: no image by what stands at offset 0"):
+        read_folder(folder)
+
+
+def test_a_class_without_images_is_refused(folder):
+    (folder / "ant").mkdir()
+    (folder / "ant" / "notes.txt").touch()
+    with pytest.raises(FileRefused, match=r"ant: holds no image, notes\.txt is none by its name;"):
         read_folder(folder)
 
 

@@ -152,14 +152,25 @@ def test_every_device_predicts_the_same(device, run, picture, rushlight):
     assert json.loads(out)["probability"] > 0.9
 
 
-def test_a_file_that_is_no_image(run, picture, tmp_path, rushlight):
+def test_a_file_that_is_no_image(run, tmp_path, rushlight):
     (tmp_path / "notes.png").write_text("seven")
-    code, out, err = rushlight("predict", run, picture, tmp_path / "notes.png")
+    code, out, err = rushlight("predict", run, tmp_path / "notes.png")
     assert (code, out) == (2, "")
     assert err == (
         f"rushlight: {tmp_path / 'notes.png'}: no image by what stands at offset 0 (73 65 76 65); "
         "expected a PNG, JPEG or another format that Pillow reads\n"
     )
+
+
+def test_one_bad_image_costs_a_sentence_and_the_others_nothing(run, picture, tmp_path, rushlight):
+    _, alone, _ = rushlight("predict", run, "--json", picture)
+    (tmp_path / "notes.png").write_text("seven")
+    words = [tmp_path / "notes.png", picture, tmp_path / "nothing.png"]
+    code, out, err = rushlight("predict", run, "--json", *words)
+    assert (code, out) == (2, alone)
+    first, second = err.splitlines()
+    assert first.startswith(f"rushlight: {tmp_path / 'notes.png'}: no image by what stands at")
+    assert second.startswith(f"rushlight: {tmp_path / 'nothing.png'}: No such file or directory")
 
 
 PLAIN = {
@@ -172,9 +183,9 @@ PLAIN = {
 
 @pytest.mark.parametrize("json_too", [[], ["--json"]], ids=["table", "json"])
 @pytest.mark.parametrize("kind", PLAIN)
-def test_a_picture_on_which_nothing_is_painted(kind, json_too, run, picture, tmp_path, rushlight):
+def test_a_picture_on_which_nothing_is_painted(kind, json_too, run, tmp_path, rushlight):
     PLAIN[kind].save(tmp_path / "plain.png")
-    code, out, err = rushlight("predict", run, picture, tmp_path / "plain.png", *json_too)
+    code, out, err = rushlight("predict", run, tmp_path / "plain.png", *json_too)
     assert (code, out) == (2, "")
     assert err == (
         f"rushlight: {tmp_path / 'plain.png'}: there is nothing painted on it that stands out; "
@@ -238,6 +249,7 @@ def shapes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shapes")
     for name in ("disc", "cross"):
         (folder / name).mkdir()
+        (folder / name / "Thumbs.db").touch()
         for i in range(25):
             shape(name, i).save(folder / name / f"{i}.png")
     return folder
@@ -262,7 +274,11 @@ def test_a_folder_of_images_is_learnt_and_recognised(shapes, tmp_path, rushlight
     run = tmp_path / "run"
     words = ["train", "folder", shapes, "--size", "16", "--batch-size", "8", "--json"]
     code, out, err = rushlight(*words, "--out", run)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == (
+        f"rushlight: {shapes}: passed over 2 files that are no images by their names "
+        "(cross/Thumbs.db, disc/Thumbs.db)\n"
+    )
     assert json.loads(out)["test_accuracy"] >= 0.9
     paths = []
     for name in ("disc", "cross"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rushlight import ContractError, FileRefused, OutOfMemory
-from rushlight.cli import INTERRUPTED, Command, add_device, chosen_device, say, tell
+from rushlight.cli import INTERRUPTED, REFUSED, Command, add_device, chosen_device, say, tell
 from rushlight.extend import hookimpl
 
 if TYPE_CHECKING:
@@ -266,7 +266,10 @@ def new_job(given: dict[str, Any], claims: ExitStack) -> Job:
     stated = {"epochs": EPOCHS[name], **DEFAULTS, "device": device.name}
     chosen = {option: given.pop(option, value) for option, value in stated.items()}
     check_source(name, given)
-    return Job(folder, read_source(name, given), Options(**chosen), device)
+    source = read_source(name, given)
+    for note in source.notes:
+        tell(note)
+    return Job(folder, source, Options(**chosen), device)
 
 
 def check_source(name: str, given: dict[str, Any]) -> None:
@@ -350,9 +353,17 @@ def predict(arguments: argparse.Namespace) -> int:
 
     device = chosen_device(getattr(arguments, "device", None))
     predictor = Predictor(RunFolder(arguments.run), device)
-    prepared = [predictor.prepare(path) for path in arguments.images]
-    found = predictor.probabilities(prepared).tolist()
-    for path, probabilities in zip(arguments.images, found, strict=True):
+    prepared = []
+    refused: list[str] = []
+    for path in arguments.images:
+        try:
+            prepared.append((path, predictor.prepare(path)))
+        except FileRefused as error:
+            refused.append(str(error))
+        except MemoryError:
+            refused.append(f"{path}: too large for memory; give a smaller image")
+    found = predictor.probabilities([image for _, image in prepared])
+    for (path, _), probabilities in zip(prepared, found.tolist(), strict=True):
         rows = list(zip(predictor.classes, probabilities, strict=True))
         if arguments.json:
             guess, probability = max(rows, key=lambda row: row[1])
@@ -360,7 +371,9 @@ def predict(arguments: argparse.Namespace) -> int:
             say(json.dumps({**told, "probabilities": dict(rows)}, allow_nan=False))
         else:
             show(str(path), sorted(rows, key=lambda row: -row[1]))
-    return 0
+    for sentence in refused:
+        tell(sentence)
+    return REFUSED if refused else 0
 
 
 def show(title: str, rows: Sequence[tuple[str, float]]) -> None:

@@ -52,8 +52,11 @@ def read_colour(path: Path) -> Floats:
             "expected a PNG, JPEG or another format that Pillow reads"
         ) from unknown
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as bomb:
+        announces = re.search(r"\d+", str(bomb))
+        count = f"{int(announces[0]):,}" if announces else "more"
         raise FileRefused(
-            f"{path}: the header announces too many pixels ({bomb}); expected a smaller image"
+            f"{path}: an image of {count} pixels by its header; "
+            f"at most {Image.MAX_IMAGE_PIXELS:,} are read, give a smaller one"
         ) from bomb
     # Pillow's decoders raise these, by format, on damaged content.
     except (OSError, SyntaxError, ValueError, IndexError, EOFError) as broken:
@@ -69,6 +72,13 @@ def read_colour(path: Path) -> Floats:
         return np.asarray(upright.convert("RGB"), np.float32) / np.float32(255)
     pixels = np.asarray(upright.convert("RGBA"), np.float32) / np.float32(255)
     return composed(pixels[..., :3], pixels[..., 3:])
+
+
+def image_suffixes() -> frozenset[str]:
+    """The extensions of files that may be images: ".png" and so on."""
+    with apps("reading an image"):
+        from PIL import Image
+    return frozenset(Image.registered_extensions())
 
 
 def beginning(path: Path) -> bytes:

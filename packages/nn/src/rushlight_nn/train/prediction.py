@@ -52,6 +52,8 @@ class Predictor:
 
     def probabilities(self, images: Sequence[Floats]) -> npt.NDArray[np.float32]:
         """Of each class, for every prepared picture.  n of [h, w] -> [n, classes]."""
+        if not images:
+            return np.empty((0, len(self.classes)), np.float32)
         with rl.no_grad():
             scores = self.model(rl.tensor(np.stack(images)[:, None], device=self.device))
             found: npt.NDArray[np.float32] = rl.softmax(scores, dim=1).numpy()

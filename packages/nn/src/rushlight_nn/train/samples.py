@@ -49,12 +49,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class Source:
-    """What one run learns from, what it is tested on, and the options that read it again."""
+    """What one run learns from, what it is tested on, and the options that read it again.
+
+    notes: sentences on what was met while reading.
+    """
 
     name: str
     options: dict[str, str | int]
     train: Samples
     test: Samples
+    notes: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """SHA-256 of every image and label: equal fingerprints, equal data."""
