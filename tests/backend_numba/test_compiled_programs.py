@@ -21,6 +21,7 @@ import rushlight as rl
 import rushlight_nn as nn
 from rushlight.errors import IndexOutOfRange, KernelFailed
 from rushlight.testing.close import assert_close, assert_same_bits
+from rushlight_numba import program
 
 TERMS = 64  # of the longest sum here
 
@@ -392,6 +393,17 @@ def test_the_number_of_threads_changes_no_bit(device):
     for other in found[1:]:
         for i, (ours, theirs) in enumerate(zip(other, found[0], strict=True)):
             assert_same_bits(f"result {i}", ours, theirs)
+
+
+def test_a_program_linked_for_one_thread_may_be_run_by_more_later(device, monkeypatch):
+    monkeypatch.setattr(program, "processors", lambda: 3)
+    rl.set_num_threads(1)
+    compiled, x = rl.compile(lambda x: (x @ x).tanh()), drawn(device, 300, 300)
+    before = array(compiled(x))
+    (traced,) = next(iter(compiled.traced.values()))
+    assert traced.program.run.__globals__["program"].head.threads == 3
+    rl.set_num_threads(2)
+    assert_same_bits("result", array(compiled(x)), before)
 
 
 def test_ten_thousand_steps_leave_no_memory_behind(device):

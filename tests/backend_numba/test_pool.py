@@ -594,4 +594,4 @@ def test_code_for_other_machines(monkeypatch, machine, triple, pause):
 
 
 def test_cores_are_counted():
-    assert 1 <= module._cores() <= os.cpu_count()
+    assert 1 <= module.processors() <= os.cpu_count()

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from rushlight.extend import BackendUnavailable, ContractError
 
+from .backend import processors
 from .codegen.llvm import Fn, Operand, native
 
 Words = npt.NDArray[np.int64]
@@ -429,7 +430,7 @@ class Pool:
         self._execute_holding = ctypes.PYFUNCTYPE(*kinds)(self.at["execute"])
         self._execute_releasing = ctypes.CFUNCTYPE(*kinds)(self.at["execute"])
         self._libc = ctypes.CDLL(None)
-        self._limit = min(_cores(), MOST_THREADS)
+        self._limit = min(processors(), MOST_THREADS)
         self._scratch_bytes = 0
         self._free: list[_Scratch] = []  # taken and given back by atomic operations of a list
         self._state = aligned(WORKERS + MOST_THREADS * WORKER_BYTES)
@@ -547,13 +548,6 @@ class Pool:
             free.append(scratch)
 
         return run_alone if head.threads == 1 else run_together
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _reads_arrays() -> bool:

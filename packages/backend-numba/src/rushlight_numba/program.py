@@ -16,6 +16,7 @@ import numpy as np
 from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 
 from . import products
+from .backend import processors
 from .codegen.llvm import native
 from .codegen.nest import NestCode
 from .entry import Entry, laid_out, view
@@ -128,7 +129,8 @@ class Program:
             overwrites = [not self.heirs.keys().isdisjoint(x.touched()) for x in self.works]
             block = self.block([len(guards), 0, 0, *guards], words, at)
             records.insert(overwrites.index(True), (at["gate"], block, CALLER, 0.0))
-        threads = workers if total > SHARED_NS else 1
+        # as many as the system has, since more may be allowed after this is linked
+        threads = max(workers, processors()) if total > SHARED_NS else 1
         if threads > 1:
             records = self.grouped(records, words, at["run_serial"])
         self.words = np.zeros(len(words) + 1, np.int64)
