@@ -241,6 +241,21 @@ class TestWalking:
                 get(path)
 
 
+def counting(room):
+    """Layers of a library, the middle one with a count that is no tensor."""
+
+    class Counting(room.PReLU):
+        count = 0
+
+        def get_extra_state(self):
+            return self.count
+
+        def set_extra_state(self, state):
+            self.count = state
+
+    return lambda: room.Sequential(room.Linear(2, 2), Counting(), room.Linear(2, 2))
+
+
 class TestState:
     def test_round_trip(self, net):
         other = Net()
@@ -316,6 +331,51 @@ class TestState:
             net.load_state_dict([1])
         with pytest.raises(rl.ContractError, match="scale is a float; give a tensor"):
             net.load_state_dict({**net.state_dict(), "scale": 1.0})
+
+    def test_extra_state_is_pytorchs(self):
+        states = []
+        for lib, room in ((rl, nn), (torch, torch.nn)):
+            first, second = counting(room)(), counting(room)()
+            first[1].count = 5
+            first.load_state_dict(first.state_dict())
+            state = first.state_dict()
+            second.load_state_dict(state)
+            assert (second[0].weight == first[0].weight).all()
+            assert second[1].count == 5
+            del state["1._extra_state"]
+            with pytest.raises(RuntimeError, match="1._extra_state"):
+                second.load_state_dict(state)
+            found = second.load_state_dict(state, strict=False)
+            plain = room.Linear(2, 2)
+            more = {**plain.state_dict(), "_extra_state": 1}
+            with pytest.raises(RuntimeError, match="_extra_state"):
+                plain.load_state_dict(more)
+            states.append((list(first.state_dict()), found.missing_keys))
+            with pytest.raises(RuntimeError):
+                plain.get_extra_state()
+            with pytest.raises(RuntimeError):
+                plain.set_extra_state(1)
+        assert (
+            states[0]
+            == states[1]
+            == (
+                ["0.weight", "0.bias", "1.weight", "1._extra_state", "2.weight", "2.bias"],
+                ["1._extra_state"],
+            )
+        )
+
+    def test_extra_state_is_saved_if_it_is_of_plain_things(self, tmp_path):
+        net, other = counting(nn)(), counting(nn)()
+        net[1].count = {"seen": [1, 2.5, None], "of": rl.ones(2)}
+        rl.save(net.state_dict(), tmp_path / "net.safetensors")
+        other.load_state_dict(rl.load(tmp_path / "net.safetensors"))
+        assert other[1].count["seen"] == [1, 2.5, None]
+        assert other[1].count["of"].tolist() == [1.0, 1.0]
+        net[1].count = object()
+        with pytest.raises(
+            rl.ContractError, match=r"^save: state\['1\._extra_state'\] is a object"
+        ):
+            rl.save(net.state_dict(), tmp_path / "net.safetensors")
 
     def test_copies(self, net):
         for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):

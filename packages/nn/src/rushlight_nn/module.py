@@ -18,7 +18,8 @@ from .hooks import Entry, Hook, Hooks, RemovableHandle, add
 from .parameter import Parameter
 
 Kind = Literal["parameter", "buffer", "module"]
-State = dict[str, rl.Tensor]
+State = dict[str, Any]  # tensors, and what `get_extra_state` gives
+EXTRA = "_extra_state"
 
 
 class IncompatibleKeys(NamedTuple):
@@ -305,7 +306,7 @@ class Module:
     def state_dict(
         self, *, destination: State | None = None, prefix: str = "", keep_vars: bool = False
     ) -> State:
-        """Every parameter and persistent buffer by its path, detached.
+        """Every parameter and persistent buffer by its path, detached, and every extra state.
 
         As in PyTorch no values are copied, and changing one of these tensors in place changes the
         module.  They hold the values of now: unlike PyTorch's, they do not follow further training.
@@ -317,6 +318,8 @@ class Module:
             for name, tensor in self._own(kind):
                 if tensor is not None and name not in self._transient:
                     state[prefix + name] = tensor if keep_vars else tensor.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            state[prefix + EXTRA] = self.get_extra_state()
         for name, module in self._own("module"):
             if module is not None:
                 module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
@@ -333,6 +336,7 @@ class Module:
         assign: True puts the tensors of the state dict in the place of the module's own, with their
             element type and device; an optimizer made before does not know them.
 
+        Extra states are handed to `set_extra_state` last.
         Raises: ContractError listing every missing key, unexpected key and size that differs.
         """
         if not isinstance(state_dict, Mapping):
@@ -340,9 +344,10 @@ class Module:
                 f"Expected state_dict to be dict-like, got {type(state_dict).__name__}; "
                 "give what state_dict() returned or rl.load() read"
             )
-        own = self.state_dict(keep_vars=True)
-        missing = [key for key in own if key not in state_dict and not self._may_lack(key)]
-        unexpected = [key for key in state_dict if key not in own]
+        own, extra = self._taken()
+        wanted = [*own, *extra]
+        missing = [key for key in wanted if key not in state_dict and not self._may_lack(key)]
+        unexpected = [key for key in state_dict if key not in own and key not in extra]
         given = {key: _as_tensor(key, state_dict[key]) for key in own if key in state_dict}
         faults = [
             f"size mismatch for {key}: {list(value.shape)} in the state, "
@@ -363,7 +368,35 @@ class Module:
             self._assign(given)
         else:
             self._copy(own, given)
+        for key, module in extra.items():
+            if key in state_dict:
+                module.set_extra_state(state_dict[key])
         return IncompatibleKeys(missing, unexpected)
+
+    def _taken(self) -> tuple[State, dict[str, Module]]:
+        """By key, the tensors that take the values of a state, and the modules that take more."""
+        own: State = {}
+        extra: dict[str, Module] = {}
+        for path, module in self.named_modules(remove_duplicate=False):
+            prefix = f"{path}." if path else ""
+            for name, tensor in (*module._own("parameter"), *module._own("buffer")):
+                if tensor is not None and name not in module._transient:
+                    own[prefix + name] = tensor
+            if type(module).set_extra_state is not Module.set_extra_state:
+                extra[prefix + EXTRA] = module
+        return own, extra
+
+    def get_extra_state(self) -> Any:
+        """What `state_dict` holds of this module under `_extra_state`, beside its tensors.
+
+        A subclass that has such state overrides this, and `set_extra_state`.  `rl.save` writes what
+        is made of tensors, arrays, numbers, strings, bools and None.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no extra state; override get_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what `get_extra_state` gave; `load_state_dict` calls it, a subclass overrides it."""
+        raise RuntimeError(f"{type(self).__name__} has no extra state; override set_extra_state")
 
     def _may_lack(self, key: str) -> bool:
         """Whether a state may be without this tensor, which then stays as it is."""
