@@ -27,7 +27,8 @@ PACK_ROWS = 1024  # of a panel, packed by one chunk
 DOTS = 8  # rows of A for which B is read once, by columns
 DIRECT_ROWS, CROWDED_ROWS = 36, 12  # of A, for which packing B costs more than it saves
 NEAR_ROWS, PANEL_BYTES = 96, 8 << 10  # as many if a panel fits the first level of cache
-CROWDED_BYTES, CROWDED_DEPTH = 4096, 64
+CROWDED_BYTES = 4096
+CROWDED_DEPTHS = {4096: 64, 2048: 256}  # how many lines so far apart fit one or two cache sets
 
 # The model of a chunk's time; only ratios matter to the choice of blocks.
 FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
@@ -175,11 +176,13 @@ def _packs_a(w: Width, columns: int, depth: int, row: int, along_k: int) -> bool
 
     In place, a tile reads six neighbours on each of `depth` lines; the copy costs a quarter of a
     nanosecond per element.  Lines a multiple of 4096 bytes apart fall on the same cache sets: at
-    k = 1024 that halves the speed of any block (83 instead of 131 to 164 GF/s).  Otherwise the copy
-    gained 8 % for four panels, 4 % for two, and lost 9 to 16 % for one.
+    k = 1024 that halves the speed of any block (83 instead of 131 to 164 GF/s), and of 2048 at
+    k = 768 it takes a quarter (245 instead of 195 GF/s for 512 x 128).  Otherwise the copy gained
+    8 % for four panels, 4 % for two, and lost 9 to 16 % for one.
     """
     panels = -(-columns // w.columns)
-    if along_k * w.size % CROWDED_BYTES == 0 and depth > CROWDED_DEPTH:
+    apart = along_k * w.size
+    if any(apart % n_bytes == 0 and depth > least for n_bytes, least in CROWDED_DEPTHS.items()):
         return True
     return panels >= (4 if row == 1 else 2)
 
