@@ -34,6 +34,17 @@ SENTENCES = {
         "report it to its authors"
     ),
     "no_hardware": "no abacus is connected; plug one in",
+    "empty_probe": (
+        "rushlight_probe of rushlight-empty-probe 0.1 returned '', no sentence; "
+        "report it to its authors"
+    ),
+    "number_probe": (
+        "rushlight_probe of rushlight-number-probe 0.1 returned 5, no sentence; "
+        "report it to its authors"
+    ),
+    "text_count": (
+        "count of rushlight-text-count 0.1 returned '2', no integer; report it to its authors"
+    ),
     "wrong_protocol": (
         f"rushlight-wrong-protocol 0.1 is written for protocol 2.0, this rushlight speaks "
         f"{MAJOR}.{MINOR}; run: pip install --upgrade rushlight"

@@ -127,6 +127,9 @@ def _open(name: str, given: list[Source]) -> Loaded:
     ask = hooks(f"backend {name}", source, "rushlight_backend")
     reason = ask("rushlight_probe")
     if reason is not None:
+        if not isinstance(reason, str) or not one_line(reason):
+            told = f"rushlight_probe of {source} returned {reason!r}, no sentence; {REPORT}"
+            raise _unavailable(name, told)
         raise _unavailable(name, one_line(reason))
     backend = ask("rushlight_backend")
     if not isinstance(backend, Backend):
@@ -137,7 +140,10 @@ def _open(name: str, given: list[Source]) -> Loaded:
         )
     _examine(name, source, backend)
     devices = isolated(f"backend {name}", f"count of {source} raised", REPORT, backend.count)
-    if not isinstance(devices, int) or devices < 1:
+    if not isinstance(devices, int):
+        told = f"count of {source} returned {devices!r}, no integer; {REPORT}"
+        raise _unavailable(name, told)
+    if devices < 1:
         raise _unavailable(name, f"{source} finds no device on this machine")
     return Loaded(backend, devices)
 
