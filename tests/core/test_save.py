@@ -30,6 +30,14 @@ DTYPES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("suffix", ["", ".st"])
+def test_a_folder_that_is_not_there_is_told_with_the_path_that_was_given(suffix, tmp_path):
+    path = tmp_path / "nowhere" / f"state{suffix}"
+    with pytest.raises(FileNotFoundError) as caught:
+        rl.save({"a": 1}, path)
+    assert str(caught.value) == f"[Errno 2] No such file or directory: {str(path)!r}"
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "state.safetensors"

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left
-        drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains, too
         return 1
 
 
@@ -72,13 +72,8 @@ def say(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as full:
-        drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains, too
         raise FileRefused(f"standard output: {full.strerror}; write to another place") from full
-
-
-def drop_output() -> None:
-    """Have standard output take everything: Python would complain at exit of what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(what: object) -> None:

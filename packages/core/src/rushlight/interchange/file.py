@@ -210,6 +210,9 @@ def replacing(path: Location) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         part.open("xb").close()
+    except OSError as failed:
+        raise OSError(failed.errno, failed.strerror, str(path)) from failed
+    try:
         yield part
         sync(part)
         part.replace(path)
