@@ -178,6 +178,19 @@ def test_a_gzip_stream_that_was_changed_is_refused_by_where_it_is_noticed(at, re
     assert at % len(packed) <= int(found[1]) < len(packed)
 
 
+@pytest.mark.parametrize("at", [0, 2, 4, 7])
+def test_strange_content_of_a_damaged_gzip_stream_is_told_as_its_damage(at, write):
+    packed = bytearray(gzip.compress(idx(many()), 0))  # level 0: bytes stand as they are
+    packed[packed.index(idx(many())[:16]) + at] ^= 1
+    path = write("images.gz", bytes(packed))
+    with pytest.raises(FileRefused) as caught:
+        read_idx(path, 3)
+    assert str(caught.value) == (
+        f"{path}: the gzip stream is damaged at or before offset {len(packed) - 5} "
+        "(incorrect data check); expected one that unpacks whole, fetch the file again"
+    )
+
+
 def test_what_follows_a_gzip_stream_must_be_another_or_zeros(write, images):
     content = idx(images)
     halves = gzip.compress(content[:100]) + bytes(70_000) + gzip.compress(content[100:])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rushlight import FileRefused
 
 from .samples import Samples, Source, split
-from .unpack import Readable, Unpacked, is_packed
+from .unpack import Damaged, Readable, Unpacked, is_packed
 
 UNSIGNED_BYTE = 8
 CHUNK_BYTES = 1 << 20
@@ -41,10 +41,21 @@ def read_named(path: Path, axes: int) -> tuple[str, Array]:
         with path.open("rb") as file:
             if is_packed(file):
                 name = f"{path} (unpacked)"
-                return name, parse(name, Unpacked(str(path), file), axes)
+                return name, parse_packed(name, Unpacked(str(path), file), axes)
             return str(path), parse(str(path), file, axes)
     except OSError as failed:
         raise FileRefused(f"{path}: {failed.strerror or failed}; expected an IDX file") from failed
+
+
+def parse_packed(name: str, file: Unpacked, axes: int) -> Array:
+    """As `parse`; what is strange because the packing is damaged is told as that."""
+    try:
+        return parse(name, file, axes)
+    except Damaged:
+        raise
+    except FileRefused:
+        file.check()
+        raise
 
 
 def parse(name: str, file: Readable, axes: int) -> Array:

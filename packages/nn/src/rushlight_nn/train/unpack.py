@@ -16,6 +16,10 @@ GZIP = zlib.MAX_WBITS | 16  # what zlib calls the gzip format
 CHUNK_BYTES = 1 << 16
 
 
+class Damaged(FileRefused):
+    """A gzip file that does not unpack whole."""
+
+
 class Readable(Protocol):
     """An open file, unpacked or not."""
 
@@ -50,7 +54,7 @@ class Unpacked:
     def read(self, size: int, /) -> bytes:
         """At most size bytes; none at the end.
 
-        Raises: FileRefused with the offset in the packed file at which the damage is met.
+        Raises: Damaged with the offset in the packed file at which the damage is met.
         """
         while self._goes_on():
             piece = self._unpack(size)
@@ -58,11 +62,16 @@ class Unpacked:
                 return piece
         return b""
 
+    def check(self) -> None:
+        """Read the rest, up to the checksum at its end.  Raises: Damaged if that is another."""
+        while self.read(CHUNK_BYTES):
+            pass
+
     def _goes_on(self) -> bool:
         """Whether there are packed bytes; gets them, and begins the next member where one ends."""
         if not self.member.eof:
             if not self.packed and not self._fill():
-                raise FileRefused(
+                raise Damaged(
                     f"{self.name}: ends at offset {self.offset}; "
                     "expected its gzip stream to go on there, fetch the file again"
                 )
@@ -88,7 +97,7 @@ class Unpacked:
         try:
             piece = self.member.decompress(self.packed, size)
         except zlib.error as broken:
-            raise FileRefused(
+            raise Damaged(
                 f"{self.name}: the gzip stream is damaged at or before offset "
                 f"{self.offset + readable(before, self.packed)} "
                 f"({str(broken).rpartition(': ')[2]}); "
