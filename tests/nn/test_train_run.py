@@ -476,6 +476,22 @@ def test_a_finished_run_says_so(whole, rushlight):
     assert {name: (whole / name).stat().st_mtime_ns for name in FILES} == before
 
 
+def test_a_finished_run_needs_its_samples_no_more(idx_files, tmp_path, rushlight):
+    run, images = tmp_path / "run", tmp_path / "images"
+    images.write_bytes(Path(idx_files[1]).read_bytes())
+    words = ["train", "idx", "--images", images, *idx_files[2:], "--epochs", "1", "--out", run]
+    assert rushlight(*words)[0] == 0
+    images.unlink()
+    code, out, err = rushlight("train", "--resume", run)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{run} is finished already: 1 epoch in ")
+    (run / "curves.png").unlink()
+    code, _, err = rushlight("train", "--resume", run)
+    assert (code, err) == (
+        2, f"rushlight: {images}: No such file or directory; expected an IDX file\n"
+    )  # fmt: skip
+
+
 @pytest.fixture
 def finished(whole, tmp_path):
     """A copy of the undisturbed run, to damage."""
@@ -638,7 +654,7 @@ def test_a_checkpoint_that_does_not_say_its_run_is_taken(half, whole, rushlight)
     [
         ("{", "is no JSON at offset 1"),
         ("[]", "is no object"),
-        ("{}", "does not belong to this run or was changed (KeyError: 'epochs')"),
+        ("{}", "does not belong to this run or was changed (KeyError: 'source')"),
         (b"\xff\xfe\xff", "is no text at offset"),
     ],
 )

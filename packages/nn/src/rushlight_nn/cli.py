@@ -21,7 +21,7 @@ from rushlight.cli import INTERRUPTED, REFUSED, Command, add_device, chosen_devi
 from rushlight.extend import hookimpl
 
 if TYPE_CHECKING:
-    from .train.job import Job
+    from .train.job import Job, Outcome
 
 SUPPRESS = argparse.SUPPRESS
 METRICS = "metrics.jsonl"
@@ -215,19 +215,14 @@ def trained(arguments: argparse.Namespace) -> int:
     """`rushlight train`.  Raises: MemoryError or OutOfMemory if what was asked for is too large."""
     given = {name: value for name, value in vars(arguments).items() if name != "command"}
     machine = given.pop("json", False)
-    make = resumed_job if "resume" in given else new_job
     with ExitStack() as claims:
-        return carried_out(make(given, claims), machine, resumed="resume" in arguments)
+        if "resume" in given:
+            return resume(given, claims, machine)
+        return carry_out(new_job(given, claims), machine)
 
 
-def carried_out(job: Job, machine: bool, *, resumed: bool) -> int:
+def carry_out(job: Job, machine: bool) -> int:
     """Train, and say what came out of it; returns the exit code."""
-    if resumed:
-        for sentence in job.mend():
-            tell(sentence)
-    if job.done:
-        report(job, machine, "is finished already")
-        return 0
     try:
         finished = job.run()
     except KeyboardInterrupt:  # a second Ctrl-C, or one while pictures are drawn
@@ -239,7 +234,7 @@ def carried_out(job: Job, machine: bool, *, resumed: bool) -> int:
             f"interrupted; go on with: rushlight train --resume {shlex.quote(str(job.folder.path))}"
         )
         return INTERRUPTED
-    report(job, machine, "is finished")
+    report(job.outcome, machine, "is finished")
     if not math.isfinite(job.trainer.records[-1].train_loss):
         tell("the loss is no number any more: training diverged; try a smaller --lr")
         return DIVERGED
@@ -287,13 +282,13 @@ def check_source(name: str, given: dict[str, Any]) -> None:
                 raise ContractError(f"train idx: {both} belong together; give both")
 
 
-def resumed_job(given: dict[str, Any], claims: ExitStack) -> Job:
-    """The job of the run folder given, which is claimed.
+def resume(given: dict[str, Any], claims: ExitStack, machine: bool) -> int:
+    """Go on with the run of the folder given, claimed; returns the exit code.
 
     Raises: RushlightError if it cannot go on.
     """
-    from .train.job import Job
-    from .train.run import RunFolder
+    from .train.job import Job, finished
+    from .train.run import CONFIG, RunFolder
 
     folder = RunFolder(given.pop("resume"))
     config = folder.config()
@@ -304,14 +299,23 @@ def resumed_job(given: dict[str, Any], claims: ExitStack) -> Job:
         raise ContractError(
             f"train: --resume with {options(extra)}; leave them out, the run has its own"
         )
-    claims.enter_context(folder.claimed())
-    job = Job.resumed(folder, device)
-    if name not in {None, job.source.name}:
+    with folder.fitting(CONFIG):
+        own = config["source"]["name"]
+    if name not in {None, own}:
         raise ContractError(
-            f"train: --resume {folder.path} was trained on {job.source.name}, not on {name}; "
-            f"leave {name} out"
+            f"train: --resume {folder.path} was trained on {own}, not on {name}; leave {name} out"
         )
-    return job
+    claims.enter_context(folder.claimed())
+    if (done := finished(folder, device)) is not None:
+        outcome, sentences = done
+        for sentence in sentences:
+            tell(sentence)
+        report(outcome, machine, "is finished already")
+        return 0
+    job = Job.resumed(folder, device)
+    for sentence in job.mend():
+        tell(sentence)
+    return carry_out(job, machine)
 
 
 def options(names: Sequence[str]) -> str:
@@ -319,20 +323,21 @@ def options(names: Sequence[str]) -> str:
     return ", ".join(f"--{SPELT.get(name, name)}".replace("_", "-") for name in names)
 
 
-def report(job: Job, machine: bool, state: str) -> None:
+def report(outcome: Outcome, machine: bool, state: str) -> None:
     """Print what came out of a run that is done.  Raises: FileRefused if nothing can be printed."""
     try:
-        say(outcome(job, machine, state))
+        say(line(outcome, machine, state))
     except FileRefused as full:
-        raise FileRefused(f"{job.folder.path}: {state}, read {METRICS} there; but {full}") from full
+        raise FileRefused(
+            f"{outcome.folder.path}: {state}, read {METRICS} there; but {full}"
+        ) from full
 
 
-def outcome(job: Job, machine: bool, state: str) -> str:
+def line(outcome: Outcome, machine: bool, state: str) -> str:
     """What came out of a run that is done, in a line."""
-    last, path = job.trainer.records[-1], str(job.folder.path)
-    test = len(job.source.test)
+    last, path, test = outcome.records[-1], str(outcome.folder.path), outcome.test
     wrong = test - round(last.test_accuracy * test)
-    seconds = sum(record.seconds for record in job.trainer.records)
+    seconds = sum(record.seconds for record in outcome.records)
     if machine:
         told = json.loads(last._replace(seconds=round(seconds, 3)).json())
         return json.dumps({"run": path, **told})

@@ -87,6 +87,52 @@ def read_source(name: str, options: Mapping[str, Any]) -> Source:
     raise ValueError(f"source {name!r} is none of digits, idx, folder")
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a run, on how many held-out images."""
+
+    folder: RunFolder
+    records: list[Record]
+    test: int
+
+
+def recognise(path: Path, own: Mapping[str, Any], stated: Mapping[str, Any]) -> None:
+    """Raises: FileRefused if a checkpoint with this statement is another run's."""
+    if other := [name for name in own if stated.get(name) != own[name]]:
+        theirs, ours = ([f"{name} {of.get(name)}" for name in other] for of in (stated, own))
+        raise FileRefused(
+            f"{path}: is of another run, with {', '.join(theirs)}; "
+            f"expected {', '.join(ours)}, bring back this run's or begin a new run"
+        )
+
+
+def decisive(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a run from others: what decides its weights."""
+    said = {name: config[name] for name in DECISIVE}
+    return {**said, "SHA-256 of samples": config["source"]["fingerprint"]}
+
+
+def finished(folder: RunFolder, device: rl.device) -> tuple[Outcome, list[str]] | None:
+    """What came out of a run in which nothing is left to do; None if there is.
+
+    Its samples are not asked for.  What its folder has lost is written again, with a sentence for
+    each file.
+    Raises: FileRefused if the folder holds no run, a damaged one, or another's checkpoint.
+    """
+    config = folder.config()
+    if not all((folder.path / name).exists() for name in PICTURES):
+        return None
+    state = folder.state(device)
+    with folder.fitting(CONFIG):
+        own, epochs, test = decisive(config), int(config["epochs"]), int(config["source"]["test"])
+    with folder.fitting(CHECKPOINT):
+        recognise(folder.path / CHECKPOINT, own, state.get("run", own))
+        records = [Record(**record) for record in state["records"]]
+        if len(records) < epochs:
+            return None
+        return Outcome(folder, records, test), list(folder.mend(state["model"], records, device))
+
+
 def smaller(source: str | None) -> str:
     """What to do where memory is short; None for a source that is not known."""
     return f"give a smaller {'' if source in {'digits', 'idx'} else '--size or '}--batch-size"
@@ -161,7 +207,8 @@ class Job(Callback):
             job = cls(folder, source, options, device, config)
         state = folder.state(device)
         with folder.fitting(CHECKPOINT):
-            job.recognise(state.get("run", job.decisive))  # earlier checkpoints do not say it
+            own = decisive(config)
+            recognise(folder.path / CHECKPOINT, own, state.get("run", own))  # earlier ones lack it
             job.trainer.load_state_dict(state)
         return job
 
@@ -183,26 +230,9 @@ class Job(Callback):
             )
 
     @property
-    def decisive(self) -> dict[str, Any]:
-        """What tells this run from others: what decides its weights."""
-        said = {name: self.config[name] for name in DECISIVE}
-        return {**said, "SHA-256 of samples": self.config["source"]["fingerprint"]}
-
-    def recognise(self, stated: Mapping[str, Any]) -> None:
-        """Raises: FileRefused if a checkpoint with this statement is another run's."""
-        own = self.decisive
-        if other := [name for name in own if stated.get(name) != own[name]]:
-            theirs, ours = ([f"{name} {of.get(name)}" for name in other] for of in (stated, own))
-            raise FileRefused(
-                f"{self.folder.path / CHECKPOINT}: is of another run, with {', '.join(theirs)}; "
-                f"expected {', '.join(ours)}, bring back this run's or begin a new run"
-            )
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing left to do."""
-        drawn = all((self.folder.path / name).exists() for name in PICTURES)
-        return self.trainer.finished and drawn
+    def outcome(self) -> Outcome:
+        """What has come out so far."""
+        return Outcome(self.folder, self.trainer.records, len(self.source.test))
 
     @property
     def saved(self) -> bool:
@@ -222,7 +252,7 @@ class Job(Callback):
 
     def save(self) -> None:
         """Write all but the pictures."""
-        state = {**self.trainer.state_dict(), "run": self.decisive}
+        state = {**self.trainer.state_dict(), "run": decisive(self.config)}
         self.folder.save(self.config, state, self.trainer.records)
 
     def epoch_end(self, trainer: Trainer, record: Record) -> None:

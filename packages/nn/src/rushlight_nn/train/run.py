@@ -207,6 +207,8 @@ class RunFolder:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, ContractError) as wrong:
             told = f"{type(wrong).__name__}: {wrong}"
+            if isinstance(wrong, ContractError) and name != CONFIG:  # it names every key
+                told = f"its tensors do not fit the network of {CONFIG}"
             raise FileRefused(
                 f"{self.path / name}: does not belong to this run or was changed ({told}); "
                 "expected what `rushlight train` wrote"
