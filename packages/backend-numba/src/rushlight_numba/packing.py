@@ -29,12 +29,13 @@ SLIVER_GAP = 16  # elements between slivers, so that not all of them fall on the
 
 
 class PackWords(NamedTuple):
-    """Argument block of `pack_b`, strides in elements; a chunk is a piece of a panel of a batch.
+    """Argument block of `pack_b`, strides in elements; a chunk is a piece of panels of a batch.
 
     source, row, column, batch0, batch1: address and strides of B, which is [batch0, batch1, k, n].
     panels: address of the packed copy; batch_size: elements of one batch in it.
     depth, columns: extents k and n; batches1: extent of batch1.
-    across: panels per batch; pieces: of a panel, each of `piece` rows.
+    span: panels of a chunk, 1 unless rows of B are contiguous; across: chunks beside one another.
+    pieces: chunks below one another, each of `piece` rows.
     """
 
     source: Word
@@ -47,6 +48,7 @@ class PackWords(NamedTuple):
     depth: Word
     columns: Word
     batches1: Word
+    span: Word
     across: Word
     pieces: Word
     piece: Word
@@ -92,29 +94,25 @@ def _copy_part(f: Fn, w: Width, line: str, place: str, sliver: str, mask: str) -
 
 
 def pack_b(w: Width) -> Fn:
-    """One piece of one panel of B, beside one another what a tile reads together."""
+    """One piece of panels of B, beside one another what a tile reads together."""
     f = Fn(w.name("pack_b"), RECORD)
     words = load_words(f, PackWords)
-    panel_number, piece = f.udiv("%chunk", words.pieces), f.urem("%chunk", words.pieces)
-    batch, panel = f.udiv(panel_number, words.across), f.urem(panel_number, words.across)
-    j, k = f.mul(panel, w.columns), f.mul(piece, words.piece)
-    columns = f.imin(w.columns, f.sub(words.columns, j))
-    wide = rounded_up(f, columns, w.lanes)
+    place, piece = f.udiv("%chunk", words.pieces), f.urem("%chunk", words.pieces)
+    batch, group = f.udiv(place, words.across), f.urem(place, words.across)
+    first_panel, k = f.mul(group, words.span), f.mul(piece, words.piece)
     depth = f.imin(words.piece, f.sub(words.depth, k))
     batch0, batch1 = f.udiv(batch, words.batches1), f.urem(batch, words.batches1)
-    at = affine(
-        f, (batch0, words.batch0), (batch1, words.batch1), (k, words.row), (j, words.column)
-    )
-    source = f.gep(words.source, at, w.ty)
-    at = affine(f, (batch, words.batch_size), (j, words.depth), (k, wide))
-    panel = f.gep(words.panels, at, w.ty)
+    at = affine(f, (batch0, words.batch0), (batch1, words.batch1), (k, words.row))
+    rows = f.gep(words.source, at, w.ty)
+    panels = f.gep(words.panels, f.mul(batch, words.batch_size), w.ty)
     row_by_row = f.icmp("eq", words.column, 1)
     with f.when(row_by_row):
-        whole = f.icmp("eq", columns, w.columns)
-        with f.when(whole):
-            _copy_full_rows(f, w, source, words.row, depth, panel)
-        with f.when(negated(f, whole)):
-            _copy_rows(f, w, source, words.row, depth, columns, panel, wide)
+        _copy_rows(f, w, words, rows, panels, k, depth, first_panel)
+    j = f.mul(first_panel, w.columns)
+    columns = f.imin(w.columns, f.sub(words.columns, j))
+    wide = rounded_up(f, columns, w.lanes)
+    source = f.gep(rows, f.mul(j, words.column), w.ty)
+    panel = f.gep(panels, affine(f, (j, words.depth), (k, wide)), w.ty)
     with f.when(negated(f, row_by_row)):
         unit = f.icmp("eq", words.row, 1)
         turned = f.select(unit, "i64", f.sub(depth, f.urem(depth, w.lanes)), 0)
@@ -129,23 +127,31 @@ def pack_b(w: Width) -> Fn:
     return f
 
 
-def _copy_full_rows(f: Fn, w: Width, source: str, row: str, depth: str, panel: str) -> None:
-    with f.loop(0, depth) as k:
-        line, to = f.gep(source, f.mul(k, row), w.ty), f.gep(panel, f.mul(k, w.columns), w.ty)
-        for v in range(w.vectors):
-            x = f.load(w.vector, f.gep(line, v * w.lanes, w.ty), w.size)
-            f.store(w.vector, x, f.gep(to, v * w.lanes, w.ty), w.size)
-
-
 def _copy_rows(
-    f: Fn, w: Width, source: str, row: str, depth: str, columns: str, panel: str, wide: str
+    f: Fn, w: Width, words: PackWords, rows: str, panels: str, k: str, depth: str, first: str
 ) -> None:
-    with f.loop(0, wide, w.lanes) as v:
-        mask = first_lanes(f, f.sub(columns, v), w.lanes)
-        line, to = f.gep(source, v, w.ty), f.gep(panel, v, w.ty)
-        with f.loop(0, depth) as k:
-            x = masked_load(f, w, f.gep(line, f.mul(k, row), w.ty), mask, w.lanes)
-            f.store(w.vector, x, f.gep(to, f.mul(k, wide), w.ty), w.size)
+    """Copy contiguous rows, each to all panels of the chunk: they are read as they lie."""
+    count = f.udiv(f.add(words.columns, w.columns - 1), w.columns)
+    end = f.imin(f.add(first, words.span), count)
+    with f.loop(0, depth) as row:
+        line, below = f.gep(rows, f.mul(row, words.row), w.ty), f.add(k, row)
+        with f.loop(first, end) as panel:
+            j = f.mul(panel, w.columns)
+            columns = f.sub(words.columns, j)
+            source = f.gep(line, j, w.ty)
+            whole = f.icmp("sge", columns, w.columns)
+            with f.when(whole):
+                to = f.gep(panels, affine(f, (j, words.depth), (below, w.columns)), w.ty)
+                for v in range(0, w.columns, w.lanes):
+                    x = f.load(w.vector, f.gep(source, v, w.ty), w.size)
+                    f.store(w.vector, x, f.gep(to, v, w.ty), w.size)
+            with f.when(negated(f, whole)):
+                wide = rounded_up(f, columns, w.lanes)
+                to = f.gep(panels, affine(f, (j, words.depth), (below, wide)), w.ty)
+                with f.loop(0, wide, w.lanes) as v:
+                    mask = first_lanes(f, f.sub(columns, v), w.lanes)
+                    x = masked_load(f, w, f.gep(source, v, w.ty), mask, w.lanes)
+                    f.store(w.vector, x, f.gep(to, v, w.ty), w.size)
 
 
 def _turn(

@@ -24,6 +24,7 @@ BLOCK_BYTES = 128 << 10  # of a block that an epilogue finds in cache; best betw
 LONGEST = 1024  # sums that are longer are cut, so that a panel and a sliver stay in cache
 PIECE = 384
 PACK_ROWS = 1024  # of a panel, packed by one chunk
+PACK_ELEMENTS, PACK_PANELS = 1 << 15, 64  # of contiguous rows, packed by one chunk
 DOTS = 8  # rows of A for which B is read once, by columns
 DIRECT_ROWS, CROWDED_ROWS = 36, 12  # of A, for which packing B costs more than it saves
 NEAR_ROWS, PANEL_BYTES = 96, 8 << 10  # as many if a panel fits the first level of cache
@@ -195,10 +196,15 @@ def _pack(w: Width, extents: Sequence[int], b: Sequence[int]) -> tuple[PackPlan,
     batch0, batch1 = (count if stride else 1 for count, stride in zip(extents, b[:2], strict=False))
     depth, n = extents[2:]
     size = depth * _up(n, w.lanes)
-    across, pieces = -(-n // w.columns), max(1, -(-depth // PACK_ROWS))
+    panels = max(1, -(-n // w.columns))
+    span, rows = 1, PACK_ROWS
+    if b[3] == 1:
+        span = min(panels, PACK_PANELS)
+        rows = max(1, PACK_ELEMENTS // (span * w.columns))
+    across, pieces = -(-panels // span), max(1, -(-depth // rows))
     words = PackWords(
         None, b[2], b[3], b[0], b[1],
-        None, size, depth, n, max(1, batch1), max(1, across), pieces, PACK_ROWS,
+        None, size, depth, n, max(1, batch1), span, across, pieces, rows,
     )  # fmt: skip
     elements = batch0 * batch1 * size
     made = PackPlan(
