@@ -142,9 +142,9 @@ def _copy_rows(
             whole = f.icmp("sge", columns, w.columns)
             with f.when(whole):
                 to = f.gep(panels, affine(f, (j, words.depth), (below, w.columns)), w.ty)
-                for v in range(0, w.columns, w.lanes):
-                    x = f.load(w.vector, f.gep(source, v, w.ty), w.size)
-                    f.store(w.vector, x, f.gep(to, v, w.ty), w.size)
+                for start in range(0, w.columns, w.lanes):
+                    x = f.load(w.vector, f.gep(source, start, w.ty), w.size)
+                    f.store(w.vector, x, f.gep(to, start, w.ty), w.size)
             with f.when(negated(f, whole)):
                 wide = rounded_up(f, columns, w.lanes)
                 to = f.gep(panels, affine(f, (j, words.depth), (below, wide)), w.ty)
