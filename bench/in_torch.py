@@ -12,8 +12,8 @@ from gpt_parity import IMPORTS, program
 from rows import Made, Row, drawn
 
 FACTS = {
-    "records": r"(\d+) records \(",
-    "kernels": r"of (\d+) different nests",
+    "records": r"(\d+) records? \(",
+    "kernels": r"of (\d+) different nests?",
     "moved_bytes": r"([\d.]+) (\w+) read and written",
     "arena_bytes": r"arena of ([\d.]+) (\w+)",
 }
