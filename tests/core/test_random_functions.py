@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rushlight as rl
+from rushlight.op import checked, operations
 from rushlight.random import LANE
 
 N = 40_000
@@ -450,3 +451,12 @@ def test_pythons_random_is_not_drawn_from():
     for draw in BY_DEFAULT.values():
         draw()
     assert pythons.getstate() == state
+
+
+def test_what_is_checked_is_remembered_whatever_the_counter():
+    op = operations["random_bits"]
+    run = checked(op, lambda key, counter, shape, device: counter)
+    run(1, 0, (5,), 0)
+    before = len(op.contracts)
+    assert [run(1, counter, (5,), 0) for counter in (7, 8, 2**70)] == [7, 8, 2**70]
+    assert len(op.contracts) == before

@@ -302,13 +302,18 @@ class Composite(Operation):
 
 
 def checked(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel behind its contract: for one that does not itself refuse all that is forbidden."""
+    """The kernel behind its contract: for one that does not itself refuse all that is forbidden.
+
+    Where all inputs are numbers by nature only their types are remembered: a counter of random
+    numbers is another one at each call.
+    """
     count = len(op.inputs)
     seen: set[Any] = set()
+    kind: Any = type if op.numbers.issuperset(op.inputs) else spec_of
 
     def run(*given: Any, **params: Any) -> Any:
         n = len(given) if op.variadic else count
-        key = (*[spec_of(x) for x in given[:n]], *given[n:], *params.values())
+        key = (*[kind(x) for x in given[:n]], *given[n:], *params.values())
         if key not in seen:
             op.contract(tuple(map(spec_of, given[:n])), given[n:] or op.ordered(params))
             if len(seen) >= REMEMBERED:

@@ -127,10 +127,9 @@ def _open(name: str, given: list[Source]) -> Loaded:
     ask = hooks(f"backend {name}", source, "rushlight_backend")
     reason = ask("rushlight_probe")
     if reason is not None:
-        if not isinstance(reason, str) or not one_line(reason):
-            told = f"rushlight_probe of {source} returned {reason!r}, no sentence; {REPORT}"
-            raise _unavailable(name, told)
-        raise _unavailable(name, one_line(reason))
+        told = one_line(reason) if isinstance(reason, str) else ""
+        wrong = f"rushlight_probe of {source} returned {reason!r}, no sentence; {REPORT}"
+        raise _unavailable(name, told or wrong)
     backend = ask("rushlight_backend")
     if not isinstance(backend, Backend):
         kind = type(backend).__name__
