@@ -205,3 +205,35 @@ class TestParameterList:
     def test_what_is_no_tensor(self):
         with pytest.raises(TypeError, match=r"ParameterList\.append: int is no tensor"):
             nn.ParameterList().append(3)
+
+
+@pytest.mark.parametrize("library", [nn, torch.nn], ids=["rushlight", "torch"])
+def test_sequentials_are_joined_and_repeated_with_the_same_modules(library):
+    one, two = library.Linear(2, 2), library.ReLU()
+    first, second = library.Sequential(one), library.Sequential(two)
+    assert list(first + second) == [one, two]
+    assert list(first) == [one]
+    twice = (first + second) * 2
+    assert list(twice) == list(2 * (first + second)) == [one, two, one, two]
+    assert len(list(twice.parameters())) == 2
+    assert list(twice.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    kept = first
+    first += second
+    first *= 3
+    assert first is kept
+    assert list(first) == [one, two] * 3
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match=str(wrong)):
+            first * wrong
+
+
+@pytest.mark.parametrize("other", [[nn.ReLU()], 3, None], ids=["list", "number", "none"])
+def test_a_sequential_is_joined_with_its_like_alone(other):
+    row = nn.Sequential(nn.ReLU())
+    with pytest.raises(TypeError, match="unsupported operand"):
+        row + other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        row += other
+    assert len(row) == 1
+    with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
+        row * 1.5

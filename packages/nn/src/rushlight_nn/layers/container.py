@@ -116,6 +116,8 @@ class Sequential(ModuleRow):
 
     modules: the modules, or one mapping of names to modules.
 
+    `a + b` has the modules of both, `a * 2` its own twice: the same ones, with the same parameters.
+
     >>> Sequential(Sequential(), Sequential())
     Sequential(
       (0): Sequential()
@@ -147,6 +149,28 @@ class Sequential(ModuleRow):
             chosen = self._names()[at]
             return type(self)({name: self.__dict__[name] for name in chosen})
         return self._items()[self._position(at)]
+
+    def __add__(self, other: Sequential) -> Sequential:
+        if not isinstance(other, Sequential):
+            return NotImplemented
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Sequential) -> Self:
+        if not isinstance(other, Sequential):
+            return NotImplemented
+        return self.extend([*other])
+
+    def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int):
+            return NotImplemented
+        if times < 1:
+            raise ValueError(f"Sequential: {times} times its modules; give an integer from 1")
+        return Sequential(*self._items() * times)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        return self.extend((self * times)._items()[len(self) :])
 
     def forward(self, input: Any) -> Any:
         """The last module's result for this input; the input itself if there are no modules."""
