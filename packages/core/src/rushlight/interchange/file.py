@@ -38,7 +38,7 @@ DTYPES = {
 }  # fmt: skip
 LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 PICKLES = (b"PK\x03\x04", b"\x80\x02")  # how PyTorch's own files begin: since 1.6, and before
-DAMAGES = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+DAMAGES = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 Location = str | os.PathLike[str]
 
 
@@ -47,7 +47,7 @@ def save(obj: Any, f: Location | BinaryIO) -> None:
 
     obj: tensors and numpy arrays in dicts, lists and tuples, beside numbers, strings, bools and
         None; keys are strings, numbers, bools or None.  A tensor that stands in two places is
-        written twice; what belongs to its tape is not written.
+        written twice; its tape, its gradient and whether it requires one are not written.
     f: a path, or a file that is open for bytes.
 
     A path is written beside its place under another name, brought to the disk and then renamed:
