@@ -1076,11 +1076,11 @@ TABLE: dict[str, list[Call]] = {
     ],
     "triplet_margin_with_distance_loss": [call(x(4, 3), x(4, 3), x(4, 3), margin=0.5)],
     # -- more of elements and dims
-    "acosh": unary(1.2, 3.0),
-    "asinh deg2rad rad2deg": unary(),
+    "acosh arccosh": unary(1.2, 3.0),
+    "asinh arcsinh deg2rad rad2deg": unary(),
     # near 0 its gradients are differences of what is nearly equal
     "sinc": [*unary(0.5), *[one.up_to(0) for one in unary() if not one.bad]],
-    "atanh erfinv": unary(-0.7, 0.9),
+    "atanh arctanh erfinv": unary(-0.7, 0.9),
     "copysign": binary(),
     "bitwise_left_shift bitwise_right_shift __lshift__ __rshift__": [
         call(x(3, 5), index(5, below=3)).on("int64"),
@@ -1540,7 +1540,8 @@ TABLE: dict[str, list[Call]] = {
 }
 
 ELEMENT_TYPES = """
-bool uint8 uint32 int8 int16 int32 int64 int long float16 half bfloat16 float32 float float64 double
+bool uint8 uint32 int8 int16 int32 int64 short int long
+float16 half bfloat16 float32 float float64 double
 """.split()
 
 CALLS = {name: calls for names, calls in TABLE.items() for name in names.split()}

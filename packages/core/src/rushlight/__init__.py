@@ -121,7 +121,7 @@ if TYPE_CHECKING:  # imported when first asked for
     bfloat16: dtypes.DType
 
 bool = dtypes.bool_
-float, double, half, int, long = float32, float64, float16, int32, int64
+float, double, half, short, int, long = float32, float64, float16, int16, int32, int64
 
 _MODULES = {"amp", "compiler", "extend", "linalg", "scalar", "testing"}
 _LATE = {  # functions by the module that is imported for them
@@ -228,6 +228,7 @@ __all__ = [
     "set_grad_enabled",
     "set_num_threads",
     "set_rng_state",
+    "short",
     "synchronize",
     "tensor",
     "uint8",

@@ -466,8 +466,8 @@ class Tensor:
     scatter_reduce, index_put = late("scatter_reduce", "index_put")
     take, put, masked_scatter = late("take", "put", "masked_scatter")
     (argwhere,), unique_consecutive = late("argwhere"), function.unique_consecutive
-    asinh, acosh, atanh, erfinv = ops.asinh, ops.acosh, ops.atanh, ops.erfinv
-    deg2rad, rad2deg, sinc = function.deg2rad, function.rad2deg, function.sinc
+    arcsinh, arccosh, arctanh = asinh, acosh, atanh = ops.asinh, ops.acosh, ops.atanh
+    deg2rad, rad2deg, sinc, erfinv = function.deg2rad, function.rad2deg, function.sinc, ops.erfinv
     copysign, bitwise_left_shift = function.copysign, function.bitwise_left_shift
     __lshift__, bitwise_right_shift = bitwise_left_shift, function.bitwise_right_shift
     __rshift__ = bitwise_right_shift
@@ -835,6 +835,7 @@ class Tensor:
     absolute_, negative_, true_divide_ = abs_, neg_, div_
     multiply_, subtract_, divide_ = mul_, sub_, div_
     eq_, ne_, lt_, le_, gt_, ge_ = becoming(eq, ne, lt, le, gt, ge)
+    greater_, greater_equal_, less_, less_equal_, not_equal_ = gt_, ge_, lt_, le_, ne_
     logical_not_, logical_and_, logical_or_ = becoming(logical_not, logical_and, logical_or)
     squeeze_, unsqueeze_, t_, transpose_ = becoming(squeeze, unsqueeze, t, transpose, turn=True)
     ceil_, trunc_, round_, fmod_, frac_ = becoming(ceil, trunc, round, fmod, frac)
@@ -842,7 +843,6 @@ class Tensor:
     tan_, sinh_, cosh_, asin_, acos_, atan_ = becoming(tan, sinh, cosh, asin, acos, atan)
     atan2_, hypot_, xlogy_, sgn_, logit_ = becoming(atan2, hypot, xlogy, sgn, logit)
     clamp_min_, clamp_max_, nan_to_num_ = becoming(clamp_min, clamp_max, nan_to_num)
-    cumsum_, cumprod_ = becoming(cumsum, cumprod)
     bitwise_and_, bitwise_or_, bitwise_xor_, bitwise_not_, logical_xor_, floor_divide_ = becoming(
         bitwise_and, bitwise_or, bitwise_xor, bitwise_not, logical_xor, floor_divide
     )
@@ -852,8 +852,9 @@ class Tensor:
     addmm_, addmv_, baddbmm_ = becoming(addmm, addmv, baddbmm)
     scatter_reduce_, index_put_, put_ = becoming(scatter_reduce, index_put, put)
     masked_scatter_, fill_diagonal_ = becoming(masked_scatter, Late("fill_diagonal"))
-    asinh_, acosh_, atanh_, erfinv_ = becoming(asinh, acosh, atanh, erfinv)
+    arcsinh_, arccosh_, arctanh_ = asinh_, acosh_, atanh_ = tuple(becoming(asinh, acosh, atanh))
     deg2rad_, rad2deg_, sinc_, copysign_ = becoming(deg2rad, rad2deg, sinc, copysign)
+    cumsum_, cumprod_, erfinv_ = becoming(cumsum, cumprod, erfinv)
     bitwise_left_shift_, bitwise_right_shift_ = becoming(bitwise_left_shift, bitwise_right_shift)
     __ilshift__, __irshift__ = bitwise_left_shift_, bitwise_right_shift_
     uniform_, normal_, log_normal_, cauchy_, exponential_, geometric_, random_, bernoulli_ = (

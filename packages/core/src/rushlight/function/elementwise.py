@@ -26,9 +26,12 @@ __all__ = [
     "addcmul",
     "allclose",
     "arccos",
+    "arccosh",
     "arcsin",
+    "arcsinh",
     "arctan",
     "arctan2",
+    "arctanh",
     "asin",
     "asinh",
     "atan",
@@ -708,3 +711,4 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
 multiply, subtract, divide, true_divide = mul, sub, div, div
 negative, absolute, floor_divide, sgn = neg, abs, floordiv, sign
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+arcsinh, arccosh, arctanh = asinh, acosh, atanh
