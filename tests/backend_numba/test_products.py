@@ -102,12 +102,15 @@ def product(a: Any, b: Any, lanes: int = 16, cut: Any = None, **needs: Any) -> t
         pack_arguments = words(pack_words)
         for chunk in reversed(range(p.pack.chunks)):
             pack(pack_arguments.ctypes.data, chunk, 0)
+    ahead = words([c.address, *[0] * missing, *[s * dtype.itemsize for s in strides(result)[:-1]]])
     gemm_words = p.words._replace(
         a=a.ctypes.data,
         b=panels.address if p.pack else b.ctypes.data,
         nest=nest,
         nest_arguments=nest_arguments.ctypes.data,
         skip=0,
+        ahead=ahead.ctypes.data,
+        ahead_count=1,
     )
     arguments = words(gemm_words)
     for chunk in reversed(range(p.chunks)):
@@ -307,7 +310,7 @@ def test_epilogue_of_a_product_without_batches_gets_ranges_without_them() -> Non
     scratch = Guarded(p.scratch_bytes)
     arguments = words(
         p.words._replace(
-            a=a.ctypes.data, b=b.ctypes.data, nest=nest, nest_arguments=seen.ctypes.data
+            a=a.ctypes.data, b=b.ctypes.data, nest=nest, nest_arguments=seen.ctypes.data, ahead=0
         )
     )
     assert (p.pack, p.chunks) == (None, 1)

@@ -15,7 +15,9 @@ from rushlight.extend import DType
 from .codegen.llvm import LANES, Fn
 from .packing import SLIVER_GAP, pack_a, pack_b
 from .tiles import (
+    AHEAD_WORDS,
     DOT_ROWS,
+    MOST_AHEAD,
     RECORD,
     TILE_ROWS,
     Width,
@@ -43,6 +45,8 @@ class ProductWords(NamedTuple):
     copy0, copy1, copy_down: strides over batches and blocks of the number that the nest is given
     as its chunk's, which tells apart what would otherwise be written by two chunks.
     nest, nest_arguments: the epilogue; skip: words of ranges that it does not have, 2 per loop.
+    ahead, ahead_count: arrays that the epilogue touches, each of AHEAD_WORDS, to be fetched into
+    cache while the product is computed.
     """
 
     a: Word
@@ -74,6 +78,8 @@ class ProductWords(NamedTuple):
     nest: Word
     nest_arguments: Word
     skip: Word
+    ahead: Word
+    ahead_count: Word
 
 
 def functions(dtype: DType, lanes: int = LANES) -> list[Fn]:
@@ -107,7 +113,8 @@ def _gemm(w: Width) -> Fn:
     a = f.gep(words.a, at, w.ty)
     at = affine(f, (batch0, words.b_batch0), (batch1, words.b_batch1), (j, words.b_column))
     b = f.gep(words.b, at, w.ty)
-    _block(f, w, words, a, b, f.sub(i_end, i), f.sub(j_end, j), c_row)
+    ahead = _ahead(f, w, words, (batch0, batch1, i, j))
+    _block(f, w, words, a, b, f.sub(i_end, i), f.sub(j_end, j), c_row, ahead)
     copy = affine(f, (batch0, words.copy0), (batch1, words.copy1), (down, words.copy_down))
     ends = [batch0, f.add(batch0, 1), batch1, f.add(batch1, 1), i, i_end, j, j_end]
     ranges = f.alloca("i64", 16, align=64)
@@ -119,15 +126,29 @@ def _gemm(w: Width) -> Fn:
     return f
 
 
+def _ahead(f: Fn, w: Width, words: ProductWords, start: tuple[str, str, str, str]) -> str:
+    """Where a block begins in each array that the epilogue touches, and how far rows are apart."""
+    places = f.alloca("i64", 2 * MOST_AHEAD, align=64)
+    with f.loop(0, words.ahead_count) as number:
+        given = f.gep(words.ahead, f.mul(number, AHEAD_WORDS), "i64")
+        strides = [f.arg(given, word) for word in range(1, AHEAD_WORDS)]
+        at = affine(f, *zip(start, (*strides, w.size), strict=True))
+        place = f.gep(places, f.mul(number, 2), "i64")
+        f.store("ptr", f.gep(f.arg(given, 0, "ptr"), at, "i8"), place)
+        f.store("i64", strides[-1], f.gep(place, 1, "i64"))
+    return places
+
+
 def _block(
-    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
-) -> None:
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str,
+    ahead: str,
+) -> None:  # fmt: skip
     """scratch[rows, columns] = a b."""
     dots = f.icmp("ne", words.dots, 0)
     with f.when(dots):
         _dot_rows(f, w, words, a, b, rows, columns, c_row)
     with f.when(negated(f, dots)):
-        _pieces(f, w, words, a, b, rows, columns, c_row)
+        _pieces(f, w, words, a, b, rows, columns, c_row, ahead)
 
 
 def _dot_rows(
@@ -149,8 +170,9 @@ def _dot_rows(
 
 
 def _pieces(
-    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
-) -> None:
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str,
+    ahead: str,
+) -> None:  # fmt: skip
     """A piece of k at a time, by register tiles."""
     packs = f.icmp("ne", words.packs_a, 0)
     packed = f.gep("%scratch", words.packed_at, "i8")
@@ -167,6 +189,7 @@ def _pieces(
                 f"i64 {words.a_column}, i64 {rows}, i64 {depth}, ptr {packed}, i64 {sliver})"
             )
         source = f.select(packs, "ptr", packed, here)
+        part = f.udiv(k, words.piece)
         below = f.select(packs, "i64", sliver, f.mul(words.a_row, TILE_ROWS))
         with f.loop(0, columns, w.columns) as j:
             wide = rounded_up(f, f.imin(w.columns, f.sub(columns, j)), w.lanes)
@@ -178,5 +201,6 @@ def _pieces(
                     f.emit(
                         f"call void @{w.name(f'panel{vectors}')}(ptr {source}, i64 {a_row}, "
                         f"i64 {a_column}, i64 {below}, ptr {panel}, i64 {b_row}, i64 {depth}, "
-                        f"ptr {c}, i64 {c_row}, i64 {k}, i64 {rows})"
+                        f"ptr {c}, i64 {c_row}, i64 {k}, i64 {rows}, ptr {ahead}, "
+                        f"i64 {words.ahead_count}, i64 {j}, i64 {part})"
                     )

@@ -15,6 +15,7 @@ from . import products
 from .codegen.llvm import LANES
 from .codegen.nest import NestCode
 from .pool import CALLER
+from .tiles import AHEAD_WORDS
 
 SHARED_NS = 20_000.0  # a program shorter than this is run by one thread; so long, it is thought,
 # takes a call
@@ -132,11 +133,29 @@ def of_product(product: Product) -> Iterator[Work]:
         yield Work(pack_b, list(words), plan.pack.chunks, plan.pack.ns)
         y = panels
     code, block, scratch = coded(nest, plan.block_columns, plan.scratch_bytes, distances)
-    given = plan.words._replace(a=place(product.x), b=y, nest=code, nest_arguments=block)
+    ahead = rows_touched(nest)
+    if len(ahead) > products.room_ahead(product.k, product.x.dtype):
+        ahead = []
+    given = plan.words._replace(
+        a=place(product.x), b=y, nest=code, nest_arguments=block,
+        ahead=[word for words in ahead for word in words], ahead_count=len(ahead),
+    )  # fmt: skip
     ns = plan.ns + prod(shape) * element_ns(nest)
     yield Work(gemm, list(given), plan.chunks, ns, scratch)
     for join in joins:
         yield from of_nest(join)
+
+
+def rows_touched(nest: LoopNest) -> list[tuple[Any, ...]]:
+    """What the nest of a product reads and writes row by row: addresses, and strides in bytes."""
+    found: dict[Place, tuple[Any, ...]] = {}
+    stores = [s.access for s in nest.stores if s.how == "store" and not s.at]
+    for access in (*nest.reads, *stores):
+        *outer, row = access.strides
+        if access.buffer is not None and row == 1 and outer and outer[-1]:
+            n_bytes = [stride * access.dtype.itemsize for stride in outer]
+            found[place(access)] = (*[0] * (AHEAD_WORDS - 1 - len(outer)), *n_bytes)
+    return [(at, *n_bytes) for at, n_bytes in found.items()]
 
 
 def coded(

@@ -19,6 +19,10 @@ TILE_ROWS = 6  # with 4 vectors of 32 registers, or 2 of 16: as many sums as reg
 TAIL_ROWS = (4, 2, 1)  # tiles for the rows that are left
 DOT_ROWS = (2, 1)
 DOT_COLUMNS = 4  # that are summed at a time, of B whose k is contiguous
+LINE_BYTES = 64
+AHEAD_WORDS = 4  # an address, and its strides in bytes over the first batch, the second, and rows
+MOST_AHEAD = 8  # arrays that are fetched while a product is computed
+FETCH_EVERY = 4  # steps along k between two of their lines
 RECORD = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"  # parameters of a record's function
 
 Word = Any  # an integer, an address or what will become one; in code, the name of the loaded word
@@ -108,7 +112,7 @@ def negated(f: Fn, condition: str) -> str:
 
 def load_words(f: Fn, block: type[Words]) -> Words:
     """The fields of an argument block, loaded."""
-    pointers = ("source", "panels", "a", "b", "nest", "nest_arguments")
+    pointers = ("source", "panels", "a", "b", "nest", "nest_arguments", "ahead")
     fields: tuple[str, ...] = block._fields  # type: ignore[attr-defined]  # of a NamedTuple
     types = ("ptr" if name in pointers else "i64" for name in fields)
     return block(*(f.arg("%args", number, ty) for number, ty in enumerate(types)))
@@ -131,11 +135,16 @@ def rounded_up(f: Fn, x: str, to: int) -> str:
 
 
 def _tile(w: Width, rows: int, vectors: int) -> Fn:
-    """c[rows, columns] = sum over k of a[rows, k] b[k, columns], added to c if `adds`."""
+    """c[rows, columns] = sum over k of a[rows, k] b[k, columns], added to c if `adds`.
+
+    ahead: where rows begin that will be touched soon.  Of their lines, numbered row by row, those
+    from `first` on are fetched, up to `last`, one every few steps along k: the memory is idle here,
+    and begun all at once they would hold up what this tile reads.
+    """
     f = Fn(
         w.name(f"tile{rows}x{vectors}"),
         "ptr noalias %a, i64 %a_row, i64 %a_column, ptr noalias %b, i64 %b_row, i64 %depth, "
-        "ptr noalias %c, i64 %c_row, i64 %adds",
+        "ptr noalias %c, i64 %c_row, i64 %adds, ptr %ahead, i64 %first, i64 %last",
     )
     cells = [(i, v) for i in range(rows) for v in range(vectors)]
     sums = {cell: f.alloca(w.vector, align=64) for cell in cells}
@@ -145,17 +154,15 @@ def _tile(w: Width, rows: int, vectors: int) -> Fn:
     a, b = f.alloca("ptr"), f.alloca("ptr")
     f.store("ptr", "%a", a)
     f.store("ptr", "%b", b)
-    with f.loop(0, "%depth"):
-        a_now, b_now = f.load("ptr", a), f.load("ptr", b)
-        columns = [
-            f.load(w.vector, f.gep(b_now, v * w.lanes, w.ty), w.size) for v in range(vectors)
-        ]
-        for i in range(rows):
-            scalar = _splat(f, w, f.load(w.ty, f.gep(a_now, offsets[i], w.ty)))
-            for v in range(vectors):
-                _multiply_add(f, w, scalar, columns[v], sums[i, v])
-        f.store("ptr", f.gep(a_now, "%a_column", w.ty), a)
-        f.store("ptr", f.gep(b_now, "%b_row", w.ty), b)
+    done = "0"
+    if rows == TILE_ROWS:
+        done = f.sub("%depth", f.urem("%depth", FETCH_EVERY))
+        with f.loop(0, done, FETCH_EVERY) as k:
+            _fetch(f, w, vectors, f.udiv(k, FETCH_EVERY))
+            for _ in range(FETCH_EVERY):
+                _step(f, w, (a, b), offsets, sums)
+    with f.loop(done, "%depth"):
+        _step(f, w, (a, b), offsets, sums)
     places = {
         (i, v): f.gep(f.gep("%c", f.mul("%c_row", i), w.ty), v * w.lanes, w.ty) for i, v in cells
     }
@@ -169,6 +176,40 @@ def _tile(w: Width, rows: int, vectors: int) -> Fn:
     return f
 
 
+def lines_of_tile(w: Width) -> int:
+    """Lines of the cache in a full tile of one array."""
+    return TILE_ROWS * _lines(w, w.vectors)
+
+
+def _lines(w: Width, vectors: int) -> int:
+    """Lines of the cache in a tile's row, or the next power of two."""
+    return 1 << (-(-vectors * w.lanes * w.size // LINE_BYTES) - 1).bit_length()
+
+
+def _step(
+    f: Fn, w: Width, places: tuple[str, str], offsets: list[str], sums: dict[tuple[int, int], str]
+) -> None:
+    """Add the products of one k to all sums, and go on to the next."""
+    a, b = places
+    a_now, b_now = f.load("ptr", a), f.load("ptr", b)
+    vectors = 1 + max(v for _, v in sums)
+    columns = [f.load(w.vector, f.gep(b_now, v * w.lanes, w.ty), w.size) for v in range(vectors)]
+    for i, offset in enumerate(offsets):
+        scalar = _splat(f, w, f.load(w.ty, f.gep(a_now, offset, w.ty)))
+        for v in range(vectors):
+            _multiply_add(f, w, scalar, columns[v], sums[i, v])
+    f.store("ptr", f.gep(a_now, "%a_column", w.ty), a)
+    f.store("ptr", f.gep(b_now, "%b_row", w.ty), b)
+
+
+def _fetch(f: Fn, w: Width, vectors: int, number: str) -> None:
+    """Begin to read a line of the rows ahead into the second level of cache."""
+    line = f.imin(f.add("%first", number), "%last")
+    row = f.arg("%ahead", f.udiv(line, _lines(w, vectors)), "ptr")
+    place = f.gep(row, f.mul(f.urem(line, _lines(w, vectors)), LINE_BYTES), "i8")
+    f.call("void", "llvm.prefetch.p0", ("ptr", place), ("i32", 0), ("i32", 2), ("i32", 1))
+
+
 def _multiply_add(f: Fn, w: Width, x: str, y: str, place: str) -> None:
     total = f.load(w.vector, place)
     name = f"llvm.fmuladd.v{w.lanes}f{8 * w.size}"
@@ -179,29 +220,49 @@ def _panel(w: Width, vectors: int) -> Fn:
     """c[rows, columns of one panel], tile below tile, `a_below` elements of A between them.
 
     b_row: 0 if the panel is packed.
+    ahead, count: what will be touched soon: where the block's first row begins in it, and how many
+    bytes lie between rows.  column: of the block, where the panel begins.  part: how many pieces of
+    k were before this one.
     """
     f = Fn(
         w.name(f"panel{vectors}"),
         "ptr noalias %a, i64 %a_row, i64 %a_column, i64 %a_below, ptr noalias %b, i64 %b_row, "
-        "i64 %depth, ptr noalias %c, i64 %c_row, i64 %adds, i64 %rows",
+        "i64 %depth, ptr noalias %c, i64 %c_row, i64 %adds, i64 %rows, "
+        "ptr %ahead, i64 %count, i64 %column, i64 %part",
     )
+    rows_ahead = f.alloca("ptr", MOST_AHEAD * TILE_ROWS, align=64)
+    f.store("ptr", "%c", rows_ahead)  # where nothing is ahead, something is fetched all the same
+    lines = f.mul("%count", TILE_ROWS * _lines(w, vectors))
+    last = f.imax(f.sub(lines, 1), 0)
+    first = f.imin(f.mul("%part", f.udiv("%depth", FETCH_EVERY)), last)
 
-    def tile(rows: int, a: str, c: str) -> None:
+    def tile(rows: int, a: str, c: str, fetched: str) -> None:
         f.emit(
             f"call void @{w.name(f'tile{rows}x{vectors}')}(ptr {a}, i64 %a_row, i64 %a_column, "
-            f"ptr %b, i64 %b_row, i64 %depth, ptr {c}, i64 %c_row, i64 %adds)"
+            f"ptr %b, i64 %b_row, i64 %depth, ptr {c}, i64 %c_row, i64 %adds, ptr {rows_ahead}, "
+            f"{fetched})"
         )
 
     rest = f.urem("%rows", TILE_ROWS)
     tiles, whole = f.udiv("%rows", TILE_ROWS), f.sub("%rows", rest)
     with f.loop(0, tiles) as number:
+        above = f.mul(number, TILE_ROWS)
+        with f.loop(0, "%count") as which:
+            at = f.gep("%ahead", f.mul(which, 2), "i64")
+            begin = f.gep(f.arg(at, 0, "ptr"), f.mul("%column", w.size), "i8")
+            for i in range(TILE_ROWS):
+                row = f.gep(begin, f.mul(f.arg(at, 1), f.add(above, i)), "i8")
+                place = f.gep(rows_ahead, f.add(f.mul(which, TILE_ROWS), i), "ptr")
+                f.store("ptr", row, place)
         a = f.gep("%a", f.mul(number, "%a_below"), w.ty)
-        tile(TILE_ROWS, a, f.gep("%c", f.mul(f.mul(number, TILE_ROWS), "%c_row"), w.ty))
+        c = f.gep("%c", f.mul(above, "%c_row"), w.ty)
+        tile(TILE_ROWS, a, c, f"i64 {first}, i64 {last}")
     below = f.gep("%a", f.mul(tiles, "%a_below"), w.ty)
     for rows, left in _halves(f, rest):
         with f.when(f.icmp("ne", f.op(f"and i64 {rest}, {rows}"), 0)):
             a = f.gep(below, f.mul(left, "%a_row"), w.ty)
-            tile(rows, a, f.gep("%c", f.mul(f.add(whole, left), "%c_row"), w.ty))
+            c = f.gep("%c", f.mul(f.add(whole, left), "%c_row"), w.ty)
+            tile(rows, a, c, "i64 0, i64 0")
     return f
 
 
