@@ -283,9 +283,10 @@ def run_shared() -> Fn:
     """Run a head on %team threads; the caller holds BUSY."""
     f = Fn("run_shared", "ptr %head, ptr %state, i64 %team, ptr %scratch")
     counters = f.arg("%head", 2, "ptr")
-    lines = f.mul(f.arg("%head", 1), f.add(f.arg("%head", 5), 1))
-    with f.loop(0, f.mul(lines, LINE_WORDS), LINE_WORDS) as i:
-        f.store("i64", 0, f.gep(counters, i, "i64"))
+    lines, used = f.add(f.arg("%head", 5), 1), f.add("%team", 1)
+    with f.loop(0, f.arg("%head", 1)) as record, f.loop(0, used) as line:
+        place = f.mul(f.add(f.mul(record, lines), line), LINE_WORDS)
+        f.store("i64", 0, f.gep(counters, place, "i64"))
     f.store("ptr", "%head", _word(f, "%state", RUN))
     f.store("i64", "%team", _word(f, "%state", TEAM))
     _put(f, 1, _word(f, "%state", OPEN))
