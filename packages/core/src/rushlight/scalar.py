@@ -324,7 +324,7 @@ def counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
 
 
-# -- the functions: d is dz / d result ------------------------------------------------------------
+# -- the functions: d is dz / d result
 
 
 class Add(ScalarFunction):
@@ -487,7 +487,7 @@ class EQ(ScalarFunction):
         return 0.0, 0.0
 
 
-# -- is a derivative right? -----------------------------------------------------------------------
+# -- is a derivative right?
 
 
 def central_difference(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
-from . import dtypes, function, ops, straight
+from . import dtypes, function as F, ops, straight
 from .alias import Link, link, refresh, write
 from .cell import Number
 from .device import Device, resolve
@@ -63,10 +63,10 @@ class Late:
         self.name = name
 
     def __call__(self, *given: Any, **options: Any) -> Any:
-        return getattr(function, self.name)(*given, **options)
+        return getattr(F, self.name)(*given, **options)
 
     def __get__(self, x: Tensor | None, owner: type[Tensor]) -> Any:
-        method = getattr(function, self.name)
+        method = getattr(F, self.name)
         setattr(Tensor, self.name, method)
         return method if x is None else method.__get__(x)
 
@@ -336,7 +336,7 @@ class Tensor:
     __le__ = ops.less_equal
     __gt__ = ops.greater
     __ge__ = ops.greater_equal
-    __matmul__ = function.matmul
+    __matmul__ = F.matmul
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise
@@ -366,95 +366,77 @@ class Tensor:
         return ops.pow(other, self)
 
     def __rlshift__(self, other: Any) -> Tensor:
-        return function.bitwise_left_shift(other, self)
+        return F.bitwise_left_shift(other, self)
 
     def __rrshift__(self, other: Any) -> Tensor:
-        return function.bitwise_right_shift(other, self)
+        return F.bitwise_right_shift(other, self)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return function.matmul(other, self)
+        return F.matmul(other, self)
 
     # -- methods are the functions of the same name
 
-    abs, neg, exp, log, sqrt = function.abs, function.neg, function.exp, function.log, function.sqrt
-    sin, cos, tanh, erf, rsqrt = (
-        function.sin, function.cos, function.tanh, function.erf, function.rsqrt,
-    )  # fmt: skip
-    floor, sign, relu, sigmoid = function.floor, function.sign, function.relu, function.sigmoid
-    pow, maximum, minimum = function.pow, function.maximum, function.minimum
-    mul, remainder = function.mul, function.remainder
-    eq, ne, lt, le, gt, ge = (
-        function.eq, function.ne, function.lt, function.le, function.gt, function.ge,
-    )  # fmt: skip
+    abs, neg, exp, log, sqrt = F.abs, F.neg, F.exp, F.log, F.sqrt
+    sin, cos, tanh, erf, rsqrt = F.sin, F.cos, F.tanh, F.erf, F.rsqrt
+    floor, sign, relu, sigmoid = F.floor, F.sign, F.relu, F.sigmoid
+    pow, maximum, minimum = F.pow, F.maximum, F.minimum
+    mul, remainder = F.mul, F.remainder
+    eq, ne, lt, le, gt, ge = F.eq, F.ne, F.lt, F.le, F.gt, F.ge
     bitwise_not, bitwise_and, bitwise_or, bitwise_xor = (
-        function.bitwise_not, function.bitwise_and, function.bitwise_or, function.bitwise_xor,
+        F.bitwise_not, F.bitwise_and, F.bitwise_or, F.bitwise_xor,
     )  # fmt: skip
-    add, sub, div, true_divide = function.add, function.sub, function.div, function.div
-    clamp = clip = function.clamp
-    square, reciprocal, masked_fill = function.square, function.reciprocal, function.masked_fill
-    ceil, trunc, round, fmod, frac = (
-        function.ceil, function.trunc, function.round, function.fmod, function.frac,
-    )  # fmt: skip
-    log1p, expm1, log2, log10, exp2 = (
-        function.log1p, function.expm1, function.log2, function.log10, function.exp2,
-    )  # fmt: skip
-    tan, sinh, cosh, asin, acos = (
-        function.tan, function.sinh, function.cosh, function.asin, function.acos,
-    )  # fmt: skip
-    atan, atan2, hypot, xlogy = function.atan, function.atan2, function.hypot, function.xlogy
-    signbit, logaddexp, logit = function.signbit, function.logaddexp, function.logit
-    clamp_min, clamp_max, fmax = function.clamp_min, function.clamp_max, function.fmax
-    prelu, hardshrink = function.prelu, function.hardshrink
-    fmin, lerp, addcmul, addcdiv = (
-        function.fmin, function.lerp, function.addcmul, function.addcdiv,
-    )  # fmt: skip
-    isclose, allclose, nan_to_num = function.isclose, function.allclose, function.nan_to_num
-    isnan, isinf, isfinite = function.isnan, function.isinf, function.isfinite
-    logical_not, logical_and = function.logical_not, function.logical_and
-    logical_or = function.logical_or
-    sum, prod, mean, var, std, norm = (
-        function.sum, function.prod, function.mean, function.var, function.std, function.norm,
-    )  # fmt: skip
-    max, min, amax, amin, argmax, argmin = (
-        function.max, function.min, function.amax, function.amin, function.argmax, function.argmin,
-    )  # fmt: skip
-    any, all, logsumexp = function.any, function.all, function.logsumexp
-    aminmax, count_nonzero, dist = function.aminmax, function.count_nonzero, function.dist
-    cumsum, cumprod, logcumsumexp = function.cumsum, function.cumprod, function.logcumsumexp
-    median, nansum, logical_xor = function.median, function.nansum, function.logical_xor
+    add, sub, div, true_divide = F.add, F.sub, F.div, F.div
+    clamp = clip = F.clamp
+    square, reciprocal, masked_fill = F.square, F.reciprocal, F.masked_fill
+    ceil, trunc, round, fmod, frac = F.ceil, F.trunc, F.round, F.fmod, F.frac
+    log1p, expm1, log2, log10, exp2 = F.log1p, F.expm1, F.log2, F.log10, F.exp2
+    tan, sinh, cosh, asin, acos = F.tan, F.sinh, F.cosh, F.asin, F.acos
+    atan, atan2, hypot, xlogy = F.atan, F.atan2, F.hypot, F.xlogy
+    signbit, logaddexp, logit = F.signbit, F.logaddexp, F.logit
+    clamp_min, clamp_max, fmax = F.clamp_min, F.clamp_max, F.fmax
+    prelu, hardshrink = F.prelu, F.hardshrink
+    fmin, lerp, addcmul, addcdiv = F.fmin, F.lerp, F.addcmul, F.addcdiv
+    isclose, allclose, nan_to_num = F.isclose, F.allclose, F.nan_to_num
+    isnan, isinf, isfinite = F.isnan, F.isinf, F.isfinite
+    logical_not, logical_and = F.logical_not, F.logical_and
+    logical_or = F.logical_or
+    sum, prod, mean, var, std, norm = F.sum, F.prod, F.mean, F.var, F.std, F.norm
+    max, min, amax, amin, argmax, argmin = F.max, F.min, F.amax, F.amin, F.argmax, F.argmin
+    any, all, logsumexp = F.any, F.all, F.logsumexp
+    aminmax, count_nonzero, dist = F.aminmax, F.count_nonzero, F.dist
+    cumsum, cumprod, logcumsumexp = F.cumsum, F.cumprod, F.logcumsumexp
+    median, nansum, logical_xor = F.median, F.nansum, F.logical_xor
     multiply, subtract, divide, negative, absolute = mul, sub, div, neg, abs
-    floor_divide, arcsin, arccos, arctan = function.floor_divide, asin, acos, atan
+    floor_divide, arcsin, arccos, arctan = F.floor_divide, asin, acos, atan
     arctan2, sgn = atan2, sign
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
-    cummax, cummin, trace = function.cummax, function.cummin, function.trace
-    reshape, permute, transpose, t = (
-        function.reshape, function.permute, function.transpose, function.t,
-    )  # fmt: skip
-    view, split = function.view, named(function.split, "self", "split_size")
-    swapaxes, squeeze, unsqueeze = function.swapaxes, function.squeeze, function.unsqueeze
-    flatten, unflatten, expand = function.flatten, function.unflatten, function.expand
-    broadcast_to, flip, narrow = function.broadcast_to, function.flip, function.narrow
-    chunk, gather = function.chunk, function.gather
-    scatter_add, index_select = function.scatter_add, function.index_select
-    repeat, tile, repeat_interleave = function.repeat, function.tile, function.repeat_interleave
-    tril, triu, roll, unbind = function.tril, function.triu, function.roll, function.unbind
-    select, diagonal, diag = function.select, function.diagonal, function.diag
-    expand_as, view_as, type_as = function.expand_as, function.view_as, function.type_as
-    reshape_as = function.view_as
-    movedim, moveaxis, swapdims = function.movedim, function.moveaxis, function.swapdims
-    ravel, unfold = function.ravel, function.unfold
-    dot, mv, outer = function.dot, function.mv, function.outer
-    new_tensor, new_full, new_zeros = function.new_tensor, function.new_full, function.new_zeros
-    new_ones, new_empty = function.new_ones, function.new_empty
-    sort, argsort, topk = function.sort, function.argsort, function.topk
-    nonzero, unique, bincount = function.nonzero, function.unique, function.bincount
-    masked_select, take_along_dim = function.masked_select, function.take_along_dim
-    scatter, index_add = function.scatter, function.index_add
-    index_copy, index_fill = function.index_copy, function.index_fill
-    matmul, mm, bmm, equal = function.matmul, function.mm, function.bmm, function.equal
-    numel, nelement, clone = function.numel, function.numel, function.clone
-    softmax, log_softmax = function.softmax, function.log_softmax
-    multinomial, bernoulli = function.multinomial, function.bernoulli
+    cummax, cummin, trace = F.cummax, F.cummin, F.trace
+    reshape, permute, transpose, t = F.reshape, F.permute, F.transpose, F.t
+    view, split = F.view, named(F.split, "self", "split_size")
+    swapaxes, squeeze, unsqueeze = F.swapaxes, F.squeeze, F.unsqueeze
+    flatten, unflatten, expand = F.flatten, F.unflatten, F.expand
+    broadcast_to, flip, narrow = F.broadcast_to, F.flip, F.narrow
+    chunk, gather = F.chunk, F.gather
+    scatter_add, index_select = F.scatter_add, F.index_select
+    repeat, tile, repeat_interleave = F.repeat, F.tile, F.repeat_interleave
+    tril, triu, roll, unbind = F.tril, F.triu, F.roll, F.unbind
+    select, diagonal, diag = F.select, F.diagonal, F.diag
+    expand_as, view_as, type_as = F.expand_as, F.view_as, F.type_as
+    reshape_as = F.view_as
+    movedim, moveaxis, swapdims = F.movedim, F.moveaxis, F.swapdims
+    ravel, unfold = F.ravel, F.unfold
+    dot, mv, outer = F.dot, F.mv, F.outer
+    new_tensor, new_full, new_zeros = F.new_tensor, F.new_full, F.new_zeros
+    new_ones, new_empty = F.new_ones, F.new_empty
+    sort, argsort, topk = F.sort, F.argsort, F.topk
+    nonzero, unique, bincount = F.nonzero, F.unique, F.bincount
+    masked_select, take_along_dim = F.masked_select, F.take_along_dim
+    scatter, index_add = F.scatter, F.index_add
+    index_copy, index_fill = F.index_copy, F.index_fill
+    matmul, mm, bmm, equal = F.matmul, F.mm, F.bmm, F.equal
+    numel, nelement, clone = F.numel, F.numel, F.clone
+    softmax, log_softmax = F.softmax, F.log_softmax
+    multinomial, bernoulli = F.multinomial, F.bernoulli
     inverse, det, logdet = late("inverse", "det", "logdet")
     slogdet, pinverse = late("slogdet", "pinverse")
     matrix_power, cholesky_solve = late("matrix_power", "cholesky_solve")
@@ -465,15 +447,15 @@ class Tensor:
     kthvalue, mode, histc, diff = late("kthvalue", "mode", "histc", "diff")
     scatter_reduce, index_put = late("scatter_reduce", "index_put")
     take, put, masked_scatter = late("take", "put", "masked_scatter")
-    (argwhere,), unique_consecutive = late("argwhere"), function.unique_consecutive
+    (argwhere,), unique_consecutive = late("argwhere"), F.unique_consecutive
     arcsinh, arccosh, arctanh = asinh, acosh, atanh = ops.asinh, ops.acosh, ops.atanh
-    deg2rad, rad2deg, sinc, erfinv = function.deg2rad, function.rad2deg, function.sinc, ops.erfinv
-    copysign, bitwise_left_shift = function.copysign, function.bitwise_left_shift
-    __lshift__, bitwise_right_shift = bitwise_left_shift, function.bitwise_right_shift
+    deg2rad, rad2deg, sinc, erfinv = F.deg2rad, F.rad2deg, F.sinc, ops.erfinv
+    copysign, bitwise_left_shift = F.copysign, F.bitwise_left_shift
+    __lshift__, bitwise_right_shift = bitwise_left_shift, F.bitwise_right_shift
     __rshift__ = bitwise_right_shift
-    diag_embed, diagflat, rot90 = function.diag_embed, function.diagflat, function.rot90
-    fliplr, flipud = function.fliplr, function.flipud
-    tensor_split, split_with_sizes = function.tensor_split, function.split_with_sizes
+    diag_embed, diagflat, rot90 = F.diag_embed, F.diagflat, F.rot90
+    fliplr, flipud = F.fliplr, F.flipud
+    tensor_split, split_with_sizes = F.tensor_split, F.split_with_sizes
 
     @property
     def mT(self) -> Tensor:  # noqa: N802  PyTorch's name
@@ -535,7 +517,7 @@ class Tensor:
         return (self[i] for i in range(self.shape[0]))
 
     def __reversed__(self) -> Tensor:
-        return function.flip(self, 0) if self.shape else self
+        return F.flip(self, 0) if self.shape else self
 
     # -- to other types and places
 
@@ -779,11 +761,11 @@ class Tensor:
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self + alpha other."""
-        return in_place(self, function.add, other, alpha=alpha)
+        return in_place(self, F.add, other, alpha=alpha)
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
         """Become self - alpha other."""
-        return in_place(self, function.sub, other, alpha=alpha)
+        return in_place(self, F.sub, other, alpha=alpha)
 
     def mul_(self, other: Any) -> Self:
         """Become self * other."""
@@ -791,39 +773,39 @@ class Tensor:
 
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Self:
         """Become self / other."""
-        return in_place(self, function.div, other, rounding_mode=rounding_mode)
+        return in_place(self, F.div, other, rounding_mode=rounding_mode)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:
         """Become self.clamp(min, max)."""
-        return in_place(self, function.clamp, min, max)
+        return in_place(self, F.clamp, min, max)
 
     def tril_(self, diagonal: Any = 0) -> Self:
         """Become self.tril(diagonal)."""
-        return in_place(self, function.tril, diagonal)
+        return in_place(self, F.tril, diagonal)
 
     def triu_(self, diagonal: Any = 0) -> Self:
         """Become self.triu(diagonal)."""
-        return in_place(self, function.triu, diagonal)
+        return in_place(self, F.triu, diagonal)
 
     def scatter_(self, dim: Any, index: Tensor, src: Any = None, **options: Any) -> Self:
         """Become self.scatter(dim, index, src)."""
-        return in_place(self, function.scatter, dim, index, src, **options)
+        return in_place(self, F.scatter, dim, index, src, **options)
 
     def scatter_add_(self, dim: Any, index: Tensor, src: Tensor) -> Self:
         """Become self.scatter_add(dim, index, src)."""
-        return in_place(self, function.scatter_add, dim, index, src)
+        return in_place(self, F.scatter_add, dim, index, src)
 
     def index_add_(self, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Self:
         """Become self.index_add(dim, index, source, alpha)."""
-        return in_place(self, function.index_add, dim, index, source, alpha=alpha)
+        return in_place(self, F.index_add, dim, index, source, alpha=alpha)
 
     def index_copy_(self, dim: Any, index: Tensor, source: Tensor) -> Self:
         """Become self.index_copy(dim, index, source)."""
-        return in_place(self, function.index_copy, dim, index, source)
+        return in_place(self, F.index_copy, dim, index, source)
 
     def index_fill_(self, dim: Any, index: Tensor, value: Any) -> Self:
         """Become self.index_fill(dim, index, value)."""
-        return in_place(self, function.index_fill, dim, index, value)
+        return in_place(self, F.index_fill, dim, index, value)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     abs_, neg_, exp_, log_, sqrt_, rsqrt_, sin_, cos_, tanh_, erf_, floor_, sign_ = becoming(
@@ -858,8 +840,8 @@ class Tensor:
     bitwise_left_shift_, bitwise_right_shift_ = becoming(bitwise_left_shift, bitwise_right_shift)
     __ilshift__, __irshift__ = bitwise_left_shift_, bitwise_right_shift_
     uniform_, normal_, log_normal_, cauchy_, exponential_, geometric_, random_, bernoulli_ = (
-        function.uniform_, function.normal_, function.log_normal_, function.cauchy_,
-        function.exponential_, function.geometric_, function.random_, function.bernoulli_,
+        F.uniform_, F.normal_, F.log_normal_, F.cauchy_,
+        F.exponential_, F.geometric_, F.random_, F.bernoulli_,
     )  # fmt: skip
 
 

@@ -541,7 +541,7 @@ def bitwise_right_shift(input: Any, other: Any) -> Tensor:
     return shifted("bitwise_right_shift", input, other, ops.floordiv)
 
 
-# -- activations ----------------------------------------------------------------------------------
+# -- activations
 
 
 @rounds_once

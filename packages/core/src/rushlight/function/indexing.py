@@ -243,7 +243,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise beyond("one_hot", z, -1, error) from error
 
 
-# -- order ----------------------------------------------------------------------------------------
+# -- order
 
 
 class Ordered(NamedTuple):
@@ -390,7 +390,7 @@ def once(
     return made[0] if len(made) == 1 else tuple(made)
 
 
-# -- chosen and put -------------------------------------------------------------------------------
+# -- chosen and put
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# -- norms ----------------------------------------------------------------------------------------
+# -- norms
 
 
 def vector_norm(
@@ -87,7 +87,7 @@ def norm(
     return matrix_norm(A, ord, tuple(axes), keepdim, dtype=dtype)
 
 
-# -- what is solved -------------------------------------------------------------------------------
+# -- what is solved
 
 
 @autocasts("wide")
@@ -206,7 +206,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: Any = Non
     return LeastSquares(x, sum(away * away, -2) if least else none, full, none)
 
 
-# -- determinants and factors ---------------------------------------------------------------------
+# -- determinants and factors
 
 
 def det(A: Tensor) -> Tensor:
@@ -321,7 +321,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO).eigenvalues
 
 
-# -- products -------------------------------------------------------------------------------------
+# -- products
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:

@@ -369,7 +369,7 @@ def along(op: str, x: Tensor, dim: int) -> int:
     return axis
 
 
-# -- repeated -------------------------------------------------------------------------------------
+# -- repeated
 
 
 def repeat(input: Tensor, repeats: Any, *more: Any) -> Tensor:
@@ -542,7 +542,7 @@ FOLDS: dict[str, Any] = {  # from places beyond the ends to those inside
 }
 
 
-# -- parts and turns ------------------------------------------------------------------------------
+# -- parts and turns
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -744,7 +744,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return ops.windows(input, axes=(axis,), sizes=(size,), strides=(step,), dilations=(1,))
 
 
-# -- several --------------------------------------------------------------------------------------
+# -- several
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -280,7 +280,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     return ops.reshape(matmul(places, theta.mT), (b, *image, n))
 
 
-# -- patches --------------------------------------------------------------------------------------
+# -- patches
 
 
 def unfold(

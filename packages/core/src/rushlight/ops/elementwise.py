@@ -13,7 +13,7 @@ from ..op import composite, primitive
 from ..spec import Spec, broadcast
 from .creation import full
 
-# -- element types: how inputs meet ---------------------------------------------------------------
+# -- element types: how inputs meet
 
 
 def number_type(x: Any) -> type | None:
@@ -85,6 +85,10 @@ def floated(*inputs: Any) -> tuple[Any, ...]:
     return converted(inputs, dtype if dtype in dtypes.FLOATING else dtypes.default_float)
 
 
+floating_primitive = primitive(promotes=floated, floating=True)
+floating_composite = composite(promotes=floated, floating=True)
+
+
 def filled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The inputs, which are of one type, numbers made tensors of it."""
     x = next(x for x in inputs if number_type(x) is None)
@@ -148,7 +152,7 @@ def integral(op: str, *inputs: Any) -> Spec:
     return elementwise(op, *inputs)
 
 
-# -- arithmetic -----------------------------------------------------------------------------------
+# -- arithmetic
 
 
 @primitive
@@ -209,7 +213,7 @@ def sub(x: Any, y: Any) -> Any:
 sub.gradients(x=lambda g: g, y=lambda g: -g)
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def div(x: Any, y: Any) -> Spec:
     """x / y in floating point; by zero: inf with the sign of x, or nan.  [*s], [*s] -> [*s]."""
     return elementwise("div", x, y)
@@ -319,7 +323,7 @@ def minimum(x: Any, y: Any) -> Spec:
 minimum.gradients(x=to_smaller, y=to_larger)
 
 
-# -- comparison and bits --------------------------------------------------------------------------
+# -- comparison and bits
 
 
 @primitive(promotes=compared, constant=True)
@@ -430,7 +434,7 @@ kink.gradients(
 )
 
 
-# -- functions of one number ----------------------------------------------------------------------
+# -- functions of one number
 
 
 @primitive
@@ -474,7 +478,7 @@ def floor(x: Spec) -> Spec:
 floor.gradients(x=level)
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def exp(x: Spec) -> Spec:
     """e ** x.  [*s] -> [*s]."""
     return x
@@ -483,7 +487,7 @@ def exp(x: Spec) -> Spec:
 exp.gradients(x=lambda g, z: g * z)
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def log(x: Spec) -> Spec:
     """Natural logarithm; -inf at 0, nan below.  [*s] -> [*s]."""
     return x
@@ -492,7 +496,7 @@ def log(x: Spec) -> Spec:
 log.gradients(x=lambda g, x: g / x)
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def sqrt(x: Spec) -> Spec:
     """Square root; nan below 0, gradient inf at 0.  [*s] -> [*s]."""
     return x
@@ -501,7 +505,7 @@ def sqrt(x: Spec) -> Spec:
 sqrt.gradients(x=lambda g, z: g * 0.5 / z)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def root(x: Any) -> Any:
     """sqrt(x) with the gradient 0 in 0, as norms and deviations have it.  [*s] -> [*s]."""
     return sqrt(x)
@@ -516,7 +520,7 @@ def root_gx(g: Any, z: Any) -> Any:
 root.gradients(x=root_gx)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def rsqrt(x: Any) -> Any:
     """1 / sqrt(x); inf at 0, nan below.  [*s] -> [*s]."""
     return 1.0 / sqrt(x)
@@ -525,13 +529,13 @@ def rsqrt(x: Any) -> Any:
 rsqrt.gradients(x=lambda g, z: g * -0.5 * z * z * z)
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def sin(x: Spec) -> Spec:
     """Sine of x in radians.  [*s] -> [*s]."""
     return x
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def cos(x: Spec) -> Spec:
     """Cosine of x in radians.  [*s] -> [*s]."""
     return x
@@ -541,7 +545,7 @@ sin.gradients(x=lambda g, x: g * cos(x))
 cos.gradients(x=lambda g, x: -g * sin(x))
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def tanh(x: Spec) -> Spec:
     """Hyperbolic tangent.  [*s] -> [*s]."""
     return x
@@ -552,7 +556,7 @@ tanh.gradients(x=lambda g, z: g * (1.0 - z * z))
 TWO_BY_ROOT_PI = 1.1283791670955126
 
 
-@primitive(promotes=floated, floating=True)
+@floating_primitive
 def erf(x: Spec) -> Spec:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  [*s] -> [*s]."""
     return x
@@ -561,7 +565,7 @@ def erf(x: Spec) -> Spec:
 erf.gradients(x=lambda g, x: g * exp(x * -x) * TWO_BY_ROOT_PI)
 
 
-# -- activations ----------------------------------------------------------------------------------
+# -- activations
 
 
 @composite
@@ -581,7 +585,7 @@ gate.gradients(x=lambda g, open: gate(g, open), open=level)  # noqa: PLW0108
 relu.gradients(x=lambda g, z: gate(g, z))  # noqa: PLW0108
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), without overflow.  [*s] -> [*s]."""
     e = exp(-abs(x))
@@ -591,7 +595,7 @@ def sigmoid(x: Any) -> Any:
 sigmoid.gradients(x=lambda g, z: g * (z * (1.0 - z)))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def log1p_exp(x: Any) -> Any:
     """log(1 + exp(x)), without overflow: softplus with beta 1.  [*s] -> [*s]."""
     e = exp(-abs(x))
@@ -602,7 +606,7 @@ def log1p_exp(x: Any) -> Any:
 log1p_exp.gradients(x=lambda g, x: g * sigmoid(x))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def gelu(x: Any) -> Any:
     """x Phi(x), Phi the normal distribution's function.  [*s] -> [*s].
 
@@ -611,7 +615,7 @@ def gelu(x: Any) -> Any:
     return x * (erf(x * 0.7071067811865476) + 1.0) * 0.5
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def gelu_tanh(x: Any) -> Any:
     """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.  [*s] -> [*s].
 
@@ -620,7 +624,7 @@ def gelu_tanh(x: Any) -> Any:
     return x * (tanh((x + x * x * x * 0.044715) * 0.7978845608028654) + 1.0) * 0.5
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def silu(x: Any) -> Any:
     """x sigmoid(x).  [*s] -> [*s].
 
@@ -629,7 +633,7 @@ def silu(x: Any) -> Any:
     return x * sigmoid(x)
 
 
-# -- rounding and its remainders ------------------------------------------------------------------
+# -- rounding and its remainders
 
 
 @composite
@@ -676,12 +680,12 @@ def fmod(x: Any, y: Any) -> Any:
 fmod.gradients(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
 
 
-# -- logarithms and exponentials ------------------------------------------------------------------
+# -- logarithms and exponentials
 
 # Kahan's way to log1p and expm1: the error of a rounded 1 + x or exp(x) is divided out again.
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def log1p(x: Any) -> Any:
     """log(1 + x), exact for small x too; -inf at -1, nan below.  [*s] -> [*s]."""
     u = x + 1.0
@@ -691,7 +695,7 @@ def log1p(x: Any) -> Any:
 log1p.gradients(x=lambda g, x: g / (x + 1.0))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def expm1(x: Any) -> Any:
     """exp(x) - 1, exact for small x too.  [*s] -> [*s]."""
     u = exp(x)
@@ -702,13 +706,13 @@ def expm1(x: Any) -> Any:
 expm1.gradients(x=lambda g, z: g * (z + 1.0))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def log2(x: Any) -> Any:
     """Logarithm to base 2; -inf at 0, nan below.  [*s] -> [*s]."""
     return log(x) / math.log(2.0)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def log10(x: Any) -> Any:
     """Logarithm to base 10; -inf at 0, nan below.  [*s] -> [*s]."""
     return log(x) / math.log(10.0)
@@ -718,7 +722,7 @@ log2.gradients(x=lambda g, x: g / (x * math.log(2.0)))
 log10.gradients(x=lambda g, x: g / (x * math.log(10.0)))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def exp2(x: Any) -> Any:
     """2 ** x.  [*s] -> [*s]."""
     return pow(2.0, x)
@@ -727,7 +731,7 @@ def exp2(x: Any) -> Any:
 exp2.gradients(x=lambda g, z: g * z * math.log(2.0))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def logaddexp(x: Any, y: Any) -> Any:
     """log(exp(x) + exp(y)), without overflow.  [*s], [*s] -> [*s]."""
     meet("logaddexp", x, y)
@@ -761,10 +765,10 @@ xlogy.gradients(
 )
 
 
-# -- trigonometry ---------------------------------------------------------------------------------
+# -- trigonometry
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def tan(x: Any) -> Any:
     """Tangent of x in radians.  [*s] -> [*s]."""
     return sin(x) / cos(x)
@@ -773,7 +777,7 @@ def tan(x: Any) -> Any:
 tan.gradients(x=lambda g, z: g * (z * z + 1.0))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def sinh(x: Any) -> Any:
     """Hyperbolic sine.  [*s] -> [*s]."""
     size = abs(x)
@@ -784,7 +788,7 @@ def sinh(x: Any) -> Any:
     return where(less(x, 0), -z, z)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def cosh(x: Any) -> Any:
     """Hyperbolic cosine.  [*s] -> [*s]."""
     root = exp(abs(x) * 0.5)
@@ -809,7 +813,7 @@ def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
     return z
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def atan(x: Any) -> Any:
     """The angle in radians, between -pi / 2 and pi / 2, whose tangent is x.  [*s] -> [*s].
 
@@ -834,7 +838,7 @@ def signbit(x: Any) -> Any:
     return less(x, 0) | less(1.0 / x, 0) if x.dtype in dtypes.FLOATING else less(x, 0)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def atan2(x: Any, y: Any) -> Any:
     """The angle in radians, from -pi to pi, of the point (y, x).  [*s], [*s] -> [*s]."""
     meet("atan2", x, y)
@@ -857,13 +861,13 @@ def slope(x: Any, y: Any) -> Any:
 atan2.gradients(x=lambda g, x, y: g * slope(x, y), y=lambda g, x, y: -g * slope(y, x))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def asin(x: Any) -> Any:
     """The angle in radians, from -pi / 2, whose sine is x; nan beyond 1.  [*s] -> [*s]."""
     return atan2(x, sqrt((1.0 - x) * (x + 1.0)))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def acos(x: Any) -> Any:
     """The angle in radians, from 0 to pi, whose cosine is x; nan beyond 1.  [*s] -> [*s]."""
     return atan2(sqrt((1.0 - x) * (x + 1.0)), x)
@@ -873,7 +877,7 @@ asin.gradients(x=lambda g, x: g * rsqrt((1.0 - x) * (x + 1.0)))
 acos.gradients(x=lambda g, x: -g * rsqrt((1.0 - x) * (x + 1.0)))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def asinh(x: Any) -> Any:
     """The number whose hyperbolic sine is x.  [*s] -> [*s]."""
     size = abs(x)
@@ -883,14 +887,14 @@ def asinh(x: Any) -> Any:
     return where(less(x, 0), -z, z)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def acosh(x: Any) -> Any:
     """The number from 0 whose hyperbolic cosine is x; nan below 1.  [*s] -> [*s]."""
     t = minimum(x, 1e4) - 1.0
     return where(less(x, 1e4), log1p(t + sqrt(t * (t + 2.0))), log(x) + math.log(2.0))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def atanh(x: Any) -> Any:
     """The number whose hyperbolic tangent is x; inf at 1, nan beyond.  [*s] -> [*s]."""
     size = abs(x)
@@ -903,7 +907,7 @@ acosh.gradients(x=lambda g, x: g * rsqrt(x * x - 1.0))
 atanh.gradients(x=lambda g, x: g / (1.0 - x * x))
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def erfinv(x: Any) -> Any:
     """The number whose erf is x; infinite at -1 and 1, nan beyond.  [*s] -> [*s].
 

@@ -9,13 +9,13 @@ from ..errors import ContractError
 from ..op import composite
 from ..spec import EVERY, Shape, Spec
 from .creation import iota
-from .elementwise import cast, equal, exp, floated, log, maximum, not_equal, rsqrt, where
+from .elementwise import cast, equal, exp, floating_composite, log, maximum, not_equal, rsqrt, where
 from .indexing import gather
 from .movement import reshape
 from .reduction import max, mean, nonempty, sum
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def softmax(x: Any, *, axis: int) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
     nonempty("softmax", x, (axis,))
@@ -29,7 +29,7 @@ def softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     return ((g - sum(g * z, axes=(axis,), keepdim=True)) * z,)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def log_softmax(x: Any, *, axis: int) -> Any:
     """x - log(sum(exp(x))) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
     nonempty("log_softmax", x, (axis,))
@@ -43,7 +43,7 @@ def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     return (g - exp(z) * sum(g, axes=(axis,), keepdim=True),)
 
 
-# -- norms ----------------------------------------------------------------------------------------
+# -- norms
 
 
 def scaled(z: Any, weight: Any, bias: Any) -> Any:
@@ -151,10 +151,10 @@ def batch_norm_vjp(
     return gx, gweight, reshape(g_sum, shape=channels) if asked[2] else None
 
 
-# -- losses ---------------------------------------------------------------------------------------
+# -- losses
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def binary_cross_entropy(x: Any, y: Any) -> Any:
     """-(y log(x) + (1 - y) log(1 - x)), logarithms at least -100.  [*s], [*s] -> [*s]."""
     yes, no = (maximum(log(p), -100.0) for p in (x, 1.0 - x))

@@ -17,7 +17,7 @@ from .elementwise import (
     cast,
     clone,
     equal,
-    floated,
+    floating_composite,
     greater,
     logaddexp,
     maximum,
@@ -199,7 +199,7 @@ def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     return total / (n - correction if n > correction else 0)
 
 
-# -- running reductions ---------------------------------------------------------------------------
+# -- running reductions
 
 # By doubling: after k steps each element holds what the 2^k up to it make (Hillis, Steele 1986).
 
@@ -252,7 +252,7 @@ def cumprod(x: Any, *, axis: int) -> Any:
     return scanned(x, axis, mul, 1)
 
 
-@composite(promotes=floated, floating=True)
+@floating_composite
 def logcumsumexp(x: Any, *, axis: int) -> Any:
     """log(cumsum(exp(x))), without overflow.  [.., n, ..] -> [.., n, ..]."""
     return scanned(x, axis, logaddexp, -math.inf)

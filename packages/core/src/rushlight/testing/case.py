@@ -179,7 +179,7 @@ def spelled(x: Any) -> str:
     return ("x".join(map(str, x.shape)) or "0d") + (f":{x.dtype}" if x.dtype else "")
 
 
-# -- inputs ---------------------------------------------------------------------------------------
+# -- inputs
 
 
 def x(*shape: int, low: float = LOW, high: float = HIGH) -> Values:

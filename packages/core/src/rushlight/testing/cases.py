@@ -34,7 +34,7 @@ ODD = (nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0)
 odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
 odd, odd_column = given(*ODD), given(*ODD, shape=(len(ODD), 1))
 
-# -- elementwise ----------------------------------------------------------------------------------
+# -- elementwise
 
 
 def unary(
@@ -180,7 +180,7 @@ def functions_by_body() -> Iterator[Case]:
     yield from binary("fmod", low=0.35)
 
 
-# -- reduction ------------------------------------------------------------------------------------
+# -- reduction
 
 REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
     ((3, 5), (1,), False, NUMBERS),
@@ -284,7 +284,7 @@ def places() -> Iterator[Case]:
     yield Case("argmax", [given(2, 2, 1, 1, 2, 2, shape=(2, 3))], along, NUMBERS, "ties")
 
 
-# -- movement -------------------------------------------------------------------------------------
+# -- movement
 
 
 def movement() -> Iterator[Case]:
@@ -378,7 +378,7 @@ def counted(shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: 
     return tuple(found)
 
 
-# -- contraction and convolution ------------------------------------------------------------------
+# -- contraction and convolution
 
 
 def contractions() -> Iterator[Case]:
@@ -491,7 +491,7 @@ def convolutions() -> Iterator[Case]:
     yield Case("max_pool", [ties], params, FLOATS, "ties", order=0)
 
 
-# -- indexing -------------------------------------------------------------------------------------
+# -- indexing
 
 
 def indexing() -> Iterator[Case]:
@@ -567,7 +567,7 @@ def indexing() -> Iterator[Case]:
         yield Case("median", [given(*values)], {}, FLOATS, about, order=0)
 
 
-# -- creation and randomness ----------------------------------------------------------------------
+# -- creation and randomness
 
 KEY, COUNTER = 0x9E3779B97F4A7C15, 2**64 - 3  # every bit is used, and the counter wraps round
 
@@ -597,7 +597,7 @@ def creation() -> Iterator[Case]:
         yield Case("dropout", [x(3, 63), 7, 3], {"p": p}, FLOATS if p < 1 else F32, f"p-{p}")
 
 
-# -- fused ----------------------------------------------------------------------------------------
+# -- fused
 
 
 def fused() -> Iterator[Case]:

@@ -55,7 +55,7 @@ HostArray = np.ndarray[Any, Any]
 Row = tuple[tuple[Any, ...], str]  # the values of a test's arguments, and their id
 
 
-# -- where the truth is computed ------------------------------------------------------------------
+# -- where the truth is computed
 
 
 class Definition(Backend):
@@ -175,7 +175,7 @@ def assert_true(case: Case, what: str, found: list[HostArray], exact: list[HostA
             )
 
 
-# -- which cases, on which device -----------------------------------------------------------------
+# -- which cases, on which device
 
 
 def lacks(device: Device, needed: Iterable[str]) -> str:
@@ -317,7 +317,7 @@ def several_tensors() -> Iterator[Row]:
             yield (case, case.types[0]), case.id(case.types[0])
 
 
-# -- the tests ------------------------------------------------------------------------------------
+# -- the tests
 
 
 @over("case, dtype", every_type)
