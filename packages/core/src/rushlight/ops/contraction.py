@@ -10,6 +10,8 @@ from ..spec import Spec, broadcast
 from .movement import permute
 from .reduction import sum
 
+__all__ = ["linear", "matmul"]
+
 
 @primitive
 def matmul(x: Spec, y: Spec) -> Spec:

@@ -14,6 +14,8 @@ from .indexing import gather, ungather
 from .movement import Widths, fold, pad, permute, reshape, slice, windows
 from .reduction import argmax, max, sum
 
+__all__ = ["conv", "conv_transpose", "max_pool", "sum_pool"]
+
 
 @composite
 def conv(

@@ -8,6 +8,8 @@ from ..dtypes import DType, uint32
 from ..op import primitive
 from ..spec import Shape, Spec
 
+__all__ = ["full", "iota", "random_bits"]
+
 
 @primitive(constant=True, numbers=("value",))
 def full(value: Any, *, shape: Shape, dtype: DType, device: Any) -> Spec:

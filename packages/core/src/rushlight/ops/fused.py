@@ -14,6 +14,16 @@ from .indexing import gather
 from .movement import reshape
 from .reduction import max, mean, nonempty, sum
 
+__all__ = [
+    "batch_norm",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "layer_norm",
+    "log_softmax",
+    "mse",
+    "softmax",
+]
+
 
 @floating_composite
 def softmax(x: Any, *, axis: int) -> Any:

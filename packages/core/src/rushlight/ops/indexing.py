@@ -12,6 +12,18 @@ from .creation import full
 from .elementwise import cast, equal, maximum, where
 from .movement import Bounds, expand, pad, reshape, slice, unslice
 
+__all__ = [
+    "argsort",
+    "gather",
+    "put_slice",
+    "scatter",
+    "scatter_add",
+    "scatter_max",
+    "take",
+    "ungather",
+    "untake",
+]
+
 
 def indices(op: str, index: Spec) -> None:
     """Raises: ContractError unless index is made of integers."""

@@ -17,6 +17,8 @@ from .creation import iota
 from .elementwise import equal, greater, greater_equal, less, maximum, where
 from .reduction import prod, sum
 
+__all__ = ["cholesky", "cofactor", "det", "eigh", "inv", "pinv", "qr", "slogdet", "solve", "svd"]
+
 
 def matrix(op: str, x: Spec) -> None:
     """Raises: ContractError unless x is of matrices whose factors can be computed."""

@@ -8,6 +8,8 @@ from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, broadcast, has_axis, integers, size
 
+__all__ = ["concat", "expand", "fold", "pad", "permute", "reshape", "slice", "unslice", "windows"]
+
 Bounds = tuple[tuple[int, int, int], ...]  # start, length and step of each axis
 Widths = tuple[tuple[int, int], ...]  # how much is added before and after each axis
 

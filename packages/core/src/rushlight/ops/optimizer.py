@@ -13,6 +13,8 @@ from ..spec import size
 from .elementwise import sqrt
 from .movement import concat, reshape, slice
 
+__all__ = ["adam", "sgd", "sgd_plain"]
+
 
 def flat(tensors: tuple[Any, ...]) -> Any:
     """All elements one after another.  [*s_i], .. -> [n]."""

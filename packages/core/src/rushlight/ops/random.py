@@ -12,6 +12,8 @@ from .creation import random_bits
 from .elementwise import cast, cos, floordiv, greater_equal, log, sqrt, where
 from .movement import reshape, slice
 
+__all__ = ["dropout", "normal", "uniform"]
+
 TWO_PI = 6.283185307179586
 
 

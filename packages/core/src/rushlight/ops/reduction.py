@@ -28,6 +28,21 @@ from .elementwise import (
 from .indexing import argsort, gather
 from .movement import around, concat, expand, pad, reshape, slice
 
+__all__ = [
+    "argmax",
+    "cummax",
+    "cumprod",
+    "cumsum",
+    "logcumsumexp",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "prod",
+    "sum",
+    "var",
+]
+
 
 def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
     """The Spec of a reduction.  Raises: ContractError unless axes are sorted, distinct, there."""
