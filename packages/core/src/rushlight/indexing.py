@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from . import dtypes, ops
 from .alias import refresh
 from .errors import ContractError, IndexOutOfRange, WrongType
+from .ops.creation import naturals
 from .spec import Shape, broadcast, size
 from .tensor import Tensor
 
@@ -215,7 +216,7 @@ def write(x: Tensor, index: Any, value: Any) -> None:
         mask = ops.reshape(mask, (*mask.shape, *[1] * len(rest)))
         x.assign_(replaced(x, found, ops.where(mask, ops.expand(value, rest), whole)))
         return
-    numbers = ops.iota(length=whole.numel(), dtype=dtypes.int64, device=x.device)
+    numbers = naturals(whole.numel(), x)
     spots = taken(ops.reshape(numbers, found.shape), found)
     value = ops.reshape(fitted(value, spots.shape), (spots.numel(),))
     flat = ops.reshape(whole, (whole.numel(),))

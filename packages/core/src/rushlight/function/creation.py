@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError
+from ..ops.creation import constant
 from .given import rank, whole
 from .indexing import filling
 from .movement import several
@@ -149,5 +150,5 @@ def fill(input: Tensor, value: Any) -> Tensor:
     rank("fill", input)
     if getattr(value, "ndim", 0):
         raise ContractError(f"fill: value {value.spec}; give a number or a tensor []")
-    every = ops.full(True, shape=(), dtype=dtypes.bool_, device=input.device)
+    every = constant(True, (), input, dtypes.bool_)
     return ops.where(every, filling(value, input, input.shape), input)

@@ -222,7 +222,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         rank("where", condition)
         return nonzero(condition, as_tuple=True)
     if getattr(condition, "dtype", None) is dtypes.uint8:  # what masks were before there were bools
-        condition = ops.cast(condition, dtype=dtypes.bool_)
+        condition = ops.cast(condition, dtypes.bool_)
     return ops.where(condition, input, other)
 
 
@@ -238,7 +238,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             return ops.trunc(ops.div(input, other))
         z = ops.floordiv(input, other)
         inexact = ops.less(z, 0) & ops.not_equal(z * other, input)
-        return z + ops.cast(inexact, dtype=z.dtype)
+        return z + ops.cast(inexact, z.dtype)
     raise ContractError(f"div: rounding_mode {rounding_mode!r}; choose None, 'floor' or 'trunc'")
 
 
@@ -264,13 +264,13 @@ def scaled(op: str, x: Any, y: Any, alpha: Any) -> Any:
     kinds = [number_type(given) or given.dtype for given in (x, y)]
     if not all(kind in (bool, dtypes.bool_) for kind in kinds):
         return y * alpha
-    return bool(y * alpha) if kinds[1] is bool else ops.cast(y * alpha, dtype=dtypes.bool_)
+    return bool(y * alpha) if kinds[1] is bool else ops.cast(y * alpha, dtypes.bool_)
 
 
 def square(input: Tensor) -> Tensor:
     """input * input; of bools as int64.  [*s] -> [*s]."""
     rank("square", input)
-    x = ops.cast(input, dtype=dtypes.int64) if input.dtype is dtypes.bool_ else input
+    x = ops.cast(input, dtypes.int64) if input.dtype is dtypes.bool_ else input
     return ops.mul(x, x)
 
 
@@ -453,7 +453,7 @@ def allclose(
     """Whether all are close, see isclose.  [*s], [*s] -> a bool."""
     away = ops.bitwise_not(near("allclose", input, other, rtol, atol, equal_nan))
     axes = tuple(range(away.ndim))
-    return not bool(ops.sum(ops.cast(away, dtype=dtypes.int64), axes=axes, keepdim=False))
+    return not bool(ops.sum(ops.cast(away, dtypes.int64), axes=axes, keepdim=False))
 
 
 def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: bool) -> Tensor:
@@ -468,7 +468,7 @@ def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: boo
     if equal_nan:
         z = z | (isnan(x) & isnan(y))
     bools = x.dtype is dtypes.bool_
-    x, y = (ops.cast(v, dtype=dtypes.int64) if bools else v.detach() for v in (x, y))
+    x, y = (ops.cast(v, dtypes.int64) if bools else v.detach() for v in (x, y))
     away = ops.abs(x - y)
     return z | (isfinite(away) & ops.less_equal(away, ops.abs(y * rtol) + atol))
 
@@ -523,7 +523,7 @@ def shifted(op: str, x: Any, y: Any, once: Callable[[Any, Any], Tensor]) -> Tens
         raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
     bits = 8 * dtype.itemsize
     if number_type(y) is None:
-        y = ops.cast(y, dtype=dtype)
+        y = ops.cast(y, dtype)
         y = ops.where(ops.less(y, 0) | ops.greater(y, bits), bits, y)
     elif type(y) is int and not 0 <= y < bits:
         y = bits
@@ -668,9 +668,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu: weight {weight.spec} for {input.spec}; give 1 or {channels} elements"
         )
     if weight.shape and n:
-        weight = ops.reshape(weight, shape=(weight.shape[0], *(1,) * (n - 2)))
+        weight = ops.reshape(weight, (weight.shape[0], *(1,) * (n - 2)))
     elif not n:
-        weight = ops.reshape(weight, shape=())
+        weight = ops.reshape(weight, ())
     up = ops.greater(input, 0)
     return ops.kink(up, input, ops.where(up, 0.0, input) * weight)
 

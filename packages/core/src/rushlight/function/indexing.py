@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.contraction import unmatched
+from ..ops.creation import constant, naturals
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
 from .movement import along, joined, movedim, part, repeat_interleave, stack, unsqueeze
@@ -236,7 +237,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         chosen("one_hot", tensor, None)
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
     shape, place = tensor.shape, unsqueeze(tensor, -1)
-    z = ops.full(0, shape=(*shape, num_classes), dtype=dtypes.int64, device=tensor.device)
+    z = constant(0, (*shape, num_classes), tensor, dtypes.int64)
     try:
         return ops.scatter(z, place, filling(1, z, place.shape), axis=len(shape))
     except IndexOutOfRange as error:
@@ -267,7 +268,7 @@ def order(op: str, x: Tensor, dim: int, descending: bool) -> Tensor:
     """argsort, called by this name."""
     axis = normal_axis(op, dim, rank(op, x))
     if x.ndim == 0:
-        return ops.full(0, shape=(), dtype=dtypes.int64, device=x.device)
+        return constant(0, (), x, dtypes.int64)
     return ops.argsort(x, axis=axis, descending=bool(descending))
 
 
@@ -330,7 +331,7 @@ def unique(
     """
     x, axis, rows = in_rows("unique", input, dim)
     count = rows.shape[0]
-    places = ops.iota(length=count, dtype=dtypes.int64, device=x.device)
+    places = naturals(count, x)
     for column in reversed(range(rows.shape[1])):
         keys = ops.reshape(part(rows, 1, column, 1), (count,))
         turn = ops.argsort(ops.take(keys, places, axis=0), axis=0, descending=False)
@@ -346,7 +347,7 @@ def unique_consecutive(
     """unique, but only of equal neighbours, in the order that they have.  [*s] -> [k]."""
     x, axis, rows = in_rows("unique_consecutive", input, dim)
     count = rows.shape[0]
-    places = ops.iota(length=count, dtype=dtypes.int64, device=x.device)
+    places = naturals(count, x)
     shape = input.shape if dim is None else (count,)
     return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
 
@@ -375,14 +376,14 @@ def once(
         ordered = ops.take(rows, places, axis=0)
         pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
         fresh = any(ops.not_equal(*pairs), 1)
-        first = ops.full(True, shape=(1,), dtype=dtypes.bool_, device=x.device)
+        first = constant(True, (1,), x, dtypes.bool_)
         starts = nonzero(ops.concat(first, fresh, axis=0), as_tuple=True)[0]
     made = [ops.take(x, ops.take(places, starts, axis=0), axis=axis)]
-    after = ops.full(count, shape=(1,), dtype=dtypes.int64, device=x.device)
+    after = constant(count, (1,), x, dtypes.int64)
     ends = ops.concat(part(starts, 0, 1, starts.shape[0] - 1), after, axis=0) if count else starts
     counts = ends - starts
     if shape is not None:
-        ranks = ops.iota(length=starts.shape[0], dtype=dtypes.int64, device=x.device)
+        ranks = naturals(starts.shape[0], x)
         inverse = ops.scatter(places, places, repeat_interleave(ranks, counts, 0), axis=0)
         made.append(ops.reshape(inverse, shape))
     if return_counts:
@@ -480,8 +481,8 @@ def flat(x: Any) -> Any:
 def filling(value: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A number, or a tensor without dims, of x's type and stretched; other tensors as they are."""
     if not hasattr(value, "_data"):
-        return ops.full(value, shape=shape, dtype=x.dtype, device=x.device)
-    return value if value.ndim else ops.expand(ops.cast(value, dtype=x.dtype), shape)
+        return constant(value, shape, x)
+    return value if value.ndim else ops.expand(ops.cast(value, x.dtype), shape)
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
@@ -490,7 +491,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     [.., n, ..], int64[m], [.., m, ..] -> [.., n, ..].
     """
     axis, wide = rows("index_add", input, dim, index, source)
-    source = source if alpha == 1 else ops.cast(ops.mul(source, alpha), dtype=input.dtype)
+    source = source if alpha == 1 else ops.cast(ops.mul(source, alpha), input.dtype)
     return placed("index_add", ops.scatter_add, input, wide, source, axis)
 
 
@@ -525,8 +526,7 @@ def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[i
     if source.shape != wanted or source.dtype is not x.dtype:
         kind = IndexOutOfRange if op == "index_copy" else ContractError
         raise kind(f"{op}: {source.spec} for rows of {x.spec}; give {x.dtype.name}{list(wanted)}")
-    column = tuple([-1 if i == axis else 1 for i in range(x.ndim)])
-    column = tuple([numel(index) if n == -1 else 1 for n in column])
+    column = tuple([numel(index) if i == axis else 1 for i in range(x.ndim)])
     return axis, ops.expand(ops.reshape(index, column), wanted)
 
 
@@ -551,12 +551,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         whole("bincount", "the smallest number", ops.min(input, (0,), False).item())
         k = builtins.max(k, int(ops.max(input, (0,), False).item()) + 1)
     if weights is None:
-        weights = ops.full(1, shape=input.shape, dtype=dtypes.int64, device=input.device)
+        weights = constant(1, input.shape, input, dtypes.int64)
     elif weights.dtype not in (dtypes.float32, dtypes.float64):
-        weights = ops.cast(weights, dtype=dtypes.float64)
+        weights = ops.cast(weights, dtypes.float64)
     if weights.shape != input.shape:
         raise ContractError(f"bincount: weights {weights.spec} of {input.spec}; give as many")
-    counts = ops.full(0, shape=(k,), dtype=weights.dtype, device=input.device)
+    counts = constant(0, (k,), input, weights.dtype)
     return ops.scatter_add(counts, input, weights, axis=0)
 
 
@@ -592,7 +592,7 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
     n = rank(op, sequence)
     if not hasattr(x, "_data"):
         dtype = ops.elementwise.common((sequence, x))
-        x = ops.full(x, shape=(), dtype=dtype, device=sequence.device)
+        x = constant(x, (), sequence, dtype)
     together(op, sequence, x)
     if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
         raise ContractError(f"{op}: {sequence.spec} for {x.spec}; give all but the last dim alike")
@@ -610,5 +610,5 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
 def standing(x: Tensor, axis: int) -> Tensor:
     """At which place each element comes in order: argsort, inverted.  [*s] -> int64[*s]."""
     found = ops.argsort(x, axis=axis, descending=False)
-    places = ops.iota(length=x.shape[axis], dtype=dtypes.int64, device=x.device)
+    places = naturals(x.shape[axis], x)
     return ops.scatter(found, found, ops.expand(places, x.shape), axis=axis)

@@ -10,6 +10,7 @@ from .. import dtypes, ops
 from ..dtypes import DType
 from ..errors import ContractError
 from ..ops.conv import check as check_conv
+from ..ops.creation import constant
 from ..ops.movement import Widths
 from ..spec import Shape, normal_axis, size
 from .elementwise import bent
@@ -283,7 +284,7 @@ def mixed(input: Tensor, *params: Tensor | None) -> bool:
 
 def widely(norm: Callable[..., Tensor], input: Tensor, *given: Any) -> Tensor:
     """The norm computed in float32, in the input's type."""
-    return ops.cast(norm(ops.cast(input, dtype=dtypes.float32), *given), dtype=input.dtype)
+    return ops.cast(norm(ops.cast(input, dtypes.float32), *given), input.dtype)
 
 
 def layer_norm(
@@ -346,7 +347,7 @@ def batch_norm(
             f"batch_norm: {input.spec} has 1 value per channel; training needs more than 1"
         )
     if n == 0:  # nothing that the running statistics could move towards
-        still = ops.full(1, shape=input.shape[1:2], dtype=input.dtype, device=input.device)
+        still = constant(1, input.shape[1:2], input)
         return batch_norm(input, still, still, weight, bias, eps=eps)
     made: tuple[Tensor, ...] = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
     z, mu, variance = made
@@ -377,13 +378,13 @@ def rms_norm(
             f"rms_norm: {input.spec} over {list(shape)}{given}; give the shape of its last dims"
         )
     floating("rms_norm", input)
-    wide = input if input.dtype.itemsize > 2 else ops.cast(input, dtype=dtypes.float32)
+    wide = input if input.dtype.itemsize > 2 else ops.cast(input, dtypes.float32)
     eps = float(dtypes.finfo(wide.dtype).eps) if eps is None else eps
     axes = tuple(range(n - len(shape), n))
     z = wide * ops.rsqrt(ops.mean(wide * wide, axes=axes, keepdim=True) + eps)
-    z = z if z.dtype is input.dtype else ops.cast(z, dtype=input.dtype)
+    z = z if z.dtype is input.dtype else ops.cast(z, input.dtype)
     z = z if weight is None else z * weight
-    return z if z.dtype is input.dtype else ops.cast(z, dtype=input.dtype)
+    return z if z.dtype is input.dtype else ops.cast(z, input.dtype)
 
 
 def group_norm(
@@ -509,7 +510,7 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
     n = rank("softmax", input)
     if dtype is not None:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+        input = ops.cast(input, dtypes.as_dtype(dtype))
     axis = normal_axis("softmax", dim, n)
     if n == 0:
         return alone(ops.softmax, input)
@@ -522,7 +523,7 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """input - log(sum(exp(input))) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
     n = rank("log_softmax", input)
     if dtype is not None:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+        input = ops.cast(input, dtypes.as_dtype(dtype))
     axis = normal_axis("log_softmax", dim, n)
     if n == 0:
         return alone(ops.log_softmax, input)

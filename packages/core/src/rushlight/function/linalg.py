@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import dtypes, ops
 from ..errors import ContractError
 from ..ops.contraction import turned
+from ..ops.creation import constant
 from ..ops.linalg import offset, triplets
 from ..spec import normal_axis
 from .given import Dim, lengths, rank, together, whole
@@ -61,7 +62,7 @@ def matrix_norm(
         return normed(op, A, 2, axes, keepdim, dtype)
     if ord not in ("nuc", 1, -1, 2, -2, math.inf, -math.inf):
         raise ContractError(f"{op}: ord {ord!r}; give 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2")
-    A = A if dtype is None else ops.cast(A, dtype=dtypes.as_dtype(dtype))
+    A = A if dtype is None else ops.cast(A, dtypes.as_dtype(dtype))
     x = movedim(A, axes, (-2, -1))
     along = -2 if ord in (1, -1) else -1
     values = svdvals(x) if ord in (2, -2, "nuc") else sum(ops.abs(x), along)
@@ -126,7 +127,7 @@ def solve_triangular(
     together("solve_triangular", A, B)
     half = triu(A, int(unitriangular)) if upper else tril(A, -int(unitriangular))
     if unitriangular:
-        half = half + ops.cast(ops.equal(offset(A), 0), dtype=A.dtype)
+        half = half + ops.cast(ops.equal(offset(A), 0), A.dtype)
     return ops.solve(half, B) if left else turned(ops.solve(turned(half), turned(B)))
 
 
@@ -199,7 +200,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: Any = Non
     together("lstsq", A, B)
     x = matmul(pinv(A, rtol=rcond), B)
     full = matrix_rank(A, rtol=rcond)
-    none = ops.full(0.0, shape=(0,), dtype=A.dtype, device=A.device)
+    none = constant(0.0, (0,), A)
     m, n = A.shape[-2:]
     away = matmul(A, x) - B
     least = driver not in (None, "gelsy") and m > n and bool(ops.equal(full, n).all())
@@ -330,7 +331,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if rank("matrix_power", A) < 2 or A.shape[-1] != A.shape[-2]:
         raise ContractError(f"matrix_power: {A.spec} is not square; give [*b, n, n]")
     x, k = (ops.inv(A), -k) if k < 0 else (A, k)
-    one = ops.cast(ops.equal(offset(x), 0), dtype=x.dtype)
+    one = ops.cast(ops.equal(offset(x), 0), x.dtype)
     z: Tensor = ops.expand(one, x.shape)
     while k:  # by squares
         z, x, k = matmul(z, x) if k % 2 else z, matmul(x, x) if k > 1 else x, k // 2

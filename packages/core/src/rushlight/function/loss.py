@@ -191,7 +191,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     floating("cosine_similarity", x1)
     floating("cosine_similarity", x2)
     shape = broadcast("cosine_similarity", x1.shape, x2.shape)
-    x1, x2 = (ops.expand(x, shape=shape) if x.shape != shape else x for x in (x1, x2))
+    x1, x2 = (ops.expand(x, shape) if x.shape != shape else x for x in (x1, x2))
     x1, x2 = (x / ops.maximum(norm(x, 2.0, dim, True), eps) for x in (x1, x2))
     return sum(x1 * x2, dim)
 
@@ -320,7 +320,7 @@ def of_classes(
         picked = squeeze(ops.gather(input, unsqueeze(safe, 1), axis=1), 1)
     except IndexOutOfRange as error:
         raise beyond(op, input, 1, error) from error
-    factors = ops.cast(valid, dtype=input.dtype)
+    factors = ops.cast(valid, input.dtype)
     if weight is not None:
         factors = factors * ops.take(weight, safe, axis=0)
     losses = ops.where(valid, -picked * factors, 0.0)
@@ -403,7 +403,7 @@ def of_shares(
     valid = ops.not_equal(target, ignore_index)
     spread = ops.where(valid, -sum(weighted(logs, weight, axis), axis) / input.shape[axis], 0.0)
     if reduction == "mean":
-        factors = ops.cast(valid, dtype=input.dtype)
+        factors = ops.cast(valid, input.dtype)
         if weight is not None:
             factors = factors * ops.take(weight, ops.where(valid, target, 0), axis=0)
         spread = sum(spread) / sum(factors)
@@ -537,5 +537,5 @@ def poisson_nll_loss(
         many = ops.greater(target, 1)
         y = ops.where(many, target, 1)
         rest = y * ops.log(y) - y + ops.log(y * (2 * math.pi)) * 0.5
-        losses = losses + ops.cast(ops.where(many, rest, 0), dtype=losses.dtype)
+        losses = losses + ops.cast(ops.where(many, rest, 0), losses.dtype)
     return reduce(op, losses, reduction)

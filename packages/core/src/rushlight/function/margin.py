@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
+from ..ops.creation import constant, naturals
 from .elementwise import square
 from .given import floating, operands, together
 from .indexing import beyond
@@ -69,7 +70,7 @@ def multi_margin_loss(
     over = over if p == 1 else square(over)
     if weight is not None:
         over = over * ops.reshape(ops.take(weight, index, axis=0), (n, 1))
-    classes = ops.iota(length=c, dtype=dtypes.int64, device=input.device)
+    classes = naturals(c, input)
     losses = sum(ops.where(ops.equal(classes, index), 0.0, over), 1) / c
     return reduce(op, ops.reshape(losses, input.shape[:-1]), reduction)
 
@@ -85,9 +86,9 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     op = "multilabel_margin_loss"
     together(op, input, target)
     x, y = labelled(op, input, target, input.shape)
-    given = ops.cumprod(ops.cast(ops.greater_equal(y, 0), dtype=dtypes.int64), axis=1)
+    given = ops.cumprod(ops.cast(ops.greater_equal(y, 0), dtypes.int64), axis=1)
     chosen, y = ops.greater(given, 0), y * given
-    among = ops.scatter_add(ops.cast(y * 0, dtype=dtypes.int64), y, given, axis=1)
+    among = ops.scatter_add(ops.cast(y * 0, dtypes.int64), y, given, axis=1)
     over = ops.relu(1 - unsqueeze(picked(op, x, y), 2) + unsqueeze(x, 1))  # [n, y, i]
     counts = unsqueeze(chosen, 2) & ops.equal(unsqueeze(among, 1), 0)
     losses = sum(ops.where(counts, over, 0.0), (1, 2)) / x.shape[1]
@@ -145,7 +146,7 @@ def gaussian_nll_loss(
     op = "gaussian_nll_loss"
     operands(op, input, target, eps)
     if isinstance(var, (int, float)):
-        var = ops.full(var, shape=input.shape, dtype=input.dtype, device=input.device)
+        var = constant(var, input.shape, input)
     together(op, input, var)
     if var.shape == input.shape[:-1]:
         var = unsqueeze(var, -1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered, WrongType
+from ..ops.creation import constant, naturals
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, called, lengths, no_dims, rank, sized, together, whole
 from .named import named
@@ -416,7 +417,7 @@ def repeat_interleave(
     """
     n = rank("repeat_interleave", input)
     if repeats is None:
-        places = ops.iota(length=size(input.shape), dtype=dtypes.int64, device=input.device)
+        places = naturals(size(input.shape), input)
         return repeat_interleave(places, input, 0, output_size=output_size)
     if dim is None:
         input, n = ops.reshape(input, (size(input.shape),)), 1
@@ -531,7 +532,7 @@ def wrapped(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
             f"pad: {before} and {after} around dim {axis} of {x.spec} in mode {mode!r}; give "
             f"at most {reach}"
         )
-    index = ops.iota(length=length, dtype=dtypes.int64, device=x.device) - before
+    index = naturals(length, x) - before
     return ops.take(x, FOLDS[mode](index, n), axis=axis)
 
 
@@ -561,10 +562,8 @@ def triangle(op: str, x: Tensor, diagonal: int, inside: Any) -> Tensor:
         raise ContractError(f"{op}: {x.spec}; give at least 2 dims")
     k = whole(op, "diagonal", diagonal, -(2**62))
     m, n = x.shape[-2:]
-    rows = ops.reshape(ops.iota(length=m, dtype=dtypes.int64, device=x.device), (m, 1))
-    columns = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
-    zero = ops.full(0, shape=(), dtype=x.dtype, device=x.device)
-    return ops.where(inside(columns - rows, k), x, zero)
+    away = naturals(n, x) - ops.reshape(naturals(m, x), (m, 1))
+    return ops.where(inside(away, k), x, constant(0, (), x))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
@@ -742,6 +741,12 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if size > n:
         raise ContractError(f"unfold: size {size} along a dim of {n}; give at most {n}")
     return ops.windows(input, axes=(axis,), sizes=(size,), strides=(step,), dilations=(1,))
+
+
+def numbered(length: int, axis: int, like: Tensor) -> Tensor:
+    """0, 1, .. along an axis, stretching along the others.  [1, .., length, .., 1]."""
+    shape = tuple([length if i == axis else 1 for i in range(like.ndim)])
+    return ops.reshape(naturals(length, like), shape)
 
 
 # -- several

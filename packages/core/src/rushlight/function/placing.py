@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError
+from ..ops.creation import constant, naturals
 from ..spec import normal_axis, size
 from .given import rank, together
 from .indexing import all_fit, filling, flat, nonzero, numel, placed, searchsorted, sort
-from .movement import part, stretched
-from .reduction import any
+from .movement import numbered, part, stretched
+from .reduction import any, reverse
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -55,14 +56,9 @@ def scatter_reduce(
         nothing = filling(neutral(reduce, dtype), input, index.shape)
         x = scattered(ops.scatter, x, index, nothing, axis)
     if reduce in ("amax", "amin"):
-        turn = (
-            (lambda v: v)
-            if reduce == "amax"
-            else ops.neg
-            if dtype in dtypes.FLOATING
-            else ops.bitwise_not
-        )
-        z = turn(scattered(ops.scatter_max, turn(x), index, turn(src), axis))
+        x, src = (v if reduce == "amax" else reverse(v) for v in (x, src))
+        z = scattered(ops.scatter_max, x, index, src, axis)
+        z = z if reduce == "amax" else reverse(z)
     elif reduce == "prod":
         z = x * products(x, index, src, axis)
     else:
@@ -84,8 +80,7 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
     one 1, 2, 4, .. before it, while that is for the same place.
     """
     m = index.shape[axis]
-    column = tuple([m if i == axis else 1 for i in range(x.ndim)])
-    numbers = ops.reshape(ops.iota(length=m, dtype=dtypes.int64, device=x.device), column)
+    numbers = numbered(m, axis, x)
     order = ops.argsort(index, axis=axis, descending=False)
     index, z = (ops.gather(v, order, axis=axis) for v in (index, src))
     step = 1
@@ -95,7 +90,7 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
         rest = rest * ops.where(same, part(z, axis, 0, m - step), filling(1, src, ()))
         z, step = ops.concat(part(z, axis, 0, step), rest, axis=axis), step * 2
     shape = tuple([x.shape[i] if i == axis else k for i, k in enumerate(index.shape)])
-    none = ops.full(-1, shape=shape, dtype=dtypes.int64, device=x.device)
+    none = constant(-1, shape, x, dtypes.int64)
     last = placed("scatter_reduce", ops.scatter, none, index, ops.expand(numbers, z.shape), axis)
     if m:
         whole = ops.gather(z, ops.maximum(last, 0), axis=axis)
@@ -127,7 +122,7 @@ def index_put(
     together("index_put", input, values)
     if values.dtype is not input.dtype:
         raise ContractError(f"index_put: {values.spec} into {input.spec}; give it the same dtype")
-    numbers = ops.iota(length=numel(input), dtype=dtypes.int64, device=input.device)
+    numbers = naturals(numel(input), input)
     where = tuple([slice(None) if i is None else i for i in indices])
     spots = ops.reshape(numbers, input.shape)[where]
     source = flat(stretched("index_put", values, spots.shape))
@@ -164,7 +159,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     mask = flat(stretched("masked_scatter", mask, input.shape))
     if not (numel(mask) and numel(source)):
         return ops.clone(input)
-    place = ops.cumsum(ops.cast(mask, dtype=dtypes.int64), axis=0) - 1
+    place = ops.cumsum(ops.cast(mask, dtypes.int64), axis=0) - 1
     found = ops.take(flat(source), ops.where(mask, place, 0), axis=0)
     return ops.reshape(ops.where(mask, found, flat(input)), input.shape)
 
@@ -191,7 +186,7 @@ def isin(
             place = ops.minimum(searchsorted(among, x), n - 1)
             found = ops.equal(ops.take(among, place, axis=0), x)
         else:
-            found = ops.full(False, shape=x.shape, dtype=dtypes.bool_, device=x.device)
+            found = constant(False, x.shape, x, dtypes.bool_)
     return ops.bitwise_not(found) if invert else found
 
 
@@ -205,7 +200,7 @@ def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise ContractError(f"fill_diagonal: {input.spec}; give a matrix, or dims of one length")
     step = 1 + builtins.sum(math.prod(input.shape[i:]) for i in range(1, n))
     limit = size(input.shape) if wrap or n > 2 else input.shape[1] ** 2
-    numbers = ops.iota(length=size(input.shape), dtype=dtypes.int64, device=input.device)
+    numbers = naturals(size(input.shape), input)
     hit = ops.equal(ops.remainder(numbers, step), 0) & ops.less(numbers, limit)
     return ops.where(ops.reshape(hit, input.shape), filling(fill_value, input, ()), input)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
+from ..ops.creation import constant, naturals
 from ..ops.movement import Widths
 from ..spec import Shape, size
 from .given import rank, whole
 from .layer import COUNT, SPATIAL, repeated, windowed
-from .movement import squeeze
+from .movement import numbered, squeeze
 from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
@@ -99,15 +100,9 @@ def max_pool(
     if input.dtype not in dtypes.FLOATING:
         return z, index
     image = input.shape[input.ndim - n :]
-    numbers = ops.iota(length=size(image), dtype=dtypes.int64, device=input.device)
+    numbers = naturals(size(image), input)
     nans = ops.where(ops.not_equal(input, input), ops.reshape(numbers, image), -1)
     return z, ops.maximum(index, ops.max_pool(nans, **options))  # of several nan, the last
-
-
-def numbered(length: int, axis: int, like: Tensor) -> Tensor:
-    """0, 1, .. along an axis, stretching along the others.  [1, .., length, .., 1]."""
-    z = ops.iota(length=length, dtype=dtypes.int64, device=like.device)
-    return ops.reshape(z, tuple([length if i == axis else 1 for i in range(like.ndim)]))
 
 
 def avg_pool(
@@ -129,7 +124,7 @@ def avg_pool(
     image = input.shape[input.ndim - n :]
     shape = (1, 1, *(m + p + q for m, (p, q) in zip(image, counted, strict=True)))
     rest = tuple((a - p, b - q) for (a, b), (p, q) in zip(wide, counted, strict=True))
-    ones = ops.full(1, shape=shape, dtype=input.dtype, device=input.device)
+    ones = constant(1, shape, input)
     counts = ops.sum_pool(ones, sizes=sizes, stride=strides, padding=rest)
     return total / (counts if input.ndim == n + 2 else squeeze(counts, 0))
 

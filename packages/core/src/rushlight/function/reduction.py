@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 from .. import dtypes, ops
 from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
+from ..ops.creation import constant
 from ..ops.reduction import middle, nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
 from .given import Dim, floating, no_dims, operands, rank, together
+from .movement import numbered
 from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def sum(
     n = rank("sum", input)
     axes = EVERY[n] if dim is None else normal_axes("sum", dim, n)
     if dtype is not None or input._data.dtype not in dtypes.FLOATING:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype or dtypes.int64))
+        input = ops.cast(input, dtypes.as_dtype(dtype or dtypes.int64))
     return ops.sum(input, axes, keepdim)
 
 
@@ -68,7 +70,7 @@ def prod(
     """Product over dim, or over all; of bools and integers as int64.  [.., n, ..] -> [.., ..]."""
     axes = normal_axes("prod", dim, rank("prod", input))
     if dtype is not None or input.dtype not in dtypes.FLOATING:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype or dtypes.int64))
+        input = ops.cast(input, dtypes.as_dtype(dtype or dtypes.int64))
     return ops.prod(input, axes=axes, keepdim=keepdim)
 
 
@@ -81,7 +83,7 @@ def mean(
     """
     axes = normal_axes("mean", dim, rank("mean", input))
     if dtype is not None:
-        input = ops.cast(input, dtype=dtypes.as_dtype(dtype))
+        input = ops.cast(input, dtypes.as_dtype(dtype))
     floating("mean", input)
     return ops.mean(input, axes=axes, keepdim=keepdim)
 
@@ -142,14 +144,19 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
     axis = normal_axis(op, dim, rank(op, x))
     chosen(op, x, dim)
     if x.ndim == 0:
-        return Extreme(ops.reshape(x, shape=()), argmax(x))
-    turned = x if op == "max" else -x if x.dtype in dtypes.FLOATING else ~x
+        return Extreme(ops.reshape(x, ()), argmax(x))
+    turned = x if op == "max" else reverse(x)
     indices = ops.argmax(turned, axis=axis, keepdim=True)
     values = ops.gather(x, indices, axis=axis)
     if not keepdim:
         shape = (*x.shape[:axis], *x.shape[axis + 1 :])
-        values, indices = ops.reshape(values, shape=shape), ops.reshape(indices, shape=shape)
+        values, indices = (ops.reshape(z, shape) for z in (values, indices))
     return Extreme(values, indices)
+
+
+def reverse(x: Tensor) -> Tensor:
+    """Numbers in the opposite order: the smallest of x is its largest.  [*s] -> [*s]."""
+    return -x if x.dtype in dtypes.FLOATING else ~x
 
 
 def is_dim(x: Any) -> bool:
@@ -163,14 +170,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
-    dim = other if dim is None else dim
-    if dim is None:
-        return ops.max(input, chosen("max", input, None), False)
-    if is_dim(dim):
-        return extreme("max", input, dim, keepdim)
-    rank("max", dim)
-    operands("max", input, dim)
-    return ops.maximum(input, dim)
+    return most("max", input, other if dim is None else dim, keepdim, ops.max, ops.maximum)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
@@ -179,14 +179,18 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     [.., n, ..] -> [], or (values, indices) [.., ..].  nan if any is.
     Raises: ContractError if there is nothing to choose from.
     """
-    dim = other if dim is None else dim
+    return most("min", input, other if dim is None else dim, keepdim, ops.min, ops.minimum)
+
+
+def most(op: str, x: Tensor, dim: Any, keepdim: bool, of_all: Any, of_two: Any) -> Any:
+    """max or min, by the operations that find it among all and of two; dim may be a tensor."""
     if dim is None:
-        return ops.min(input, chosen("min", input, None), False)
+        return of_all(x, chosen(op, x, None), False)
     if is_dim(dim):
-        return extreme("min", input, dim, keepdim)
-    rank("min", dim)
-    operands("min", input, dim)
-    return ops.minimum(input, dim)
+        return extreme(op, x, dim, keepdim)
+    rank(op, dim)
+    operands(op, x, dim)
+    return of_two(x, dim)
 
 
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -212,16 +216,15 @@ def first(op: str, given: Tensor, x: Tensor, dim: int | None, keepdim: bool) -> 
     axis = 0 if dim is None else normal_axis(op, dim, n)
     chosen(op, given, dim)
     if dim is None or n == 0:
-        flat = ops.argmax(ops.reshape(x, shape=(size(x.shape),)), axis=0, keepdim=False)
-        return ops.reshape(flat, shape=(1,) * n) if keepdim else flat
+        flat = ops.argmax(ops.reshape(x, (size(x.shape),)), axis=0, keepdim=False)
+        return ops.reshape(flat, (1,) * n) if keepdim else flat
     return ops.argmax(x, axis=axis, keepdim=keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first smallest stands along dim, or of all.  [.., n, ..] -> int64[.., ..]."""
     rank("argmin", input)
-    turned = -input if input.dtype in dtypes.FLOATING else ~input
-    return first("argmin", input, turned, dim, keepdim)
+    return first("argmin", input, reverse(input), dim, keepdim)
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -244,7 +247,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 def truth(x: Tensor, z: Tensor) -> Tensor:
     """z, which is of bools, in the type that any and all of x have."""
-    return ops.cast(z, dtype=dtypes.uint8) if x.dtype is dtypes.uint8 else z
+    return ops.cast(z, dtypes.uint8) if x.dtype is dtypes.uint8 else z
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
@@ -260,7 +263,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     top = ops.max(input.detach(), axes=axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
     z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
-    return z if keepdim else ops.reshape(z, shape=reduced(input.shape, axes, False))
+    return z if keepdim else ops.reshape(z, reduced(input.shape, axes, False))
 
 
 def norm(
@@ -296,7 +299,7 @@ def widened(op: str, x: Tensor, dtype: DType) -> Tensor:
     floating(op, x)
     if dtypes.promote(x.dtype, wanted) is not wanted:
         raise ContractError(f"{op}: {x.spec} in {wanted.name}; give a wider floating dtype")
-    return ops.cast(x, dtype=wanted)
+    return ops.cast(x, wanted)
 
 
 def normed(op: str, x: Tensor, p: Any, dim: Dim, keepdim: bool, dtype: DType | None) -> Tensor:
@@ -363,7 +366,7 @@ def std_mean(
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements are not zero, over dim or all.  [.., n, ..] -> int64[.., ..]."""
     axes = normal_axes("count_nonzero", dim, rank("count_nonzero", input))
-    counted = ops.cast(ops.not_equal(input, 0), dtype=dtypes.int64)
+    counted = ops.cast(ops.not_equal(input, 0), dtypes.int64)
     return ops.sum(counted, axes=axes, keepdim=False)
 
 
@@ -384,9 +387,9 @@ def running(op: str, scan: Any, x: Tensor, dim: int, dtype: DType | None) -> Ten
     """The scan of x along dim; a 0-d tensor is one element."""
     axis = normal_axis(op, dim, rank(op, x))
     if dtype is not None or x.dtype not in dtypes.FLOATING:
-        x = ops.cast(x, dtype=dtypes.as_dtype(dtype or dtypes.int64))
-    flat = x if x.ndim else ops.reshape(x, shape=(1,))
-    return ops.reshape(scan(flat, axis=axis), shape=x.shape)
+        x = ops.cast(x, dtypes.as_dtype(dtype or dtypes.int64))
+    flat = x if x.ndim else ops.reshape(x, (1,))
+    return ops.reshape(scan(flat, axis=axis), x.shape)
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
@@ -413,20 +416,18 @@ def cummin(input: Tensor, dim: int) -> Extreme:
     [.., n, ..] -> [.., n, ..] twice.  After nan all are nan.
     """
     rank("cummin", input)
-    return furthest("cummin", input, -input if input.dtype in dtypes.FLOATING else ~input, dim)
+    return furthest("cummin", input, reverse(input), dim)
 
 
 def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
     """x where the running maximum of what was turned last stands."""
     axis = normal_axis(op, dim, x.ndim)
-    flat, turned = (v if v.ndim else ops.reshape(v, shape=(1,)) for v in (x, turned.detach()))
-    n = flat.shape[axis]
-    places = ops.iota(length=n, dtype=dtypes.int64, device=x.device)
-    places = ops.reshape(places, shape=(n, *(1,) * (flat.ndim - axis - 1)))
+    flat, turned = (v if v.ndim else ops.reshape(v, (1,)) for v in (x, turned.detach()))
+    places = numbered(flat.shape[axis], axis, flat)
     hit = ops.equal(turned, ops.cummax(turned, axis=axis)) | ops.not_equal(turned, turned)
     indices = ops.cummax(ops.where(hit, places, 0), axis=axis)
     values = ops.gather(flat, indices, axis=axis)
-    return Extreme(*[ops.reshape(z, shape=x.shape) for z in (values, indices)])
+    return Extreme(*[ops.reshape(z, x.shape) for z in (values, indices)])
 
 
 @autocasts("wide")
@@ -437,10 +438,8 @@ def trace(input: Tensor) -> Tensor:
     """
     if rank("trace", input) != 2:
         raise ContractError(f"trace: {input.spec} is no matrix; give one with 2 dims")
-    n, m = input.shape
-    rows = ops.iota(length=n, dtype=dtypes.int64, device=input.device)
-    columns = ops.iota(length=m, dtype=dtypes.int64, device=input.device)
-    return sum(ops.where(ops.equal(ops.reshape(rows, shape=(n, 1)), columns), input, 0))
+    rows, columns = (numbered(n, axis, input) for axis, n in enumerate(input.shape))
+    return sum(ops.where(ops.equal(rows, columns), input, 0))
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
@@ -462,8 +461,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
         raise ContractError(f"cdist: {x1.spec} and {x2.spec}; give rows of one length")
     if not p >= 0:
         raise ContractError(f"cdist: p={p}; it is not negative")
-    rows = ops.reshape(x1, shape=(*x1.shape[:-1], 1, x1.shape[-1]))
-    columns = ops.reshape(x2, shape=(*x2.shape[:-2], 1, *x2.shape[-2:]))
+    rows = ops.reshape(x1, (*x1.shape[:-1], 1, x1.shape[-1]))
+    columns = ops.reshape(x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     operands("cdist", rows, columns)
     return norm(rows - columns, p, -1)
 
@@ -477,16 +476,16 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     Raises: ContractError if there is nothing to choose from.
     """
     if dim is None and input.dtype in dtypes.FLOATING and 0 in input.shape:
-        return ops.full(math.nan, shape=(), dtype=input.dtype, device=input.device)
+        return constant(math.nan, (), input)
     axes = chosen("median", input, dim)
     if dim is None:
         return ops.median(input)
-    x = input if input.ndim else ops.reshape(input, shape=(1,))
+    x = input if input.ndim else ops.reshape(input, (1,))
     axis = axes[0] if axes else 0
     indices = middle(x, axis)
     shape = reduced(input.shape, axes, keepdim)
     values = ops.gather(x, indices, axis=axis)
-    return Extreme(*[ops.reshape(z, shape=shape) for z in (values, indices)])
+    return Extreme(*[ops.reshape(z, shape) for z in (values, indices)])
 
 
 def nansum(

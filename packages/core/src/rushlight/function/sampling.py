@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered
+from ..ops.creation import constant
 from ..spec import Shape, size
 from .elementwise import bounded
 from .given import floating, lengths, rank, together
@@ -83,7 +84,7 @@ def interpolate(
     if mode == "area":
         return adaptive(n, input, out)
     wide = input.dtype if input.dtype is dtypes.float64 else dtypes.float32
-    z = input if mode in FLAT else ops.cast(input, dtype=wide)
+    z = input if mode in FLAT else ops.cast(input, wide)
     for axis, (m, o, s) in enumerate(zip(image, out, scales, strict=True), 2):
         ends = (m - 1) / (o - 1) if o > 1 else 0.0
         # PyTorch's exceptions from what scale_factor means
@@ -93,7 +94,7 @@ def interpolate(
             z = z if m == o else smoothed(z, axis, o, step, mode)
         elif (m, step) != (o, 1.0):
             z = resampled(z, axis, o, step, mode, bool(align_corners), wide)
-    return ops.cast(z, dtype=input.dtype)
+    return ops.cast(z, input.dtype)
 
 
 def resampled(
@@ -147,7 +148,7 @@ def smoothed(x: Tensor, axis: int, n: int, step: float, mode: str) -> Tensor:
 
 def spot(place: Tensor, n: int) -> Tensor:
     """The nearest index inside.  [*s] -> int64[*s]."""
-    return ops.cast(ops.minimum(ops.maximum(place, 0), n - 1), dtype=dtypes.int64)
+    return ops.cast(ops.minimum(ops.maximum(place, 0), n - 1), dtypes.int64)
 
 
 def taps(places: Tensor, mode: str) -> list[tuple[Tensor, Any]]:
@@ -270,7 +271,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     floating("affine_grid", theta) if rank("affine_grid", theta) else None
     if n not in (2, 3) or theta.shape != (b, n, n + 1):
         raise ContractError(f"affine_grid: {theta.spec} for size {size}; give [b, n, n + 1]")
-    columns = [ops.full(1.0, shape=tuple(image), dtype=theta.dtype, device=theta.device)]
+    columns = [constant(1.0, tuple(image), theta)]
     for i, m in enumerate(image):
         u = ops.iota(length=m, dtype=theta.dtype, device=theta.device) * 2 - (m - 1)
         u = u / (max(m - 1, 1) if align_corners else m)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
+from ..ops.creation import constant
 from ..spec import normal_axis, reduced, size
 from .elementwise import lerp
 from .given import Dim, floating, hold, rank, together, whole
 from .indexing import sort
-from .movement import along, joined, movedim, part, unsqueeze
+from .movement import along, joined, movedim, numbered, part, unsqueeze
 from .precision import autocasts
 from .reduction import Extreme, nansum, sum
 
@@ -71,7 +72,7 @@ def parted(
     if input.dtype not in (dtypes.float32, dtypes.float64):
         raise ContractError(f"{op}: {input.spec}; convert it with .float()")
     if not hasattr(q, "_data"):
-        q = ops.full(q, shape=(), dtype=input.dtype, device=input.device)
+        q = constant(q, (), input)
     together(op, input, q)
     wrong = f"q {q.spec} of {input.spec}; give it that dtype, from 0 to 1"
     if q.dtype is not input.dtype or q.ndim > 1:
@@ -95,7 +96,7 @@ def parted(
         at = ops.where(ops.greater(odd, 0), count - 1.0, q_ * (count - 1))
     low = ROUNDED.get(interpolation, ops.floor)(at)
     share = ops.ceil(at - low) / 2 if interpolation == "midpoint" else at - low
-    places = [ops.cast(v, dtype=dtypes.int64) for v in (low, ops.ceil(at))]
+    places = [ops.cast(v, dtypes.int64) for v in (low, ops.ceil(at))]
     below, above = (ops.gather(x, place, axis=last) for place in places)
     z = movedim(below if interpolation in ROUNDED else lerp(below, above, share), -1, 0)
     if keepdim:
@@ -140,8 +141,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
     order = ops.argsort(x, axis=axis, descending=False)
     y = ops.gather(x.detach(), order, axis=axis)
     n = x.shape[axis]
-    column = tuple([n if i == axis else 1 for i in range(x.ndim)])
-    numbers = ops.reshape(ops.iota(length=n, dtype=dtypes.int64, device=x.device), column)
+    numbers = numbered(n, axis, x)
     fresh = ops.not_equal(part(y, axis, 1, n - 1), part(y, axis, 0, n - 1))
     starts = ops.where(fresh, part(numbers, axis, 1, n - 1), 0)
     starts = ops.pad(starts, tuple([(int(i == axis), 0) for i in range(x.ndim)]), 0)
@@ -166,9 +166,9 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise ContractError(f"histc: bounds {low} and {high}; give finite ones, max above min")
     inside = ops.greater_equal(x, low) & ops.less_equal(x, high)
     at = ops.floor((ops.where(inside, x, low) - low) * (bins / (high - low)))
-    at = ops.cast(ops.minimum(at, bins - 1), dtype=dtypes.int64)
-    counts = ops.full(0, shape=(bins,), dtype=x.dtype, device=x.device)
-    return ops.scatter_add(counts, at, ops.cast(inside, dtype=x.dtype), axis=0)
+    at = ops.cast(ops.minimum(at, bins - 1), dtypes.int64)
+    counts = constant(0, (bins,), x)
+    return ops.scatter_add(counts, at, ops.cast(inside, x.dtype), axis=0)
 
 
 def diff(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..errors import ContractError
+from ..ops.creation import constant
 from ..spec import size
 from .given import floating, rank, together
 from .layer import repeated
-from .pooling import adapted, avg_pool, max_pool, numbered
+from .movement import numbered
+from .pooling import adapted, avg_pool, max_pool
 from .precision import autocasts
 from .reduction import power
 
@@ -150,7 +152,7 @@ def unpool(
             f"{list(strides)} away"
         )
     rows = (*kept, size(short))
-    zeros = ops.full(0, shape=(*kept, size(tuple(image))), dtype=input.dtype, device=input.device)
+    zeros = constant(0, (*kept, size(tuple(image))), input)
     z = ops.scatter(zeros, ops.reshape(indices, rows), ops.reshape(input, rows), axis=len(kept))
     return ops.reshape(z, (*kept, *image))
 

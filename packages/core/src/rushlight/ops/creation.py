@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..dtypes import DType, uint32
+from ..dtypes import DType, int64, uint32
 from ..op import primitive
 from ..spec import Shape, Spec
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["full", "iota", "random_bits"]
 
@@ -21,6 +24,16 @@ def full(value: Any, *, shape: Shape, dtype: DType, device: Any) -> Spec:
 def iota(*, length: int, dtype: DType, device: Any) -> Spec:
     """0, 1, 2, ..  -> [length]."""
     return Spec((length,), dtype)
+
+
+def constant(value: Any, shape: Shape, like: Any, dtype: DType | None = None) -> Tensor:
+    """value everywhere, of the type and device of another tensor.  -> [*shape]."""
+    return full(value, shape=shape, dtype=dtype or like.dtype, device=like.device)
+
+
+def naturals(length: int, like: Any) -> Tensor:
+    """0, 1, 2, .. on the device of another tensor.  -> int64[length]."""
+    return iota(length=length, dtype=int64, device=like.device)
 
 
 @primitive(constant=True, numbers=("key", "counter"))

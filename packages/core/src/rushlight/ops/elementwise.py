@@ -11,7 +11,7 @@ from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
 from ..op import composite, primitive
 from ..spec import Spec, broadcast
-from .creation import full
+from .creation import constant, full
 
 __all__ = [
     "abs",
@@ -295,7 +295,7 @@ div.gradients(x=lambda g, y: g / y, y=lambda g, z, y: -g * z / y)
 
 def level(g: Any) -> Any:
     """The gradient of steps: 0 everywhere.  [*s] -> [*s]."""
-    return full(0, shape=g.shape, dtype=g.dtype, device=g.device)
+    return constant(0, g.shape, g)
 
 
 @primitive(promotes=promoted)
@@ -345,7 +345,7 @@ def pow(x: Any, y: Any) -> Spec:
 def pow_gx(g: Any, x: Any, y: Any) -> Any:
     """g y x^(y-1), and 0 where y is 0."""
     if isinstance(y, Number):
-        y = full(y, shape=(), dtype=x.dtype, device=x.device)
+        y = constant(y, (), x)
     if number_type(y) is not None:
         return g * 0.0 if y == 0 else g * (x ** (y - 1) * y)
     return where(equal(y, 0), 0.0, g * y * pow(x, y - 1))
@@ -354,7 +354,7 @@ def pow_gx(g: Any, x: Any, y: Any) -> Any:
 def pow_gy(g: Any, z: Any, x: Any, y: Any) -> Any:
     """g z log(x), and 0 where x is 0 and y is not negative, as the limit is."""
     if isinstance(x, Number):
-        x = full(x, shape=(), dtype=y.dtype, device=y.device)
+        x = constant(x, (), y)
     if number_type(x) is None:
         return where(equal(x, 0) & ~less(y, 0), 0.0, g * z * log(x))
     if x > 0:

@@ -8,7 +8,7 @@ from ..dtypes import INTEGER, bool_, int64
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis
-from .creation import full
+from .creation import constant
 from .elementwise import cast, equal, maximum, where
 from .movement import Bounds, expand, pad, reshape, slice, unslice
 
@@ -33,14 +33,14 @@ def indices(op: str, index: Spec) -> None:
 
 def zeros(shape: Shape, like: Any) -> Any:
     """Zeros of the type and device of another tensor.  -> [*shape]."""
-    return full(0, shape=shape, dtype=like.dtype, device=like.device)
+    return constant(0, shape, like)
 
 
 @composite
 def put_slice(x: Any, part: Any, *, bounds: Bounds) -> Any:
     """x, but part where slice would take it from.  [*s], [length, ..] -> [*s]."""
     shape = tuple(x.shape)
-    inside = full(True, shape=tuple(part.shape), dtype=bool_, device=x.device)
+    inside = constant(True, tuple(part.shape), x, bool_)
     inside = unslice(inside, shape=shape, bounds=bounds)
     return where(inside, unslice(part, shape=shape, bounds=bounds), x)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import float32, float64, int64
+from ..dtypes import float32, float64
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, broadcast
 from .contraction import matmul, turned
-from .creation import iota
+from .creation import naturals
 from .elementwise import equal, greater, greater_equal, less, maximum, where
 from .reduction import prod, sum
 
@@ -35,7 +35,7 @@ def square(op: str, x: Spec) -> None:
 
 def offset(x: Any) -> Any:
     """Column less row of each place in a matrix.  [*b, m, n] -> int64[m, n]."""
-    rows, columns = (iota(length=n, dtype=int64, device=x.device) for n in x.shape[-2:])
+    rows, columns = (naturals(n, x) for n in x.shape[-2:])
     return columns - rows.reshape(-1, 1)
 
 
