@@ -9,9 +9,10 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.contraction import unmatched
 from ..ops.creation import constant, naturals
+from ..ops.movement import part
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
-from .movement import along, joined, movedim, part, repeat_interleave, stack, unsqueeze
+from .movement import along, joined, movedim, repeat_interleave, stack, unsqueeze
 from .precision import autocasts
 from .reduction import all, any, chosen
 

@@ -11,11 +11,11 @@ from ..dtypes import DType
 from ..errors import ContractError
 from ..ops.conv import check as check_conv
 from ..ops.creation import constant
-from ..ops.movement import Widths
+from ..ops.movement import Widths, part
 from ..spec import Shape, normal_axis, size
 from .elementwise import bent
 from .given import floating, operands, rank, sized, together, whole
-from .movement import part, squeeze, unsqueeze
+from .movement import squeeze, unsqueeze
 from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from ..errors import ContractError
 from ..ops.contraction import turned
 from ..ops.creation import constant
 from ..ops.linalg import offset, triplets
+from ..ops.movement import part
 from ..spec import normal_axis
 from .given import Dim, lengths, rank, together, whole
 from .indexing import matmul
-from .movement import movedim, part, tril, triu, unsqueeze
+from .movement import movedim, tril, triu, unsqueeze
 from .precision import autocasts
 from .reduction import amax, amin, normed, sum
 

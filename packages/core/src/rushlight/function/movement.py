@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered, WrongType
 from ..ops.creation import constant, naturals
+from ..ops.movement import part
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, called, lengths, no_dims, rank, sized, together, whole
 from .named import named
@@ -233,12 +234,6 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
             f"narrow: start {start}, length {length} along dim {dim} of {input.spec}; end at {n}"
         )
     return part(input, axis, first, length)
-
-
-def part(input: Tensor, axis: int, start: int, length: int) -> Tensor:
-    """narrow, all checked."""
-    bounds = [(start, length, 1) if i == axis else (0, n, 1) for i, n in enumerate(input.shape)]
-    return ops.slice(input, tuple(bounds))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

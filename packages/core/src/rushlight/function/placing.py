@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError
 from ..ops.creation import constant, naturals
+from ..ops.movement import part
 from ..spec import normal_axis, size
 from .given import rank, together
 from .indexing import all_fit, filling, flat, nonzero, numel, placed, searchsorted, sort
-from .movement import numbered, part, stretched
+from .movement import numbered, stretched
 from .reduction import any, reverse
 
 if TYPE_CHECKING:

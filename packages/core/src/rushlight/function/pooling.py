@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.creation import constant, naturals
-from ..ops.movement import Widths
+from ..ops.movement import Widths, part
 from ..spec import Shape, size
 from .given import rank, whole
 from .layer import COUNT, SPATIAL, repeated, windowed
@@ -273,8 +273,5 @@ def spans_mean(x: Tensor, axis: int, o: int) -> Tensor:
     parts = []
     for i in range(o):
         start, stop = i * n // o, -(-(i + 1) * n // o)
-        bounds = tuple(
-            (start, stop - start, 1) if j == axis else (0, m, 1) for j, m in enumerate(x.shape)
-        )
-        parts.append(ops.mean(ops.slice(x, bounds=bounds), axes=(axis,), keepdim=True))
+        parts.append(ops.mean(part(x, axis, start, stop - start), axes=(axis,), keepdim=True))
     return ops.concat(*parts, axis=axis)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.creation import constant
+from ..ops.movement import part
 from ..spec import normal_axis, reduced, size
 from .elementwise import lerp
 from .given import Dim, floating, hold, rank, together, whole
 from .indexing import sort
-from .movement import along, joined, movedim, numbered, part, unsqueeze
+from .movement import along, joined, movedim, numbered, unsqueeze
 from .precision import autocasts
 from .reduction import Extreme, nansum, sum
 

@@ -69,11 +69,18 @@ def spread(
     cols = reshape(cols, shape=(groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
     cols = permute(cols, order=(1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
     cols = reshape(cols, shape=(b, c, *spatial, *weight.shape[2:]))
-    widths, shape = ((0, 0), (0, 0), *padding), (b, c, *image)
+    return unpooled(cols, (b, c, *image), tuple(weight.shape[2:]), stride, padding, dilation)
+
+
+def unpooled(
+    cols: Any, shape: Shape, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape
+) -> Any:
+    """Windows over the last axes summed to where they came from.  [*b, *t, *sizes] -> [*shape]."""
+    lead = len(shape) - len(sizes)
+    widths = (*((0, 0),) * lead, *padding)
     z = fold(
         cols, shape=tuple(p + m + q for (p, q), m in zip(widths, shape, strict=True)),
-        axes=tuple(range(2, n + 2)), sizes=tuple(weight.shape[2:]), strides=stride,
-        dilations=dilation,
+        axes=tuple(range(lead, len(shape))), sizes=sizes, strides=stride, dilations=dilation,
     )  # fmt: skip
     return slice(z, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, shape, strict=True)))
 
@@ -200,15 +207,10 @@ def max_pool_vjp(
     sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, specs: tuple[Spec, ...],
 ) -> tuple[Any]:  # fmt: skip
     """g, sent to the place that won each window."""
-    x, n, kept = specs[0], len(sizes), tuple(g.shape)
+    kept = tuple(g.shape)
     g = ungather(reshape(g, shape=(*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
-    widths = (*((0, 0),) * (x.ndim - n), *padding)
-    g = fold(
-        reshape(g, shape=(*kept, *sizes)),
-        shape=tuple(p + m + q for (p, q), m in zip(widths, x.shape, strict=True)),
-        axes=tuple(range(x.ndim - n, x.ndim)), sizes=sizes, strides=stride, dilations=dilation,
-    )  # fmt: skip
-    return (slice(g, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, x.shape, strict=True))),)
+    g = reshape(g, shape=(*kept, *sizes))
+    return (unpooled(g, specs[0].shape, sizes, stride, padding, dilation),)
 
 
 def pooled(

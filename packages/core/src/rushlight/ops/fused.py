@@ -12,7 +12,7 @@ from .creation import iota
 from .elementwise import cast, equal, exp, floating_composite, log, maximum, not_equal, rsqrt, where
 from .indexing import gather
 from .movement import reshape
-from .reduction import max, mean, nonempty, sum
+from .reduction import count, max, mean, nonempty, sum
 
 __all__ = [
     "batch_norm",
@@ -60,14 +60,6 @@ def scaled(z: Any, weight: Any, bias: Any) -> Any:
     """z weight + bias, each of which may be None."""
     z = z if weight is None else z * weight
     return z if bias is None else z + bias
-
-
-def count(shape: Shape, axes: Shape) -> int:
-    """How many elements the axes span."""
-    n = 1
-    for i in axes:
-        n *= shape[i]
-    return n
 
 
 @composite

@@ -7,7 +7,7 @@ from typing import Any
 from ..dtypes import INTEGER, bool_, int64
 from ..errors import ContractError
 from ..op import composite, primitive
-from ..spec import Shape, Spec, has_axis
+from ..spec import Shape, Spec, has_axis, size
 from .creation import constant
 from .elementwise import cast, equal, maximum, where
 from .movement import Bounds, expand, pad, reshape, slice, unslice
@@ -31,11 +31,6 @@ def indices(op: str, index: Spec) -> None:
         raise ContractError(f"{op}: the index is {index}; convert it to int64 with .long()")
 
 
-def zeros(shape: Shape, like: Any) -> Any:
-    """Zeros of the type and device of another tensor.  -> [*shape]."""
-    return constant(0, shape, like)
-
-
 @composite
 def put_slice(x: Any, part: Any, *, bounds: Bounds) -> Any:
     """x, but part where slice would take it from.  [*s], [length, ..] -> [*s]."""
@@ -46,7 +41,7 @@ def put_slice(x: Any, part: Any, *, bounds: Bounds) -> Any:
 
 
 put_slice.gradients(
-    x=lambda g, bounds: put_slice(g, zeros(lengths(bounds), g), bounds=bounds),
+    x=lambda g, bounds: put_slice(g, constant(0, lengths(bounds), g), bounds=bounds),
     part=lambda g, bounds: slice(g, bounds=bounds),
 )
 slice.view(lambda x, z, bounds: put_slice(x, z, bounds=bounds))
@@ -72,12 +67,10 @@ def take(x: Spec, index: Spec, *, axis: int) -> Spec:
 def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Rows summed to where take found them, its adjoint.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
     before, after = shape[:axis], shape[axis + 1 :]
-    count = 1
-    for n in index.shape:
-        count *= n
+    count = size(tuple(index.shape))
     x = reshape(x, shape=(*before, count, *after))
     places = reshape(index, shape=tuple(count if i == axis else 1 for i in range(len(shape))))
-    return scatter_add(zeros(shape, x), expand(places, shape=x.shape), x, axis=axis)
+    return scatter_add(constant(0, shape, x), expand(places, shape=x.shape), x, axis=axis)
 
 
 take.gradients(
@@ -112,7 +105,7 @@ def fits(op: str, x: Spec, index: Spec, axis: int) -> None:
 @composite(free=("index",))
 def ungather(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Elements summed to where gather found them, its adjoint.  [.., m, ..] -> [.., n, ..]."""
-    return scatter_add(zeros(shape, x), index, x, axis=axis)
+    return scatter_add(constant(0, shape, x), index, x, axis=axis)
 
 
 gather.gradients(
@@ -171,7 +164,7 @@ def scatter(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
 
 
 scatter.gradients(
-    x=lambda g, index, axis: scatter(g, index, zeros(tuple(index.shape), g), axis=axis),
+    x=lambda g, index, axis: scatter(g, index, constant(0, tuple(index.shape), g), axis=axis),
     index=None,
     source=lambda g, index, axis: gather(g, index, axis=axis),
 )

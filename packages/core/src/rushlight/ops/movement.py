@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, broadcast, has_axis, integers, size
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["concat", "expand", "fold", "pad", "permute", "reshape", "slice", "unslice", "windows"]
 
@@ -101,10 +104,17 @@ slice.gradients(x=lambda g, x_shape, bounds: unslice(g, shape=x_shape, bounds=bo
 unslice.gradients(x=lambda g, bounds: slice(g, bounds=bounds))
 
 
+def part(x: Any, axis: int, start: int, length: int, step: int = 1) -> Tensor:
+    """So many elements along an axis.  [.., n, ..] -> [.., length, ..]."""
+    bounds = [(0, n, 1) for n in x.shape]
+    bounds[axis] = (start, length, step)
+    return slice(x, bounds=tuple(bounds))
+
+
 def flipped(x: Any, axis: int) -> Any:
-    """x backwards along an axis."""
-    bounds = tuple((n - 1, n, -1) if i == axis else (0, n, 1) for i, n in enumerate(x.shape))
-    return slice(x, bounds=bounds)
+    """x backwards along an axis.  [.., n, ..] -> [.., n, ..]."""
+    n = x.shape[axis]
+    return part(x, axis, n - 1, n, -1) if n else x
 
 
 def dilated(x: Any, axis: int, step: int) -> Any:
@@ -115,9 +125,7 @@ def dilated(x: Any, axis: int, step: int) -> Any:
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     x = reshape(x, shape=(*before, n, 1, *after))
     x = pad(x, widths=around(ndim + 1, axis + 1, 0, step - 1), value=0)
-    x = reshape(x, shape=(*before, n * step, *after))
-    bounds = tuple((0, (n - 1) * step + 1 if i == axis else m, 1) for i, m in enumerate(x.shape))
-    return slice(x, bounds=bounds)
+    return part(reshape(x, shape=(*before, n * step, *after)), axis, 0, (n - 1) * step + 1)
 
 
 def around(ndim: int, axis: int, before: int, after: int) -> Widths:
@@ -164,8 +172,7 @@ def concat_vjp(g: Any, *, specs: tuple[Spec, ...], axis: int, asked: tuple[bool,
     parts, start = [], 0
     for spec, wanted in zip(specs, asked, strict=True):
         n = spec.shape[axis]
-        bounds = tuple((start, n, 1) if i == axis else (0, m, 1) for i, m in enumerate(g.shape))
-        parts.append(slice(g, bounds=bounds) if wanted else None)
+        parts.append(part(g, axis, start, n) if wanted else None)
         start += n
     return parts
 
@@ -200,12 +207,12 @@ def fold(
     n, total = len(shape), None
     for place in places:  # one element of every window at a time
         bounds = (*((0, m, 1) for m in x.shape[:n]), *((j, 1, 1) for j in place))
-        part = reshape(slice(x, bounds=bounds), shape=x.shape[:n])
+        one = reshape(slice(x, bounds=bounds), shape=x.shape[:n])
         target = [(0, m, 1) for m in shape]
         for i, j, s, d in zip(axes, place, strides, dilations, strict=True):
             target[i] = (j * d, x.shape[i], s)
-        part = unslice(part, shape=shape, bounds=tuple(target))
-        total = part if total is None else total + part
+        one = unslice(one, shape=shape, bounds=tuple(target))
+        total = one if total is None else total + one
     return total
 
 

@@ -26,7 +26,7 @@ from .elementwise import (
     where,
 )
 from .indexing import argsort, gather
-from .movement import around, concat, expand, pad, reshape, slice
+from .movement import around, concat, expand, flipped, pad, part, reshape
 
 __all__ = [
     "argmax",
@@ -68,6 +68,17 @@ def unreduced(g: Any, shape: Shape, axes: Shape, keepdim: bool) -> Any:
     return g if keepdim or leading else reshape(g, shape=reduced(shape, axes, keepdim=True))
 
 
+def count(shape: Shape, axes: Shape) -> int:
+    """How many elements the axes span."""
+    return size(tuple([shape[i] for i in axes]))
+
+
+def widened(x: Any) -> Any:
+    """x in float32 if it is of half precision, else x itself."""
+    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
+    return cast(x, dtype=dtypes.float32) if half else x
+
+
 @primitive
 def sum(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
     """Sum over axes; 0 of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..].
@@ -92,8 +103,7 @@ def prod(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
 def prod_vjp(g: Any, x: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
     """g times the product of all the others, by no division: right where elements are 0."""
     z = unreduced(g, x.shape, axes, keepdim)
-    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
-    rest = cast(x, dtype=dtypes.float32) if half else x
+    rest = widened(x)
     for i in reversed(axes):
         z = z * others(rest, i)
         rest = prod(rest, axes=(i,), keepdim=True)
@@ -184,20 +194,14 @@ def median_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
 @composite
 def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
-    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2  # the sum alone may not fit
-    total = sum(cast(x, dtype=dtypes.float32) if half else x, axes=axes, keepdim=keepdim)
-    n = 1
-    for i in axes:
-        n *= x.shape[i]
-    return cast(total / n, dtype=x.dtype) if half else total / n
+    wide = widened(x)  # the sum alone may not fit
+    z = sum(wide, axes=axes, keepdim=keepdim) / count(x.shape, axes)
+    return z if wide is x else cast(z, dtype=x.dtype)
 
 
 def mean_gx(g: Any, x_shape: Shape, axes: Shape, keepdim: bool) -> Any:
     """g / n, for every element of the mean."""
-    n = 1
-    for i in axes:
-        n *= x_shape[i]
-    return expand(unreduced(g / n, x_shape, axes, keepdim), shape=x_shape)
+    return expand(unreduced(g / count(x_shape, axes), x_shape, axes, keepdim), shape=x_shape)
 
 
 mean.gradients(x=mean_gx)
@@ -207,9 +211,7 @@ mean.gradients(x=mean_gx)
 def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     """sum((x - mean)^2) / (n - correction) over axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
     away = x - mean(x, axes=axes, keepdim=True)
-    n = 1
-    for i in axes:
-        n *= x.shape[i]
+    n = count(x.shape, axes)
     total = sum(away * away, axes=axes, keepdim=keepdim)
     return total / (n - correction if n > correction else 0)
 
@@ -217,13 +219,6 @@ def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
 # -- running reductions
 
 # By doubling: after k steps each element holds what the 2^k up to it make (Hillis, Steele 1986).
-
-
-def part(x: Any, axis: int, start: int, length: int, step: int = 1) -> Any:
-    """So many elements along an axis.  [.., n, ..] -> [.., length, ..]."""
-    bounds = [(0, n, 1) for n in x.shape]
-    bounds[axis] = (start, length, step)
-    return slice(x, bounds=tuple(bounds))
 
 
 def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
@@ -242,20 +237,12 @@ def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
 @composite
 def cumsum(x: Any, *, axis: int) -> Any:
     """The sum of each element and all before it along an axis.  [.., n, ..] -> [.., n, ..]."""
-    half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
-    z = scanned(cast(x, dtype=dtypes.float32) if half else x, axis, add, 0)
-    return cast(z, dtype=x.dtype)
+    return cast(scanned(widened(x), axis, add, 0), dtype=x.dtype)
 
 
 def cumsum_gx(g: Any, axis: int) -> Any:
     """The sum of g from each element on."""
     return flipped(cumsum(flipped(g, axis), axis=axis), axis)
-
-
-def flipped(x: Any, axis: int) -> Any:
-    """x with its elements backward along an axis.  [.., n, ..] -> [.., n, ..]."""
-    n = x.shape[axis]
-    return part(x, axis, n - 1, n, -1) if n else x
 
 
 cumsum.gradients(x=cumsum_gx)
