@@ -248,30 +248,31 @@ def arange(
 
     int64 if all arguments are ints, else float32.  Raises: ContractError if step is 0.
     """
+    op = "arange"
     if start is None and end is None:
-        raise WrongType("arange: no end; give where the numbers end")
+        raise WrongType(f"{op}: no end; give where the numbers end")
     start, end = (0, start) if end is None else (0 if start is None else start, end)
-    start, end, step = (single("arange", x) for x in (start, end, step))
+    start, end, step = (single(op, x) for x in (start, end, step))
     if step == 0:
-        raise ContractError("arange: step 0 never arrives; give another step")
+        raise ContractError(f"{op}: step 0 never arrives; give another step")
     if not all(np.isfinite(float(x)) for x in (start, end, step)):
-        raise ContractError(f"arange: from {start} to {end} by {step}; give finite numbers")
+        raise ContractError(f"{op}: from {start} to {end} by {step}; give finite numbers")
     counted = all(isinstance(x, int) for x in (start, end, step))
     wanted = dtypes.as_dtype(dtype or (dtypes.int64 if counted else dtypes.default_float))
     if wanted is dtypes.int64 and not counted:
         start, end, step = int(start), int(end), int(step)
         return arange(start, end, step, device=device, requires_grad=requires_grad)
     if (end < start) if step > 0 else (end > start):
-        raise ContractError(f"arange: from {start} to {end} by {step}; give the other sign")
+        raise ContractError(f"{op}: from {start} to {end} by {step}; give the other sign")
     place = resolve(device)
-    place.accept("arange", wanted)
+    place.accept(op, wanted)
     length = int(np.ceil((end - start) / step))
 
     def make() -> Tensor:
         values = start + step * np.arange(length, dtype=np.int64 if counted else np.float64)
         return held(values.astype(wanted), place)
 
-    return asking("arange", roomy("arange", (length,), wanted, make), requires_grad)
+    return asking(op, roomy(op, (length,), wanted, make), requires_grad)
 
 
 def linspace(
@@ -279,15 +280,16 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """steps values, evenly from start to end, both included.  -> [steps]."""
-    steps = whole("linspace", "steps", steps)
-    start, end = single("linspace", start), single("linspace", end)
+    op = "linspace"
+    steps = whole(op, "steps", steps)
+    start, end = single(op, start), single(op, end)
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
-    place.accept("linspace", wanted)
+    place.accept(op, wanted)
 
     def make() -> Tensor:
         return held(np.linspace(start, end, steps).astype(wanted), place)
 
-    return asking("linspace", roomy("linspace", (steps,), wanted, make), requires_grad)
+    return asking(op, roomy(op, (steps,), wanted, make), requires_grad)
 
 
 def eye(

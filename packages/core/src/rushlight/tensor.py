@@ -56,6 +56,15 @@ def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Ca
         yield method
 
 
+def swapped(operation: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    """The operation as a method of its right operand."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        return operation(other, self)
+
+    return method
+
+
 class Late:
     """A method that few programs need: its room is imported when it is first asked for."""
 
@@ -337,6 +346,14 @@ class Tensor:
     __gt__ = ops.greater
     __ge__ = ops.greater_equal
     __matmul__ = F.matmul
+    __rsub__ = swapped(ops.sub)
+    __rtruediv__ = swapped(ops.div)
+    __rfloordiv__ = swapped(ops.floordiv)
+    __rmod__ = swapped(ops.remainder)
+    __rpow__ = swapped(ops.pow)
+    __rlshift__ = swapped(F.bitwise_left_shift)
+    __rrshift__ = swapped(F.bitwise_right_shift)
+    __rmatmul__ = swapped(F.matmul)
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise
@@ -349,30 +366,6 @@ class Tensor:
         if self.dtype is dtypes.bool_:
             raise ContractError("+: a tensor of bools has no sign; convert it with .to()")
         return self
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return ops.floordiv(other, self)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return ops.remainder(other, self)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __rlshift__(self, other: Any) -> Tensor:
-        return F.bitwise_left_shift(other, self)
-
-    def __rrshift__(self, other: Any) -> Tensor:
-        return F.bitwise_right_shift(other, self)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return F.matmul(other, self)
 
     # -- methods are the functions of the same name
 

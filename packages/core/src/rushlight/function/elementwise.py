@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, WrongDtype
 from ..ops.elementwise import number_type
-from .given import any_floating, floating, operands, rank, representable, together
+from .given import any_floating, floating, operands, rank, representable, tensors, together
 from .named import public
 from .precision import autocasts, rounds_once
 
@@ -197,17 +197,16 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
     Raises: ContractError for a value with dims, or beyond the type.
     """
-    rank("masked_fill", input)
-    rank("masked_fill", mask)
-    operands("masked_fill", mask, input, value)
+    op = "masked_fill"
+    rank(op, input)
+    rank(op, mask)
+    operands(op, mask, input, value)
     if mask.dtype is not dtypes.bool_:
-        raise ContractError(
-            f"masked_fill: the mask is {mask.spec}; compare it with something to get bool"
-        )
+        raise ContractError(f"{op}: the mask is {mask.spec}; compare it with something to get bool")
     if number_type(value) is not None:
-        return ops.where(mask, representable("masked_fill", value, input.dtype), input)
+        return ops.where(mask, representable(op, value, input.dtype), input)
     if value.shape != ():
-        raise ContractError(f"masked_fill: a value {value.spec}; give a number or a tensor []")
+        raise ContractError(f"{op}: a value {value.spec}; give a number or a tensor []")
     return ops.where(mask, ops.elementwise.convert(value, input.dtype), input)
 
 
@@ -306,25 +305,23 @@ def logical_not(input: Tensor) -> Tensor:
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both are nonzero.  [*s], [*s] -> bool[*s]."""
-    rank("logical_and", input)
-    rank("logical_and", other)
-    operands("logical_and", input, other)
-    return ops.bitwise_and(ops.not_equal(input, 0), ops.not_equal(other, 0))
+    return logical("logical_and", ops.bitwise_and, input, other)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether either is nonzero.  [*s], [*s] -> bool[*s]."""
-    rank("logical_or", input)
-    rank("logical_or", other)
-    operands("logical_or", input, other)
-    return ops.bitwise_or(ops.not_equal(input, 0), ops.not_equal(other, 0))
+    return logical("logical_or", ops.bitwise_or, input, other)
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Whether just one is nonzero.  [*s], [*s] -> bool[*s]."""
-    together("logical_xor", input, other)
-    operands("logical_xor", input, other)
-    return ops.bitwise_xor(ops.not_equal(input, 0), ops.not_equal(other, 0))
+    return logical("logical_xor", ops.bitwise_xor, input, other)
+
+
+def logical(op: str, combine: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """An operation on bits, of whether the elements are nonzero."""
+    tensors(op, x, y)
+    return combine(ops.not_equal(x, 0), ops.not_equal(y, 0))
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -365,15 +362,13 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:
     """The larger; the other one if one is nan; a tie is input's.  [*s], [*s] -> [*s]."""
-    together("fmax", input, other)
-    operands("fmax", input, other)
+    tensors("fmax", input, other)
     return ops.where(ops.greater_equal(input, other) | isnan(other), input, other)
 
 
 def fmin(input: Tensor, other: Tensor) -> Tensor:
     """The smaller; the other one if one is nan; a tie is input's.  [*s], [*s] -> [*s]."""
-    together("fmin", input, other)
-    operands("fmin", input, other)
+    tensors("fmin", input, other)
     return ops.where(ops.less_equal(input, other) | isnan(other), input, other)
 
 
@@ -398,8 +393,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 @rounds_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value tensor1 tensor2.  [*s], [*s], [*s] -> [*s]."""
-    together("addcmul", input, tensor1, tensor2)
-    operands("addcmul", input, tensor1, tensor2)
+    tensors("addcmul", input, tensor1, tensor2)
     value = value if any_floating((input, tensor1, tensor2)) else int(value)
     return ops.add(input, tensor1 * tensor2 * value)
 
@@ -410,8 +404,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
     Raises: ContractError if both of the quotient are integers, as in PyTorch.
     """
-    together("addcdiv", input, tensor1, tensor2)
-    operands("addcdiv", input, tensor1, tensor2)
+    tensors("addcdiv", input, tensor1, tensor2)
     if not any_floating((tensor1, tensor2)):
         floating("addcdiv", tensor1)
     return ops.add(input, tensor1 / tensor2 * value)
@@ -458,8 +451,7 @@ def allclose(
 
 def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: bool) -> Tensor:
     """isclose, called by this name."""
-    together(op, x, y)
-    operands(op, x, y)
+    tensors(op, x, y)
     if x.dtype is not y.dtype:
         raise ContractError(f"{op}: {x.spec} and {y.spec}; convert one with .to()")
     if not (rtol >= 0 and atol >= 0):

@@ -60,6 +60,12 @@ def operands(op: str, *xs: Any) -> None:
             raise ContractError(f"{op}: {x} is beyond int64; give a smaller number or a float")
 
 
+def tensors(op: str, *xs: Any) -> None:
+    """Raises: as together and operands do, of numbers too: these are tensors, whose shapes meet."""
+    together(op, *xs)
+    operands(op, *xs)
+
+
 def any_floating(xs: Sequence[Any]) -> bool:
     """Whether one of these is a tensor of a floating type."""
     return builtins.any(getattr(x, "dtype", None) in dtypes.FLOATING for x in xs)

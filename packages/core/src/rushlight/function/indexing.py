@@ -194,10 +194,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
     Raises: IndexOutOfRange, also for an index of more dims.
     """
-    axis = normal_axis("index_select", dim, rank("index_select", input))
-    if rank("index_select", index) > 1:
-        raise IndexOutOfRange(f"index_select: the index is {index.spec}; give a vector")
-    z = taken("index_select", vector(input), vector(index), axis)
+    op = "index_select"
+    axis = normal_axis(op, dim, rank(op, input))
+    if rank(op, index) > 1:
+        raise IndexOutOfRange(f"{op}: the index is {index.spec}; give a vector")
+    z = taken(op, vector(input), vector(index), axis)
     return z if input.ndim else ops.reshape(z, ())
 
 
@@ -410,19 +411,18 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
     [.., n, ..], int64[.., m, ..] -> [.., m, ..].
     """
-    together("take_along_dim", input, indices)
+    op = "take_along_dim"
+    together(op, input, indices)
     if dim is None:
         flat = ops.reshape(input, (numel(input),))
         return take_along_dim(flat, ops.reshape(indices, (numel(indices),)), 0)
-    axis = normal_axis("take_along_dim", dim, input.ndim)
+    axis = normal_axis(op, dim, input.ndim)
     if indices.ndim != input.ndim:
-        raise ContractError(
-            f"take_along_dim: indices {indices.spec} for {input.spec}; give as many dims"
-        )
+        raise ContractError(f"{op}: indices {indices.spec} for {input.spec}; give as many dims")
     indices = counted(indices, input.shape[axis])
     ours, theirs = list(input.shape), list(indices.shape)
     ours[axis] = theirs[axis] = 1
-    met = broadcast("take_along_dim", tuple(ours), tuple(theirs))
+    met = broadcast(op, tuple(ours), tuple(theirs))
     wide = [(*met[:axis], x.shape[axis], *met[axis + 1 :]) for x in (input, indices)]
     return ops.gather(ops.expand(input, wide[0]), ops.expand(indices, wide[1]), axis=axis)
 

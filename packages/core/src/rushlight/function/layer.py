@@ -508,33 +508,26 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """exp(input) / sum(exp(input)) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
-    n = rank("softmax", input)
-    if dtype is not None:
-        input = ops.cast(input, dtypes.as_dtype(dtype))
-    axis = normal_axis("softmax", dim, n)
-    if n == 0:
-        return alone(ops.softmax, input)
-    if 0 in input._data.shape:
-        return ops.exp(input)
-    return ops.softmax(input, axis)
+    return shares("softmax", ops.softmax, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
     """input - log(sum(exp(input))) along dim, without overflow.  [.., n, ..] -> [.., n, ..]."""
-    n = rank("log_softmax", input)
+    return shares("log_softmax", ops.log_softmax, input, dim, dtype)
+
+
+def shares(op: str, operation: Any, x: Tensor, dim: int, dtype: DType | None) -> Tensor:
+    """softmax or log_softmax, by its operation; a 0-d tensor is one element."""
+    n = rank(op, x)
     if dtype is not None:
-        input = ops.cast(input, dtypes.as_dtype(dtype))
-    axis = normal_axis("log_softmax", dim, n)
+        x = ops.cast(x, dtypes.as_dtype(dtype))
+    axis = normal_axis(op, dim, n)
     if n == 0:
-        return alone(ops.log_softmax, input)
-    if 0 in input._data.shape:
-        return ops.exp(input)
-    return ops.log_softmax(input, axis)
-
-
-def alone(op: Any, x: Tensor) -> Tensor:
-    """An operation along an axis, of a 0-d tensor."""
-    return ops.reshape(op(ops.reshape(x, (1,)), axis=0), ())
+        return ops.reshape(operation(ops.reshape(x, (1,)), 0), ())
+    if 0 in x._data.shape:
+        return ops.exp(x)
+    z: Tensor = operation(x, axis)
+    return z
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

@@ -118,13 +118,14 @@ def smooth_l1_loss(
     Raises: ContractError for a beta below 0; with 0 it is l1_loss.
     Source: Girshick 2015, arXiv:1504.08083, eq. 3.
     """
-    alike("smooth_l1_loss", input, target)
-    operands("smooth_l1_loss", beta)
+    op = "smooth_l1_loss"
+    alike(op, input, target)
+    operands(op, beta)
     if beta < 0:
-        raise ContractError(f"smooth_l1_loss: beta {beta}; give a number from 0")
+        raise ContractError(f"{op}: beta {beta}; give a number from 0")
     if beta == 0:
-        return reduce("smooth_l1_loss", ops.abs(input - target), reduction)
-    return reduce("smooth_l1_loss", bent("smooth_l1_loss", input, target, beta) / beta, reduction)
+        return reduce(op, ops.abs(input - target), reduction)
+    return reduce(op, bent(op, input, target, beta) / beta, reduction)
 
 
 @autocasts("wide")
@@ -139,15 +140,16 @@ def huber_loss(
     Raises: ContractError for a delta that is not above 0.
     Source: Huber 1964, doi:10.1214/aoms/1177703732.
     """
-    alike("huber_loss", input, target)
-    operands("huber_loss", delta)
+    op = "huber_loss"
+    alike(op, input, target)
+    operands(op, delta)
     if delta <= 0:
-        raise ContractError(f"huber_loss: delta {delta}; give a number above 0")
-    losses = bent("huber_loss", input, target, delta)
+        raise ContractError(f"{op}: delta {delta}; give a number above 0")
+    losses = bent(op, input, target, delta)
     if weight is not None:
-        alike("huber_loss", input, weight)
+        alike(op, input, weight)
         losses = losses * weight
-    return reduce("huber_loss", losses, reduction)
+    return reduce(op, losses, reduction)
 
 
 def bent(op: str, input: Tensor, target: Tensor, bend: float) -> Tensor:
@@ -171,10 +173,11 @@ def kl_div(
     reduction: also "batchmean", the sum divided by the first length, which is the mean divergence.
     Raises: ContractError for bools and integers.
     """
-    together("kl_div", input, target)
-    floating("kl_div", input)
-    floating("kl_div", target)
-    broadcast("kl_div", input.shape, target.shape)
+    op = "kl_div"
+    together(op, input, target)
+    floating(op, input)
+    floating(op, target)
+    broadcast(op, input.shape, target.shape)
     if log_target:
         losses = ops.exp(target) * (target - input)
     else:
@@ -182,15 +185,16 @@ def kl_div(
         losses = target * ops.log(positive) - target * input
     if reduction == "batchmean":
         return sum(losses) / float(input.shape[0] if input.ndim else 1)
-    return reduce("kl_div", losses, reduction)
+    return reduce(op, losses, reduction)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along dim.  [.., n, ..], [.., n, ..] -> [..]."""
-    operands("cosine_similarity", x1, x2, eps)
-    floating("cosine_similarity", x1)
-    floating("cosine_similarity", x2)
-    shape = broadcast("cosine_similarity", x1.shape, x2.shape)
+    op = "cosine_similarity"
+    operands(op, x1, x2, eps)
+    floating(op, x1)
+    floating(op, x2)
+    shape = broadcast(op, x1.shape, x2.shape)
     x1, x2 = (ops.expand(x, shape) if x.shape != shape else x for x in (x1, x2))
     x1, x2 = (x / ops.maximum(norm(x, 2.0, dim, True), eps) for x in (x1, x2))
     return sum(x1 * x2, dim)
@@ -267,19 +271,20 @@ def binary_cross_entropy_with_logits(
     pos_weight: factors of the term of target 1.
     Raises: ContractError for bools and integers.
     """
-    alike("binary_cross_entropy_with_logits", input, target)
-    floating("binary_cross_entropy_with_logits", input)
-    floating("binary_cross_entropy_with_logits", target)
+    op = "binary_cross_entropy_with_logits"
+    alike(op, input, target)
+    floating(op, input)
+    floating(op, target)
     given = [w for w in (weight, pos_weight) if w is not None]
     if given:
-        weigh("binary_cross_entropy_with_logits", input, *given)
+        weigh(op, input, *given)
     if pos_weight is None:
         losses = ops.log1p_exp(input) - input * target
     else:
         scale = 1.0 + (pos_weight - 1.0) * target
         losses = (1.0 - target) * input + scale * ops.log1p_exp(-input)
     losses = losses if weight is None else losses * weight
-    return reduce("binary_cross_entropy_with_logits", losses, reduction)
+    return reduce(op, losses, reduction)
 
 
 @autocasts("wide")
@@ -376,28 +381,27 @@ def of_shares(
     label_smoothing: float,
 ) -> Tensor:  # fmt: skip
     """cross_entropy where it is not one operation."""
+    op = "cross_entropy"
     axis = 0 if input.ndim == 1 else 1
     if input.ndim == 0 or input.shape[axis] == 0:
-        raise ContractError(f"cross_entropy: input {input.spec} has no classes; give [n, c, *s]")
-    class_weight("cross_entropy", input, weight, axis)
-    operands("cross_entropy", label_smoothing)
+        raise ContractError(f"{op}: input {input.spec} has no classes; give [n, c, *s]")
+    class_weight(op, input, weight, axis)
+    operands(op, label_smoothing)
     if not 0 <= label_smoothing <= 1:
-        raise ContractError(
-            f"cross_entropy: label_smoothing {label_smoothing}; give a share from 0 to 1"
-        )
+        raise ContractError(f"{op}: label_smoothing {label_smoothing}; give a share from 0 to 1")
     logs = log_softmax(input, axis)
     if target.dtype in dtypes.FLOATING:
         if target.shape != input.shape:
             raise ContractError(
-                f"cross_entropy: input {input.spec} with target {target.spec}; give probabilities "
+                f"{op}: input {input.spec} with target {target.spec}; give probabilities "
                 f"in the shape of the input, or classes, int [n, *s]"
             )
         shares = target * (1.0 - label_smoothing) + label_smoothing / input.shape[axis]
         losses = -sum(weighted(logs, weight, axis) * shares, axis)
         if reduction == "mean":
             return sum(losses) / float(size(losses.shape))
-        return reduce("cross_entropy", losses, reduction)
-    hard = of_classes("cross_entropy", logs, target, weight, ignore_index, reduction)
+        return reduce(op, losses, reduction)
+    hard = of_classes(op, logs, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return hard
     valid = ops.not_equal(target, ignore_index)
@@ -408,7 +412,7 @@ def of_shares(
             factors = factors * ops.take(weight, ops.where(valid, target, 0), axis=0)
         spread = sum(spread) / sum(factors)
     else:
-        spread = reduce("cross_entropy", spread, reduction)
+        spread = reduce(op, spread, reduction)
     return hard * (1.0 - label_smoothing) + spread * label_smoothing
 
 

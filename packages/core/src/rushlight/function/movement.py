@@ -410,37 +410,34 @@ def repeat_interleave(
     [.., n, ..] -> [.., r n, ..]; a tensor of n integers repeats each row its own number of times.
     Of a vector of integers alone: each place as often as it says.
     """
-    n = rank("repeat_interleave", input)
+    op = "repeat_interleave"
+    n = rank(op, input)
     if repeats is None:
         places = naturals(size(input.shape), input)
         return repeat_interleave(places, input, 0, output_size=output_size)
     if dim is None:
         input, n = ops.reshape(input, (size(input.shape),)), 1
     if n == 0:
-        raise IndexOutOfRange(
-            f"repeat_interleave: dim {dim} of {input.spec}, which has none; omit it"
-        )
-    axis = normal_axis("repeat_interleave", dim or 0, n)
+        raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; omit it")
+    axis = normal_axis(op, dim or 0, n)
     x = input
     before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     if hasattr(repeats, "_data") and repeats.numel() == 1:
         repeats = repeats.item()
     if not hasattr(repeats, "_data"):
-        k = whole("repeat_interleave", "repeats", repeats)
+        k = whole(op, "repeats", repeats)
         wide = ops.expand(
             ops.reshape(x, (*before, length, 1, *after)), (*before, length, k, *after)
         )
         return ops.reshape(ops.clone(wide), (*before, length * k, *after))
     if repeats.dtype not in dtypes.INTEGER or repeats.shape != (length,):
-        raise ContractError(
-            f"repeat_interleave: repeats {repeats.spec} for {length} rows; give int64[{length}]"
-        )
+        raise ContractError(f"{op}: repeats {repeats.spec} for {length} rows; give int64[{length}]")
     from ..creation import tensor
 
-    counts = [whole("repeat_interleave", "repeats", k) for k in repeats.tolist()]
+    counts = [whole(op, "repeats", k) for k in repeats.tolist()]
     rows = [i for i, k in enumerate(counts) for _ in range(k)]
     if output_size is not None and output_size != len(rows):
-        raise ContractError(f"repeat_interleave: output_size {output_size}; they are {len(rows)}")
+        raise ContractError(f"{op}: output_size {output_size}; they are {len(rows)}")
     return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis=axis)
 
 
@@ -684,12 +681,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
     [*b, n] -> [.., n + |offset|, .., n + |offset|, ..].
     """
-    if not rank("diag_embed", input):
-        raise IndexOutOfRange(f"diag_embed: {input.spec} has no dims; give at least one")
-    length = input.shape[along("diag_embed", input, -1)]
-    i, j = (normal_axis("diag_embed", d, input.ndim + 1) for d in (dim1, dim2))
+    op = "diag_embed"
+    if not rank(op, input):
+        raise IndexOutOfRange(f"{op}: {input.spec} has no dims; give at least one")
+    length = input.shape[along(op, input, -1)]
+    i, j = (normal_axis(op, d, input.ndim + 1) for d in (dim1, dim2))
     if i == j:
-        raise ContractError(f"diag_embed: dim1 {dim1} and dim2 {dim2}; give two different dims")
+        raise ContractError(f"{op}: dim1 {dim1} and dim2 {dim2}; give two different dims")
     n, before = length + abs(offset), input.shape[:-1]
     start = offset if offset > 0 else -offset * n
     bounds = (*[(0, m, 1) for m in before], (start, length, n + 1) if length else (0, 0, 1))

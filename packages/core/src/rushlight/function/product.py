@@ -83,18 +83,19 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
     [*s, *k], [*k, *t] -> [*s, *t].  Raises: ContractError unless they are alike.
     """
-    together("tensordot", a, b)
+    op = "tensordot"
+    together(op, a, b)
     if isinstance(dims, int):
-        k = whole("tensordot", "dims", dims)
+        k = whole(op, "dims", dims)
         dims = range(a.ndim - k, a.ndim), range(k)
     ours, theirs = (
-        [normal_axis("tensordot", d, x.ndim) for d in lengths((given,))]
+        [normal_axis(op, d, x.ndim) for d in lengths((given,))]
         for x, given in zip((a, b), dims, strict=True)
     )
     shared = [a.shape[i] for i in ours]
     if shared != [b.shape[i] for i in theirs]:
         raise ContractError(
-            f"tensordot: {a.spec} and {b.spec} over {ours} and {theirs}; make them alike"
+            f"{op}: {a.spec} and {b.spec} over {ours} and {theirs}; make them alike"
         )
     x = movedim(a, ours, tuple(range(-len(ours), 0)))
     y = movedim(b, theirs, tuple(range(len(theirs))))

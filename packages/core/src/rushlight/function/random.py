@@ -276,25 +276,26 @@ def multinomial(
     Raises: ContractError for chances that are negative, not finite or all 0 (not while tracing),
     and without replacement for more samples than places.
     """
-    count = whole("multinomial", "num_samples", num_samples, 1)
-    if rank("multinomial", input) not in (1, 2) or input.dtype not in dtypes.FLOATING:
-        raise ContractError(f"multinomial: {input.spec}; give chances [n] or [b, n], floating")
+    op = "multinomial"
+    count = whole(op, "num_samples", num_samples, 1)
+    if rank(op, input) not in (1, 2) or input.dtype not in dtypes.FLOATING:
+        raise ContractError(f"{op}: {input.spec}; give chances [n] or [b, n], floating")
     chances = ops.cast(input.detach(), wide(input.dtype))
     wrong = (
         f"{count} samples of chances {input.spec}; give finite ones, none negative, one above 0 in "
         f"each row, and without replacement no fewer than samples"
     )
     if not replacement and count > input.shape[-1]:
-        raise ContractError(f"multinomial: {wrong}")
+        raise ContractError(f"{op}: {wrong}")
     open_ = ops.greater(chances, 0)
     finite = (chances >= 0) & ops.less(chances, math.inf)
-    hold("multinomial", any(open_, -1) & all(finite), wrong)
+    hold(op, any(open_, -1) & all(finite), wrong)
     if not replacement:
-        times = waits("multinomial", input.shape, chances, generator) / chances
+        times = waits(op, input.shape, chances, generator) / chances
         return ops.where(open_, times, math.inf).argsort(-1)[..., :count]
     ends = chances.cumsum(-1)
     total = ends[..., -1:]
-    u = uniform("multinomial", (*input.shape[:-1], count), chances, generator) * total
+    u = uniform(op, (*input.shape[:-1], count), chances, generator) * total
     # what is rounded up to the total belongs to the last place with a chance
     return searchsorted(ends, u, right=True).minimum(searchsorted(ends, total))
 

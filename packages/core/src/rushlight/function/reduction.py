@@ -12,7 +12,7 @@ from ..ops.creation import constant
 from ..ops.reduction import middle, nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
 from .elementwise import isfinite
-from .given import Dim, floating, no_dims, operands, rank, together
+from .given import Dim, floating, no_dims, operands, rank, tensors, together
 from .movement import numbered
 from .precision import autocasts, rounds_once
 
@@ -444,8 +444,7 @@ def trace(input: Tensor) -> Tensor:
 
 def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm of input - other.  [*s], [*s] -> []."""
-    together("dist", input, other)
-    operands("dist", input, other)
+    tensors("dist", input, other)
     return norm(input - other, p)
 
 
