@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import operator
+import signal
 import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -19,7 +23,7 @@ ROWS, COLUMNS = 24, 24
 def _small_is_large(monkeypatch):
     """Small results are written over too; threads that other tests left behind are nobody."""
     monkeypatch.setattr(inplace, "LARGE", 0)
-    monkeypatch.setattr(entry, "active_count", lambda: 1)
+    monkeypatch.setattr(entry, "_count", lambda: 0)
 
 
 def drawn(*shape):
@@ -133,7 +137,7 @@ def test_a_tape_from_before_keeps_its_value_until_it_is_used():
 
 
 def test_beside_another_thread_nothing_is_written_over(monkeypatch):
-    monkeypatch.setattr(entry, "active_count", threading.active_count)
+    monkeypatch.setattr(entry, "_count", _thread._count)
     training, done = Training().steps(2), threading.Event()
     other = threading.Thread(target=done.wait)
     other.start()
@@ -274,3 +278,83 @@ def test_small_results_are_not_asked_about(monkeypatch):
     before = addresses(training)
     training.steps(1)
     assert not {*before} & {*addresses(training)}
+
+
+@contextmanager
+def after(seconds, handler):
+    """Inside, the handler of a signal is called once, so many seconds from now."""
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def large():
+    """A training whose step takes a millisecond or so."""
+    training = Training()
+    training.net = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512)).to("numba")
+    training.optimizer = nn.optim.Adam(training.net.parameters())
+    training.x, training.y = drawn(256, 512), rl.arange(256).to("numba")
+    return training.steps(3)
+
+
+def interrupted(training, y, seconds):
+    """Whether a step was: it is begun, and a signal comes after so many seconds."""
+    with after(seconds, interrupt):
+        try:
+            training.step(training.x, y)
+            time.sleep(2 * seconds)
+        except (KeyboardInterrupt, rl.IndexOutOfRange) as error:
+            return isinstance(error, KeyboardInterrupt)
+    return False
+
+
+def test_a_step_that_is_interrupted_is_made_or_not():
+    training, steps = large(), 3
+    for i in range(20):
+        before = [x.copy() for x in training.arrays()]
+        interrupted(training, training.y, 1e-4 * (1 + i % 5))
+        changed = {not np.array_equal(x, y) for x, y in zip(training.arrays(), before, strict=True)}
+        assert len(changed) == 1, "a part of the step was made"
+        steps += changed.pop()
+        (arrangement,) = training.optimizer._arrangements
+        assert arrangement.buckets[0].steps.value == steps
+
+
+def test_a_step_lives_on_after_a_failure_that_was_interrupted():
+    training = large()
+    for i in range(20):
+        interrupted(training, training.y + 100_000, 1e-4 * (1 + i % 5))
+        before = [x.copy() for x in training.arrays()]
+        training.steps(1)
+        assert not any(map(np.array_equal, training.arrays(), before))
+
+
+def test_a_handler_may_call_the_step_that_it_interrupted():
+    training, losses = large(), []
+    with after(3e-4, lambda *_: losses.append(training.step(training.x, training.y).item())):
+        while not losses:
+            training.steps(1)
+    assert np.isfinite(losses).all()
+
+
+def test_measuring_repeats_no_record_on_what_it_wrote():
+    table, i = drawn(4096, 64), rl.arange(2000).to("numba")
+
+    @rl.compile
+    def f(i):
+        first = (i.cumsum(0) * 0 + i * 2).sort(0).values
+        chosen = (first.flip(0) + 1).sort(0).values
+        return table[chosen].sum(1), chosen
+
+    before = [z.numpy().copy() for z in f(i)]
+    assert "records" in f.measure(i)
+    for z, expected in zip(f(i), before, strict=True):
+        np.testing.assert_array_equal(z.numpy(), expected)

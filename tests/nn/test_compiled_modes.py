@@ -111,3 +111,24 @@ def test_nothing_is_watched_outside_of_a_trace():
     with pytest.raises(TypeError):
         f("no tensor")
     assert "__getattribute__" not in vars(nn.Module)
+
+
+class Inherits(nn.Module):
+    """What it has of its class it may get for itself later."""
+
+    scale = 1.0
+
+    def forward(self, x):
+        return x * self.scale + getattr(self, "shift", 0.0) + hasattr(self, "more")
+
+
+@pytest.mark.parametrize("name", ["scale", "shift", "more"])
+def test_an_attribute_that_an_object_gets_is_read(name):
+    module = Inherits()
+    f, x = rl.compile(module), rl.ones(2)
+    f(x)
+    setattr(module, name, 3.0)
+    assert rl.equal(f(x), module(x))
+    delattr(module, name)
+    assert rl.equal(f(x), module(x))
+    assert programs(f) == 2

@@ -30,9 +30,10 @@ from __future__ import annotations
 import operator
 import os
 import struct
+from _thread import _count  # of threads beside the first; `threading` counts its own only
 from collections.abc import Callable, Mapping, Sequence
 from sys import getrefcount
-from threading import Lock, active_count
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
@@ -120,7 +121,7 @@ _entries: WeakSet[Entry] = WeakSet()
 def _unlock() -> None:
     """In the child of a fork: who held a lock did not follow."""
     for entry in _entries:
-        entry.scope["lock"] = Lock()
+        entry.scope["lock"] = RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -168,7 +169,7 @@ class Entry:
         arrays = [f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in names]
         lines = self.arithmetic()
         if self.heirs:
-            lines.append("solo = threads() == 1")
+            lines.append("solo = threads() == 0")
         for i, (x, shape) in enumerate(self.fresh.items()):
             spare, array = Spare(shape, x.dtype), self.name(x)
             self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
@@ -198,11 +199,11 @@ class Entry:
             "start": start,
             "begin": begin,
             "finish": finish,
-            "lock": Lock(),
+            "lock": RLock(),  # a signal's handler may call what it interrupted
             "entry": self,
         }
         _entries.add(self)
-        self.scope |= {"count": getrefcount, "alone": ALONE, "held": HELD, "threads": active_count}
+        self.scope |= {"count": getrefcount, "alone": ALONE, "held": HELD, "threads": _count}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]

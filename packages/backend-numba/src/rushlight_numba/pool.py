@@ -382,16 +382,19 @@ class Head:
         self.words: Words = np.array(words, np.int64)
         self.address: int = self.words.ctypes.data
         self._complete = self._records.copy()
+        self.has_gate = False
 
     def after(self, record: int) -> tuple[int, int]:
-        """How many records follow one, and the address of the chunks of the first of them."""
+        """How many records follow a `gate`, and the address of the chunks of the first of them."""
+        self.has_gate = True
         first = 3 * (record + 1)
         at = self._records.ctypes.data + 8 * (first + 2)
         return len(self._records[first:]) // 3, at
 
     def reset(self) -> None:
-        """Undo what a `gate` did that was shut."""
-        self._records[:] = self._complete
+        """Open the gate, which an earlier run may have shut."""
+        if self.has_gate:
+            self._records[:] = self._complete
 
 
 class _Scratch(NamedTuple):
@@ -536,6 +539,7 @@ class Pool:
         holding, releasing = self._execute_holding, self._execute_releasing
 
         def run_alone(arrays: Arrays, _hold: bool = False) -> None:
+            head.reset()
             scratch = self._borrow(n_bytes)
             holding(head.address, state, arrays, scratch.address)
             free.append(scratch)
@@ -543,6 +547,7 @@ class Pool:
         def run_together(arrays: Arrays, hold: bool = False) -> None:
             if len(self._worker_scratch) < self._limit - 1:
                 self._start()
+            head.reset()
             scratch = self._borrow(n_bytes)
             execute = holding if hold else releasing
             execute(head.address, state, arrays, scratch.address)

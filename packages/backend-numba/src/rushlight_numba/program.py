@@ -36,6 +36,7 @@ def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
     """A function of the graph's inputs that returns its outputs."""
     program = Program(fused, workers)
     program.run.report = partial(report, program)  # type: ignore[attr-defined]  # for explain()
+    program.run.overwrites = bool(program.heirs)  # type: ignore[attr-defined]  # see Backend.compile
     return program.run
 
 
@@ -48,8 +49,10 @@ class Start(NamedTuple):
 class Program:
     """One linked program.  `run` keeps it to one caller at a time: its memory is one."""
 
-    def __init__(self, fused: Fused, workers: int) -> None:
+    def __init__(self, fused: Fused, workers: int, *, apart: bool = False) -> None:
+        """apart: nothing is written over anything, so that each work can be repeated."""
         self.fused, self.graph = fused, fused.graph
+        self.workers, self.is_apart = workers, apart
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         works = [[*lowered(record)] for record in fused.records]
@@ -78,7 +81,7 @@ class Program:
         self.slots: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
         fresh = laid_out(self.fused, self.slots)
         self.slots |= {x: len(inputs) + i for i, x in enumerate(fresh)}
-        self.heirs = heirs(self.fused, fresh, self.works)
+        self.heirs = {} if self.is_apart else heirs(self.fused, fresh, self.works)
         lives: dict[Any, Life] = {}
         for i, work in enumerate(self.works):
             for buffer in work.touched():
@@ -87,7 +90,7 @@ class Program:
                     lives[buffer] = Life(self.size(buffer), first, i)
         for check in self.fused.checks:  # looked at when all is done
             lives[check.buffer] = lives[check.buffer]._replace(last=len(self.works))
-        homes = successors(self.works, lives)
+        homes = {} if self.is_apart else successors(self.works, lives)
         for buffer, home in homes.items():
             lives[home] = lives[home]._replace(last=max(lives[home].last, lives[buffer].last))
         places, n_bytes = arranged({x: life for x, life in lives.items() if x not in homes})
@@ -265,7 +268,6 @@ class Program:
         elif failure is None and self.undone.any():
             failure = KeyboardInterrupt()  # a signal's handler raised before a kernel began
         if failure is not None:
-            self.head.reset()
             raise failure
 
 

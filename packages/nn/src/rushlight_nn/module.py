@@ -603,4 +603,4 @@ def _as_tensor(key: str, value: object) -> rl.Tensor:
     )
 
 
-rl.compiler.watch(Module, besides={"training"})  # whose change is another world
+rl.compiler.watch(Module, besides={"training", "_hooks"})  # whose change is told

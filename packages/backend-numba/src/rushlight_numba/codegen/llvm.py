@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import math
+import os
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -320,6 +321,15 @@ class _Loader:
 
 
 _LOADER = _Loader()
+
+
+def _unlock() -> None:
+    """In the child of a fork: who loaded code did not follow."""
+    _LOADER._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def load(code: bytes, names: Iterable[str]) -> dict[str, int]:

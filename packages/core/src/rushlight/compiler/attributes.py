@@ -5,6 +5,7 @@ Knows no module: a class is watched once it says so, and only while something is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 PLAIN = frozenset({bool, int, float, str, type(None)})
+ABSENT = object()  # what is found of an attribute that the object itself does not hold
 
 watched: dict[type[Any], Collection[str]] = {}
 reading: ContextVar[dict[Any, Any] | None] = ContextVar("reading", default=None)
@@ -22,6 +24,7 @@ _traces: list[None] = []  # one for each that goes on, in any thread
 def watch(cls: type[Any], besides: Collection[str] = ()) -> None:
     """Let programs hold only while the plain attributes of objects of this class stay as read.
 
+    Whether an object has an attribute of its own, rather than its class, is watched too.
     besides: names of those that need no watching.
     """
     watched[cls] = besides
@@ -44,20 +47,42 @@ def noted() -> Iterator[dict[Any, Any]]:
         with _lock:
             _traces.pop()
             if not _traces:
-                for cls in watched:
-                    del cls.__getattribute__
+                unwatch()
+
+
+def unwatch() -> None:
+    """Look attributes up as always."""
+    for cls in watched:
+        if "__getattribute__" in vars(cls):
+            del cls.__getattribute__
+
+
+def _forget() -> None:
+    """In the child of a fork: who traced did not follow."""
+    global _lock  # noqa: PLW0603  it may be held for ever
+    _lock = Lock()
+    _traces.clear()
+    unwatch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def reader(besides: Collection[str]) -> Any:
     """An attribute lookup that notes what it finds."""
 
     def read(self: Any, name: str) -> Any:
-        value = object.__getattribute__(self, name)
         found = reading.get()
-        if found is not None and type(value) in PLAIN and name not in besides:
-            held = object.__getattribute__(self, "__dict__")
-            if name in held:
-                found.setdefault((id(held), name), (held, value))
-        return value
+        if found is None or name in besides:
+            return object.__getattribute__(self, name)
+        value = ABSENT
+        try:
+            value = object.__getattribute__(self, name)
+            return value
+        finally:
+            if value is ABSENT or type(value) in PLAIN:
+                held = object.__getattribute__(self, "__dict__")
+                found.setdefault((id(held), name), (held, held.get(name, ABSENT)))
 
     return read

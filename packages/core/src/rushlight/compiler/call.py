@@ -63,6 +63,7 @@ from ..errors import ContractError
 from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Branch, Constant, Owner, Place
+from .attributes import ABSENT
 from .program import rerun
 from .world import now
 
@@ -256,6 +257,9 @@ def holding(traced: Traced, leaves: int) -> Callable[..., bool]:
     for cell, number in traced.cells_read.items():
         unless(f"type({text.name(cell, 'cell')}.held) is not {text.name(number.kind, 'kind')}")
     for held, name, value in traced.attributes:
+        if value is ABSENT:
+            unless(f"{name!r} in {text.name(held, 'held')}")
+            continue
         kind, k = text.name(type(value), "kind"), text.name(value, "k")
         text.add(f"a = {text.name(held, 'held')}.get({name!r})")
         unless(f"a is not {k} and (type(a) is not {kind} or a != {k})")
@@ -301,19 +305,37 @@ def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:
         text.add(f"if {' or '.join(f'{x}._base is not None' for x in tensors)}:")
         text.add(f"    {text.name(refuse, 'refuse_tangled')}([{given}])")
     locks = [cell.lock for cell, _ in traced.cells]
+    around = []  # what is undone in the end, the last first
+    if getattr(program.run, "overwrites", False):
+        import signal
+
+        text.scope |= {"mask": signal.pthread_sigmask, "waiting": waiting(signal)}
+        text.scope |= {"BLOCK": signal.SIG_BLOCK, "SETMASK": signal.SIG_SETMASK}
+        text.add("before = mask(BLOCK, waiting)", "try:")
+        around.append("mask(SETMASK, before)")
+        text.depth += 1
     if locks:
         text.scope["locks"] = locks
         text.add("for lock in locks:", "    lock.acquire()", "try:")
-        text.depth = 2
+        around.append("for lock in locks: lock.release()")
+        text.depth += 1
     for i, _ in traced.argument_writes:
         text.add(f"if x{i}._base is not None:", f"    {text.name(refresh, 'refresh')}(x{i})")
     run(text, traced)
     write_back(text, traced, given)
     text.add(f"return {structure(text, traced.structure, results(text, traced))}")
-    if locks:
-        text.depth = 1
-        text.add("finally:", "    for lock in locks:", "        lock.release()")
+    for undo in reversed(around):
+        text.depth -= 1
+        text.add("finally:", f"    {undo}")
     return text.function(f"replay({given})")
+
+
+def waiting(signal: Any) -> set[int]:
+    """The signals that can wait: all but those of what a thread does wrong itself."""
+    faults = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP"}
+    return {
+        number for number in signal.valid_signals() if getattr(number, "name", "") not in faults
+    }
 
 
 def run(text: Text, traced: Traced) -> None:

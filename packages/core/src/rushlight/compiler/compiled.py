@@ -16,7 +16,7 @@ from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Constant, Place, flatten, parts, rebuild
-from .attributes import noted
+from .attributes import ABSENT, noted
 from .call import MISS
 from .graph import Value
 from .trace import Trace, Tracing
@@ -144,7 +144,7 @@ class Compiled:
             # what the function itself changes is Python's, done once: nothing holds it to that
             trace.attributes = [
                 (held, name, value)
-                for (_, name), (held, value) in read.items() if held.get(name) is value
+                for (_, name), (held, value) in read.items() if held.get(name, ABSENT) is value
             ]  # fmt: skip
         return Traced(key, trace, mode.recording, stand_ins, given, result)
 
