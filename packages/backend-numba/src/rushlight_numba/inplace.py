@@ -23,12 +23,13 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
     """The results that may be written over an input, each with that input.
 
     It is one that the caller replaces by the result, and of which each element is read for the last
-    time before the result's is written.  All that can fail is done by then, so that a run that
-    raises has changed nothing.
+    time before the result's is written.  All checks are done by then, so that a run that raises has
+    changed nothing.  There are none where a kernel is called: Python runs then, and may look.
     """
+    if any(isinstance(work.function, Call) for work in works):
+        return {}
     touching = touched(works)
-    failing = [touching[check.buffer][-1] for check in fused.checks]
-    failing += [i for i, work in enumerate(works) if isinstance(work.function, Call)]
+    checked = max([touching[check.buffer][-1] for check in fused.checks], default=-1)
     returned = {access.buffer for access in fused.outputs.values()}
     found: dict[Any, Value] = {}
     for z, x in zip(fused.graph.outputs, fused.graph.replaced, strict=False):
@@ -40,7 +41,7 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
             continue
         if size(x.shape) * x.dtype.itemsize < LARGE:
             continue
-        late = touching[buffer][0] > max(failing, default=-1)
+        late = touching[buffer][0] > checked
         if late and is_whole(access, x.shape, buffer) and follows(works, touching, buffer, x):
             found[buffer] = x
     return found

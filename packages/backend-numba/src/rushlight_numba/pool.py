@@ -335,6 +335,7 @@ def execute() -> Fn:
         args = ("ptr", "%head"), ("ptr", "%state"), ("i64", team), ("ptr", "%scratch")
         f.call("void", "run_shared", *args)
         _put(f, 0, busy)
+    f.store("i64", 1, f.gep("%head", 7, "i64"))
     return f
 
 
@@ -349,7 +350,7 @@ def aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 class Head:
-    """A program as `execute` takes it: seven words.
+    """A program as `execute` takes it: eight words.
 
     0 records: address of three words each, (function, arguments, chunks)
     1 their number
@@ -359,7 +360,10 @@ class Head:
     4 their number
     5 threads: at most so many take part; 1 for what is too short to share
     6 scratch: how many bytes of it each thread needs
+    7 whether the last run is over
 
+    late: what a signal's handler raised as a run ended that had written over arrays; its caller
+    raises that once what it holds is as the run left it.
     A head is run by one caller at a time, since its counters and argument blocks are one.
     """
 
@@ -378,11 +382,12 @@ class Head:
         self._counters = aligned(LINE_BYTES * len(records) * (threads + 1))
         records_at, relocations_at = self._records.ctypes.data, self._relocations.ctypes.data
         words = [records_at, len(records), self._counters.ctypes.data]
-        words += [relocations_at, len(relocations), threads, scratch_bytes]
+        words += [relocations_at, len(relocations), threads, scratch_bytes, 0]
         self.words: Words = np.array(words, np.int64)
         self.address: int = self.words.ctypes.data
         self._complete = self._records.copy()
         self.has_gate = False
+        self.late: list[BaseException] = []
 
     def after(self, record: int) -> tuple[int, int]:
         """How many records follow a `gate`, and the address of the chunks of the first of them."""
@@ -538,20 +543,35 @@ class Pool:
         state, free, n_bytes = self._state.ctypes.data, self._free, head.scratch_bytes
         holding, releasing = self._execute_holding, self._execute_releasing
 
-        def run_alone(arrays: Arrays, _hold: bool = False) -> None:
-            head.reset()
+        def run_alone(arrays: Arrays, hold: bool = False) -> None:
             scratch = self._borrow(n_bytes)
-            holding(head.address, state, arrays, scratch.address)
+            if hold:
+                run_held(arrays, scratch)
+            else:
+                head.reset()
+                holding(head.address, state, arrays, scratch.address)
             free.append(scratch)
 
         def run_together(arrays: Arrays, hold: bool = False) -> None:
             if len(self._worker_scratch) < self._limit - 1:
                 self._start()
-            head.reset()
             scratch = self._borrow(n_bytes)
-            execute = holding if hold else releasing
-            execute(head.address, state, arrays, scratch.address)
+            if hold:
+                run_held(arrays, scratch)
+            else:
+                head.reset()
+                releasing(head.address, state, arrays, scratch.address)
             free.append(scratch)
+
+        def run_held(arrays: Arrays, scratch: _Scratch) -> None:
+            head.reset()
+            head.words[7] = 0
+            try:
+                holding(head.address, state, arrays, scratch.address)
+            except BaseException as error:  # of a signal's handler, before the call or after it
+                if not head.words[7]:
+                    raise
+                head.late.append(error)
 
         return run_alone if head.threads == 1 else run_together
 

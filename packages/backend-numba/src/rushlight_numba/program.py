@@ -36,7 +36,8 @@ def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
     """A function of the graph's inputs that returns its outputs."""
     program = Program(fused, workers)
     program.run.report = partial(report, program)  # type: ignore[attr-defined]  # for explain()
-    program.run.overwrites = bool(program.heirs)  # type: ignore[attr-defined]  # see Backend.compile
+    if program.heirs:
+        program.run.late = program.head.late  # type: ignore[attr-defined]  # see Backend.compile
     return program.run
 
 
@@ -55,6 +56,7 @@ class Program:
         self.workers, self.is_apart = workers, apart
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
+        self.finished = 0  # of these calls, in this run
         works = [[*lowered(record)] for record in fused.records]
         self.works = [work for some in works for work in some]
         self.counts = [len(some) for some in works]  # of the works of each record
@@ -98,8 +100,6 @@ class Program:
         self.arena = aligned(n_bytes + 64)
         self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
-        kernels = sum(isinstance(work.function, Call) for work in self.works)
-        self.undone = np.zeros(kernels, np.uint8)  # of each kernel that is called: 1 until it is
         self.head = self.linked(workers)
         entry = Entry(self.fused, fresh, list(self.numbers), self.number_words, self.heirs)
         start = pool().runner(self.head)
@@ -117,7 +117,7 @@ class Program:
         for work in self.works:
             if isinstance(work.function, Call):
                 function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-                made = function(self.callback(work.function, len(self.calls)))
+                made = function(self.callback(work.function))
                 self.calls.append(made)
                 address = ctypes.cast(made, ctypes.c_void_p).value or 0
                 records.append((address, 0, CALLER, work.ns))
@@ -155,10 +155,9 @@ class Program:
         return head
 
     def guards(self) -> list[int]:
-        """The addresses of the bytes that are 0 once nothing can fail any more."""
+        """The addresses of the bytes that are 0 if no check failed."""
         checks = [(self.address(place(x)), x.dtype.itemsize) for x in self.fused.checks]
-        ranges = [*checks, (int(self.undone.ctypes.data), self.undone.size)]
-        return [start + i for start, count in ranges for i in range(count)]
+        return [start + i for start, count in checks for i in range(count)]
 
     def block(self, block: Sequence[Any], words: list[Any], at: dict[Any, int]) -> int:
         """Where an argument block begins among the words, its inner blocks before it."""
@@ -219,8 +218,8 @@ class Program:
 
     # -- running
 
-    def callback(self, call: Call, i: int) -> Callable[[int, int, int], None]:
-        """The i-th step that its kernel does, on views of this program's memory."""
+    def callback(self, call: Call) -> Callable[[int, int, int], None]:
+        """A step that its kernel does, on views of this program's memory."""
 
         def run(_args: int, _chunk: int, _scratch: int) -> None:
             if self.failure is not None:
@@ -237,7 +236,7 @@ class Program:
                 for value, array in zip(call.step.outputs, call.run(given), strict=True):
                     if value is not None:
                         np.copyto(self.whole(value).reshape(value.shape), array)
-                self.undone[i] = 0
+                self.finished += 1
             except BaseException as error:  # native code cannot pass it on; `run` raises it
                 self.failure = error
 
@@ -256,8 +255,7 @@ class Program:
 
     def begin(self, arrays: tuple[Any, ...], known: dict[Number, Any]) -> None:
         """Before a run in which kernels are called."""
-        self.arrays, self.known, self.failure = arrays, known, None
-        self.undone[:] = 1
+        self.arrays, self.known, self.failure, self.finished = arrays, known, None, 0
 
     def finish(self) -> None:
         """After it.  Raises: what a kernel raised; an IndexError if a check failed."""
@@ -265,10 +263,10 @@ class Program:
         failure, self.failure = self.failure, None
         if any(self.checks):
             failure = IndexError("an index is out of range; the operation that has it says which")
-        elif failure is None and self.undone.any():
+        elif failure is None and self.finished < len(self.calls):
             failure = KeyboardInterrupt()  # a signal's handler raised before a kernel began
         if failure is not None:
-            raise failure
+            raise self.head.late.pop() if self.head.late else failure
 
 
 def product_functions(name: str) -> dict[str, int]:

@@ -186,8 +186,9 @@ class Backend(ABC):
         program: an `extend.Fused`.  The function takes the inputs of its graph in order, arrays and
         Python numbers, and returns its outputs in order.  It may have an attribute `report`: a
         function that returns a `Report` of the program; given the inputs of a call, it measures on
-        them, and changes nothing.  And an attribute `overwrites`: whether it may write over inputs
-        that outputs replace (`Graph.replaced`); then signals wait until these are in place.
+        them, and changes nothing.  It has an attribute `late` if it may write over inputs that
+        outputs replace (`Graph.replaced`): a list of what a signal's handler raised when that was
+        done, which is raised when the outputs are in place.
         """
         return None
 

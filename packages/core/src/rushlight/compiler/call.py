@@ -37,12 +37,12 @@ x0, and meets one parameter c and a learning rate in a cell:
         z0._data = v0
         z0.device = device
         z0._node = z0._base = None
+        g0 = Tensor()
+        g0._data = v2
+        g0.device = device
+        g0._node = g0._base = None
         c._data = v1
-        g = Tensor()
-        g._data = v2
-        g.device = device
-        g._node = g._base = None
-        c._grad = g
+        c._grad = g0
         return z0
 
 Knows no operation and no backend.
@@ -306,7 +306,8 @@ def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:
         text.add(f"    {text.name(refuse, 'refuse_tangled')}([{given}])")
     locks = [cell.lock for cell, _ in traced.cells]
     around = []  # what is undone in the end, the last first
-    if getattr(program.run, "overwrites", False):
+    late = getattr(program.run, "late", None)
+    if late is not None:  # what it replaces may be gone, so that nothing may come in between
         import signal
 
         text.scope |= {"mask": signal.pthread_sigmask, "waiting": waiting(signal)}
@@ -323,6 +324,8 @@ def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:
         text.add(f"if x{i}._base is not None:", f"    {text.name(refresh, 'refresh')}(x{i})")
     run(text, traced)
     write_back(text, traced, given)
+    if late is not None:
+        text.add(f"if {text.name(late, 'late')}:", "    raise late.pop()")
     text.add(f"return {structure(text, traced.structure, results(text, traced))}")
     for undo in reversed(around):
         text.depth -= 1
@@ -355,30 +358,33 @@ def values(traced: Traced) -> Iterator[str]:
 
 
 def write_back(text: Text, traced: Traced, leaves: str) -> None:
-    """Put every output where it belongs, in their order."""
+    """Put every output where it belongs: first what is called, then what no signal interrupts."""
     value = values(traced)
     for i, device in enumerate(traced.devices):
         if device is None:
             text.add(f"z{i} = {next(value)}")
         else:
             text.tensor(f"z{i}", next(value), device)
-    for x, _ in traced.writes:
-        text.add(f"{text.name(x, 'c')}._data = {next(value)}")
-    for i, _ in traced.argument_writes:
-        v, assign = next(value), text.name(assigned, "assign")
-        text.add(f"if x{i}._base is None:", f"    x{i}._data = {v}")  # all that assign_ would do
-        text.add("else:", f"    {assign}(x{i}, {v})")
-    for of, _, device in traced.grads:
-        owner, v = text.owner(of), next(value)
-        if of in traced.grads_kept:  # changed in place
-            text.add(f"{owner}._grad._data = {v}")
-        else:
-            text.tensor("g", v, device)
-            text.add(f"{owner}._grad = g")
+    writes = [(x, next(value)) for x, _ in traced.writes]
+    argument_writes = [(i, next(value)) for i, _ in traced.argument_writes]
+    grads = [(of, next(value), device) for of, _, device in traced.grads]
+    for n, (of, v, device) in enumerate(grads):
+        if of not in traced.grads_kept:
+            text.tensor(f"g{n}", v, device)
+    for x, v in writes:
+        text.add(f"{text.name(x, 'c')}._data = {v}")
+    for n, (of, v, _) in enumerate(grads):
+        owner = text.owner(of)
+        kept = of in traced.grads_kept  # changed in place
+        text.add(f"{owner}._grad._data = {v}" if kept else f"{owner}._grad = g{n}")
     for of in traced.cleared:
         text.add(f"{text.owner(of)}._grad = None")
     for cell, _ in traced.cells:
         text.add(f"{text.name(cell, 'cell')}.held = {next(value)}")
+    for i, v in argument_writes:
+        assign = text.name(assigned, "assign")
+        text.add(f"if x{i}._base is None:", f"    x{i}._data = {v}")  # all that assign_ would do
+        text.add("else:", f"    {assign}(x{i}, {v})")
     if traced.backward is not None:
         fresh = ", ".join(f"z{i}" for i in range(len(traced.devices)))
         attach = text.name(traced.backward.attach, "attach")
