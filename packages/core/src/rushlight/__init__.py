@@ -15,25 +15,9 @@ from typing import TYPE_CHECKING, Any
 # First of all: begun from deeper in the chain, numpy's own import was measured to take 8 ms more.
 import numpy  # noqa: F401, ICN001
 
-from . import autograd, dtypes, errors, function, ops, random
+from . import autograd, creation, dtypes, errors, function, ops, random
 from .cell import Cell
-from .creation import (
-    arange,
-    as_tensor,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    tensor,
-    zeros,
-    zeros_like,
-)
+from .creation import *
 from .device import (
     Device as device,  # noqa: N813  PyTorch's name
     DeviceInfo,
@@ -94,15 +78,7 @@ from .function.movement import *
 from .function.pooling import *
 from .function.random import *
 from .function.reduction import *
-from .random import (
-    Generator,
-    default_generator,
-    get_rng_state,
-    initial_seed,
-    manual_seed,
-    seed,
-    set_rng_state,
-)
+from .random import *
 from .tensor import Tensor
 
 if TYPE_CHECKING:  # imported when first asked for
@@ -145,7 +121,6 @@ __all__ = [
     "DeviceInfo",
     "ExchangeRefused",
     "FileRefused",
-    "Generator",
     "IndexOutOfRange",
     "KernelFailed",
     "MissingExtra",
@@ -160,47 +135,35 @@ __all__ = [
     "WrongGradient",
     "WrongType",
     "amp",
-    "arange",
-    "as_tensor",
-    "asarray",
     "autocast",
     "autograd",
     "bfloat16",
     "bool",
     "compile",
     "compiler",
-    "default_generator",
     "device",
     "devices",
     "double",
     "dtype",
     "dtypes",
     "e",
-    "empty",
-    "empty_like",
     "enable_grad",
     "errors",
     "extend",
-    "eye",
     "finfo",
     "float",
     "float16",
     "float32",
     "float64",
     "from_dlpack",
-    "from_numpy",
-    "full",
-    "full_like",
     "function",
     "get_autocast_dtype",
     "get_float32_matmul_precision",
     "get_num_threads",
-    "get_rng_state",
     "half",
     "iinfo",
     "inf",
     "inference_mode",
-    "initial_seed",
     "int",
     "int8",
     "int16",
@@ -210,33 +173,25 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "linalg",
-    "linspace",
     "load",
     "long",
-    "manual_seed",
     "nan",
     "no_grad",
-    "ones",
-    "ones_like",
     "ops",
     "pi",
     "random",
     "save",
     "scalar",
-    "seed",
     "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
-    "set_rng_state",
     "short",
     "synchronize",
-    "tensor",
     "uint8",
     "uint32",
-    "zeros",
-    "zeros_like",
 ]
-__all__ += [name for room in function.ROOMS for name in room.__all__]
+_ROOMS = (creation, random, *function.ROOMS)
+__all__ += [name for room in _ROOMS for name in room.__all__]
 __all__ += list(function.LATE)
 
 

@@ -13,6 +13,24 @@ from .errors import ContractError, WrongType
 from .function.given import operands, rank, representable, roomy, sized, whole
 from .tensor import Tensor
 
+__all__ = [
+    "arange",
+    "as_tensor",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
 Place = str | Device | None
 
 
@@ -211,12 +229,14 @@ def full_like(
 
 
 def like(
-    op: str, input: Tensor, value: Any, dtype: Any, device: Place, requires_grad: bool
-) -> Tensor:
-    """full_like, called by this name."""
+    op: str, input: Tensor, value: Any, dtype: Any, device: Place, requires_grad: bool,
+    size: Any = None,
+) -> Tensor:  # fmt: skip
+    """full_like, called by this name; of another size if one is given."""
     rank(op, input)
     value, place = single(op, value), device or input.device
-    return filled(op, value, input.shape, dtype or input.dtype, place, requires_grad)
+    shape = input.shape if size is None else size
+    return filled(op, value, shape, dtype or input.dtype, place, requires_grad)
 
 
 def zeros_like(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .errors import BackendUnavailable, ContractError, DeviceError
 from .op import Operation, checked, operations
+from .spec import several
 
 if TYPE_CHECKING:
     from . import plugins
@@ -130,8 +131,8 @@ def _find(name: str) -> Device:
     kind = plugins.REFERENCE if kind == "cpu" else kind
     loaded = plugins.load(kind)
     if index >= loaded.devices:
+        have = several(loaded.devices, "device")
         last = loaded.devices - 1
-        have = "1 device" if last == 0 else f"{loaded.devices} devices"
         raise DeviceError(f"device: {name!r} is not there; {kind} has {have}, the last is {last}")
     proper = f"{kind}:{index}" if index else kind
     place = _places.get(proper) or _furnish(proper, loaded.backend, index)

@@ -44,6 +44,7 @@ from weakref import ref
 from .autograd.tape import walk
 from .errors import ContractError, NoGradient, WrongGradient
 from .node import END, Leaf, Node
+from .spec import several
 
 ScalarLike: TypeAlias = "Scalar | float | Real"  # numpy's numbers are Real
 
@@ -313,15 +314,10 @@ class Application:
         given = given if isinstance(given, tuple) else (given,)
         if len(given) != len(node.edges):
             raise ContractError(
-                f"{self.name}.backward: {counted(len(given), 'derivative')} for "
-                f"{counted(len(node.edges), 'value')} of forward; return one for each"
+                f"{self.name}.backward: {several(len(given), 'derivative')} for "
+                f"{several(len(node.edges), 'value')} of forward; return one for each"
             )
         return given
-
-
-def counted(n: int, what: str) -> str:
-    """So many of a thing: 1 value, 2 values."""
-    return f"{n} {what}{'s' * (n != 1)}"
 
 
 # -- the functions: d is dz / d result

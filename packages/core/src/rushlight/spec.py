@@ -121,3 +121,8 @@ def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
             )
         return tuple(count // known if n == -1 else n for n in shape)
     return tuple(shape)
+
+
+def several(n: int, word: str) -> str:
+    """So many of something, as messages say it: 1 device, 2 devices."""
+    return f"{n} {word}{'s' * (n != 1)}"

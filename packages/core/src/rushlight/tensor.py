@@ -80,9 +80,9 @@ class Late:
         return method if x is None else method.__get__(x)
 
 
-def late(*names: str) -> Iterator[Any]:
-    """A late method for each name."""
-    return map(Late, names)
+def late(names: str) -> Iterator[Any]:
+    """A late method for each of these words."""
+    return map(Late, names.split())
 
 
 class Tensor:
@@ -375,9 +375,8 @@ class Tensor:
     pow, maximum, minimum = F.pow, F.maximum, F.minimum
     mul, remainder = F.mul, F.remainder
     eq, ne, lt, le, gt, ge = F.eq, F.ne, F.lt, F.le, F.gt, F.ge
-    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = (
-        F.bitwise_not, F.bitwise_and, F.bitwise_or, F.bitwise_xor,
-    )  # fmt: skip
+    bitwise_not, bitwise_and = F.bitwise_not, F.bitwise_and
+    bitwise_or, bitwise_xor = F.bitwise_or, F.bitwise_xor
     add, sub, div, true_divide = F.add, F.sub, F.div, F.div
     clamp = clip = F.clamp
     square, reciprocal, masked_fill = F.square, F.reciprocal, F.masked_fill
@@ -391,8 +390,7 @@ class Tensor:
     fmin, lerp, addcmul, addcdiv = F.fmin, F.lerp, F.addcmul, F.addcdiv
     isclose, allclose, nan_to_num = F.isclose, F.allclose, F.nan_to_num
     isnan, isinf, isfinite = F.isnan, F.isinf, F.isfinite
-    logical_not, logical_and = F.logical_not, F.logical_and
-    logical_or = F.logical_or
+    logical_not, logical_and, logical_or = F.logical_not, F.logical_and, F.logical_or
     sum, prod, mean, var, std, norm = F.sum, F.prod, F.mean, F.var, F.std, F.norm
     max, min, amax, amin, argmax, argmin = F.max, F.min, F.amax, F.amin, F.argmax, F.argmin
     any, all, logsumexp = F.any, F.all, F.logsumexp
@@ -424,22 +422,19 @@ class Tensor:
     sort, argsort, topk = F.sort, F.argsort, F.topk
     nonzero, unique, bincount = F.nonzero, F.unique, F.bincount
     masked_select, take_along_dim = F.masked_select, F.take_along_dim
-    scatter, index_add = F.scatter, F.index_add
-    index_copy, index_fill = F.index_copy, F.index_fill
+    scatter, index_add, index_copy, index_fill = F.scatter, F.index_add, F.index_copy, F.index_fill
     matmul, mm, bmm, equal = F.matmul, F.mm, F.bmm, F.equal
     numel, nelement, clone = F.numel, F.numel, F.clone
     softmax, log_softmax = F.softmax, F.log_softmax
     multinomial, bernoulli = F.multinomial, F.bernoulli
-    inverse, det, logdet = late("inverse", "det", "logdet")
-    slogdet, pinverse = late("slogdet", "pinverse")
-    matrix_power, cholesky_solve = late("matrix_power", "cholesky_solve")
-    addmm, addmv, baddbmm = late("addmm", "addmv", "baddbmm")
-    inner, kron, cross = late("inner", "kron", "cross")
-    ger, vdot = late("ger", "vdot")
-    nanmean, quantile, nanquantile = late("nanmean", "quantile", "nanquantile")
-    kthvalue, mode, histc, diff = late("kthvalue", "mode", "histc", "diff")
-    scatter_reduce, index_put = late("scatter_reduce", "index_put")
-    take, put, masked_scatter = late("take", "put", "masked_scatter")
+    inverse, pinverse, det, logdet = late("inverse pinverse det logdet")
+    slogdet, matrix_power, cholesky_solve = late("slogdet matrix_power cholesky_solve")
+    addmm, addmv, baddbmm = late("addmm addmv baddbmm")
+    inner, kron, cross, ger, vdot = late("inner kron cross ger vdot")
+    nanmean, quantile, nanquantile = late("nanmean quantile nanquantile")
+    kthvalue, mode, histc, diff = late("kthvalue mode histc diff")
+    scatter_reduce, index_put = late("scatter_reduce index_put")
+    take, put, masked_scatter = late("take put masked_scatter")
     (argwhere,), unique_consecutive = late("argwhere"), F.unique_consecutive
     arcsinh, arccosh, arctanh = asinh, acosh, atanh = ops.asinh, ops.acosh, ops.atanh
     deg2rad, rad2deg, sinc, erfinv = F.deg2rad, F.rad2deg, F.sinc, ops.erfinv
@@ -937,10 +932,7 @@ def moved(x: Tensor, place: Device) -> Tensor:
 
 def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **options: Any) -> Kind:
     """x becomes operation(x, *operands), if that does not change its shape or kind."""
-    refresh(x)
-    before = Tensor()  # stands for what x was, which the tape may remember
-    before._data, before.device, before._node = straight.current().read(x), x.device, x._node
-    before._base = None
+    before = former(x)
     value = operation(before, *[before if y is x else y for y in operands], **options)
     if value.dtype is not x.dtype:
         if dtypes.kind(value.dtype) > dtypes.kind(x.dtype):
@@ -958,6 +950,14 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
     return x
 
 
+def former(x: Tensor) -> Tensor:
+    """What x is, by itself: stands for it when x has changed, and the tape may remember it."""
+    refresh(x)
+    z = Tensor()
+    z._data, z.device, z._node, z._base = straight.current().read(x), x.device, x._node, None
+    return z
+
+
 def turned(x: Kind, operation: Callable[..., Tensor], *given: Any, **options: Any) -> Kind:
     """x becomes another view of its elements, and stays a part of what it is a part of.
 
@@ -968,9 +968,7 @@ def turned(x: Kind, operation: Callable[..., Tensor], *given: Any, **options: An
         raise ContractError(
             "in place: a leaf that requires a gradient is turned; do it under rl.no_grad()"
         )
-    refresh(x)
-    before = Tensor()
-    before._data, before.device, before._node = mode.read(x), x.device, x._node
+    before = former(x)
     before._base = x._base
     value = operation(before, *given, **options)
     mode.assign(x, value)

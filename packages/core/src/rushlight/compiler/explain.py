@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend import Report
 from ..cell import Cell
-from ..spec import size
+from ..spec import several, size
 from ..tensor import Tensor
 from .argument import Place
 from .compiled import arguments, changed
@@ -141,11 +141,6 @@ def page(program: Program, inputs: Any = None) -> str:
         "\n".join(table(records, found)),
     ]
     return "\n\n".join([*parts, *filter(None, map("\n".join, (called(fused), kept(fused))))]) + "\n"
-
-
-def several(n: int, word: str) -> str:
-    """So many of something: 1 nest, 2 nests."""
-    return f"{n} {word}{'s' * (n != 1)}"
 
 
 # -- records

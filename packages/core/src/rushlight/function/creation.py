@@ -41,7 +41,7 @@ def new_full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """fill_value everywhere, of the type and place of input.  [*s] -> [*size]."""
-    return new("new_full", input, fill_value, (size,), dtype, device, requires_grad)
+    return new("new_full", input, fill_value, dtype, device, requires_grad, (size,))
 
 
 def new_zeros(
@@ -49,7 +49,7 @@ def new_zeros(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Zeros of the type and place of input.  [*s] -> [*size]."""
-    return new("new_zeros", input, 0, (size, *more), dtype, device, requires_grad)
+    return new("new_zeros", input, 0, dtype, device, requires_grad, (size, *more))
 
 
 def new_ones(
@@ -57,7 +57,7 @@ def new_ones(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Ones of the type and place of input.  [*s] -> [*size]."""
-    return new("new_ones", input, 1, (size, *more), dtype, device, requires_grad)
+    return new("new_ones", input, 1, dtype, device, requires_grad, (size, *more))
 
 
 def new_empty(
@@ -65,18 +65,14 @@ def new_empty(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Values of no meaning, here zeros, of the type and place of input.  [*s] -> [*size]."""
-    return new("new_empty", input, 0, (size, *more), dtype, device, requires_grad)
+    return new("new_empty", input, 0, dtype, device, requires_grad, (size, *more))
 
 
-def new(
-    op: str, x: Tensor, value: Any, size: Any, dtype: Any, device: Any, requires_grad: bool
-) -> Tensor:
+def new(op: str, x: Tensor, value: Any, *how: Any) -> Tensor:
     """value everywhere, of the type and place of x, called by this name."""
-    from ..creation import filled, single
+    from ..creation import like
 
-    rank(op, x)
-    place, value = device or x.device, single(op, value)
-    return filled(op, value, size, dtype or x.dtype, place, requires_grad)
+    return like(op, x, value, *how)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

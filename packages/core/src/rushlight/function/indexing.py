@@ -12,7 +12,7 @@ from ..ops.creation import constant, naturals
 from ..ops.movement import part
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
-from .movement import along, joined, movedim, repeat_interleave, stack, unsqueeze
+from .movement import along, flat, joined, movedim, repeat_interleave, stack, unsqueeze, vector
 from .precision import autocasts
 from .reduction import all, any, chosen
 
@@ -170,13 +170,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """input[.., index[.., j, ..], ..] along dim.  [.., n, ..], int64[.., m, ..] -> [.., m, ..]."""
     axis = normal_axis("gather", dim, rank("gather", input))
     if rank("gather", index) and input.ndim:
-        return ops.gather(input, index, axis=axis)
-    return ops.reshape(ops.gather(vector(input), vector(index), axis=axis), index.shape)
-
-
-def vector(x: Any) -> Any:
-    """A 0-d tensor as a vector of one element; others as they are."""
-    return x if getattr(x, "shape", None) != () else ops.reshape(x, (1,))
+        return ops.gather(input, index, axis)
+    return ops.reshape(ops.gather(vector(input), vector(index), axis), index.shape)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -215,7 +210,7 @@ def taken(op: str, x: Tensor, index: Tensor, axis: int) -> Tensor:
     if index.dtype not in dtypes.INTEGER:
         raise ContractError(f"{op}: the index is {index.spec}; convert it to int64 with .long()")
     try:
-        return ops.take(x, index, axis=axis)
+        return ops.take(x, index, axis)
     except IndexOutOfRange as error:
         raise beyond(op, x, axis, error) from error
 
@@ -302,7 +297,7 @@ def topk(
     if input.ndim == 0:
         return Ordered(ops.clone(input), found)
     found = part(found, axis, 0, k)
-    return Ordered(ops.gather(input, found, axis=axis), found)
+    return Ordered(ops.gather(input, found, axis), found)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
@@ -361,7 +356,7 @@ def in_rows(op: str, input: Tensor, dim: int | None) -> tuple[Tensor, int, Tenso
         raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; leave it out")
     if dim is not None and 0 in (*input.shape[:axis], *input.shape[axis + 1 :]):
         raise ContractError(f"{op}: rows of {input.spec} along dim {dim} have no elements")
-    x = ops.reshape(input, (size(input.shape),)) if dim is None else input
+    x = flat(input) if dim is None else input
     count = x.shape[axis]
     return x, axis, ops.reshape(movedim(x, axis, 0), (count, size(x.shape) // (count or 1)))
 
@@ -380,7 +375,7 @@ def once(
         fresh = any(ops.not_equal(*pairs), 1)
         first = constant(True, (1,), x, dtypes.bool_)
         starts = nonzero(ops.concat(first, fresh, axis=0), as_tuple=True)[0]
-    made = [ops.take(x, ops.take(places, starts, axis=0), axis=axis)]
+    made = [ops.take(x, ops.take(places, starts, axis=0), axis)]
     after = constant(count, (1,), x, dtypes.int64)
     ends = ops.concat(part(starts, 0, 1, starts.shape[0] - 1), after, axis=0) if count else starts
     counts = ends - starts
@@ -414,8 +409,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     op = "take_along_dim"
     together(op, input, indices)
     if dim is None:
-        flat = ops.reshape(input, (numel(input),))
-        return take_along_dim(flat, ops.reshape(indices, (numel(indices),)), 0)
+        return take_along_dim(flat(input), flat(indices), 0)
     axis = normal_axis(op, dim, input.ndim)
     if indices.ndim != input.ndim:
         raise ContractError(f"{op}: indices {indices.spec} for {input.spec}; give as many dims")
@@ -424,7 +418,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     ours[axis] = theirs[axis] = 1
     met = broadcast(op, tuple(ours), tuple(theirs))
     wide = [(*met[:axis], x.shape[axis], *met[axis + 1 :]) for x in (input, indices)]
-    return ops.gather(ops.expand(input, wide[0]), ops.expand(indices, wide[1]), axis=axis)
+    return ops.gather(ops.expand(input, wide[0]), ops.expand(indices, wide[1]), axis)
 
 
 def counted(index: Tensor, n: int) -> Tensor:
@@ -441,14 +435,15 @@ def scatter(
     [.., n, ..], int64[.., m, ..], [.., m, ..] -> [.., n, ..].
     reduce: "add" or "multiply" with what is there.  Of repeated indices the last one counts.
     """
-    n = rank("scatter", input)
-    axis = normal_axis("scatter", dim, n)
-    together("scatter", input, index)
+    op = "scatter"
+    n = rank(op, input)
+    axis = normal_axis(op, dim, n)
+    together(op, input, index)
     src = value if src is None else src
     if hasattr(src, "_data") and src.ndim and src.dtype is not input.dtype:
-        raise ContractError(f"scatter: src {src.spec} into {input.spec}; give it the same dtype")
+        raise ContractError(f"{op}: src {src.spec} into {input.spec}; give it the same dtype")
     if index.dtype not in dtypes.INTEGER:
-        raise ContractError(f"scatter: the index is {index.spec}; convert it to int64 with .long()")
+        raise ContractError(f"{op}: the index is {index.spec}; convert it to int64 with .long()")
     if n == 0 or index.ndim == 0:
         made = scatter(vector(input), axis, flat(index), flat(src), reduce=reduce)
         return ops.reshape(made, input.shape)
@@ -461,9 +456,9 @@ def scatter(
         if reduce == "add":
             return ops.scatter_add(input, index, source, axis=axis)
     except IndexOutOfRange as error:
-        raise beyond("scatter", input, axis, error) from error
+        raise beyond(op, input, axis, error) from error
     if reduce != "multiply":
-        raise ContractError(f"scatter: reduce {reduce!r}; give 'add' or 'multiply'")
+        raise ContractError(f"{op}: reduce {reduce!r}; give 'add' or 'multiply'")
     from .placing import scatter_reduce
 
     return scatter_reduce(input, axis, index, source, "prod")
@@ -472,11 +467,6 @@ def scatter(
 def all_fit(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:
     """Whether no length of inner is above that of outer."""
     return builtins.all(m <= n for m, n in zip(inner, outer, strict=True))
-
-
-def flat(x: Any) -> Any:
-    """A tensor as a vector; a number as it is."""
-    return ops.reshape(x, (numel(x),)) if hasattr(x, "_data") else x
 
 
 def filling(value: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -598,7 +588,7 @@ def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> T
     if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
         raise ContractError(f"{op}: {sequence.spec} for {x.spec}; give all but the last dim alike")
     shape = x.shape
-    x = ops.reshape(x, (numel(x),)) if n == 1 else x
+    x = flat(x) if n == 1 else x
     axis, m = n - 1, x.shape[-1]
     both = joined([sequence, x] if right else [x, sequence], axis)
     places = standing(both, axis)

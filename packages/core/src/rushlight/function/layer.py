@@ -351,11 +351,16 @@ def batch_norm(
         return batch_norm(input, still, still, weight, bias, eps=eps)
     made: tuple[Tensor, ...] = ops.batch_norm.op.with_residuals(input, weight, bias, eps=eps)
     z, mu, variance = made
-    for running, new in ((running_mean, mu), (running_var, variance * (n / (n - 1)))):
-        if running is not None:
-            new = ops.reshape(new, running.shape)
-            running.assign_(running.detach() * (1 - momentum) + new * momentum)
+    approach(running_mean, mu, momentum)
+    approach(running_var, variance * (n / (n - 1)), momentum)
     return z
+
+
+def approach(running: Tensor | None, new: Tensor, momentum: float) -> None:
+    """Move running statistics, if there are any, towards new ones."""
+    if running is not None:
+        new = ops.reshape(new, running.shape)
+        running.assign_(running.detach() * (1 - momentum) + new * momentum)
 
 
 def rms_norm(
@@ -368,16 +373,17 @@ def rms_norm(
     Raises: ContractError unless normalized_shape is the shape of the last dims.
     Source: Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4.
     """
-    n = rank("rms_norm", input)
-    together("rms_norm", input, optional=(weight,))
-    shape = sized("rms_norm", (normalized_shape,))
+    op = "rms_norm"
+    n = rank(op, input)
+    together(op, input, optional=(weight,))
+    shape = sized(op, (normalized_shape,))
     fits = shape and input.shape[n - len(shape) :] == shape
     if not fits or (weight is not None and weight.shape != shape):
         given = "" if weight is None else f" with weight {weight.spec}"
         raise ContractError(
-            f"rms_norm: {input.spec} over {list(shape)}{given}; give the shape of its last dims"
+            f"{op}: {input.spec} over {list(shape)}{given}; give the shape of its last dims"
         )
-    floating("rms_norm", input)
+    floating(op, input)
     wide = input if input.dtype.itemsize > 2 else ops.cast(input, dtypes.float32)
     eps = float(dtypes.finfo(wide.dtype).eps) if eps is None else eps
     axes = tuple(range(n - len(shape), n))
@@ -466,9 +472,8 @@ def instance_norm(
     found = rows.detach()
     mu = ops.mean(found, axes=(0, 2), keepdim=False)
     variance = ops.var(found, axes=(2,), keepdim=False, correction=1)
-    for running, new in ((running_mean, mu), (running_var, ops.mean(variance, (0,), False))):
-        if running is not None:
-            running.assign_(running.detach() * (1 - momentum) + new * momentum)
+    approach(running_mean, mu, momentum)
+    approach(running_var, ops.mean(variance, (0,), False), momentum)
     return alike(input, rows, weight, bias, eps)
 
 

@@ -202,7 +202,6 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 def normalize(input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12) -> Tensor:
     """input / max(|input|_p, eps), the norm over dim.  [.., n, ..] -> [.., n, ..]."""
-    rank("normalize", input)
     floating("normalize", input)
     return input / ops.maximum(norm(input, p, dim, True), eps)
 

@@ -357,11 +357,11 @@ def broadcast_shapes(*shapes: Any) -> Shape:
     return broadcast("broadcast_shapes", *given)
 
 
-def along(op: str, x: Tensor, dim: int) -> int:
-    """dim as an axis.  Raises: ContractError if there is none."""
+def along(op: str, x: Tensor, dim: int, kind: type[ContractError] = ContractError) -> int:
+    """dim as an axis.  Raises: an error of this kind if there is none."""
     axis = normal_axis(op, dim, rank(op, x))
     if x.ndim == 0:
-        raise ContractError(f"{op}: {x.spec} has no dims; give it one with .reshape(1)")
+        raise kind(f"{op}: {x.spec} has no dims; give it one with .reshape(1)")
     return axis
 
 
@@ -416,7 +416,7 @@ def repeat_interleave(
         places = naturals(size(input.shape), input)
         return repeat_interleave(places, input, 0, output_size=output_size)
     if dim is None:
-        input, n = ops.reshape(input, (size(input.shape),)), 1
+        input, n = flat(input), 1
     if n == 0:
         raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; omit it")
     axis = normal_axis(op, dim or 0, n)
@@ -438,7 +438,7 @@ def repeat_interleave(
     rows = [i for i, k in enumerate(counts) for _ in range(k)]
     if output_size is not None and output_size != len(rows):
         raise ContractError(f"{op}: output_size {output_size}; they are {len(rows)}")
-    return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis=axis)
+    return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis)
 
 
 def pad(
@@ -525,7 +525,7 @@ def wrapped(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
             f"at most {reach}"
         )
     index = naturals(length, x) - before
-    return ops.take(x, FOLDS[mode](index, n), axis=axis)
+    return ops.take(x, FOLDS[mode](index, n), axis)
 
 
 FOLDS: dict[str, Any] = {  # from places beyond the ends to those inside
@@ -568,8 +568,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None or lengths((dims,)) == ():
         if len(by) != 1:
             raise ContractError(f"roll: shifts {list(by)} without dims; give one, or dims")
-        flat = ops.reshape(input, (size(input.shape),))
-        return ops.reshape(roll(flat, by, 0), input.shape)
+        return ops.reshape(roll(flat(input), by, 0), input.shape)
     axes = lengths((dims,))
     if len(by) != len(axes):
         raise ContractError(f"roll: shifts {list(by)} along dims {list(axes)}; give as many")
@@ -587,9 +586,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The rows along dim.  [.., n, ..] -> [.., ..], .."""
-    axis = normal_axis("unbind", dim, rank("unbind", input))
-    if input.ndim == 0:
-        raise IndexOutOfRange(f"unbind: {input.spec} has no dims; give it one with .reshape(1)")
+    axis = along("unbind", input, dim, IndexOutOfRange)
     return tuple([select(input, axis, i) for i in range(input.shape[axis])])
 
 
@@ -598,9 +595,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
     Raises: IndexOutOfRange.
     """
-    axis = normal_axis("select", dim, rank("select", input))
-    if input.ndim == 0:
-        raise IndexOutOfRange(f"select: {input.spec} has no dims; give it one with .reshape(1)")
+    axis = along("select", input, dim, IndexOutOfRange)
     n, i = input.shape[axis], whole("select", "index", index, -(2**62))
     if not -n <= i < n:
         raise IndexOutOfRange(f"select: index {i} is out of range for dim {dim} with size {n}")
@@ -698,7 +693,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """A matrix with all elements on a diagonal.  [*s] -> [n, n]."""
     rank("diagflat", input)
-    return diag_embed(ops.reshape(input, (size(input.shape),)), offset)
+    return diag_embed(flat(input), offset)
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
@@ -734,6 +729,16 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if size > n:
         raise ContractError(f"unfold: size {size} along a dim of {n}; give at most {n}")
     return ops.windows(input, axes=(axis,), sizes=(size,), strides=(step,), dilations=(1,))
+
+
+def vector(x: Any) -> Any:
+    """A 0-d tensor as a vector of one element; others as they are."""
+    return x if getattr(x, "shape", None) != () else ops.reshape(x, (1,))
+
+
+def flat(x: Any) -> Any:
+    """A tensor as a vector; a number as it is."""
+    return ops.reshape(x, (size(x.shape),)) if hasattr(x, "_data") else x
 
 
 def numbered(length: int, axis: int, like: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from ..ops.creation import constant, naturals
 from ..ops.movement import part
 from ..spec import normal_axis, size
 from .given import rank, together
-from .indexing import all_fit, filling, flat, nonzero, numel, placed, searchsorted, sort
-from .movement import numbered, stretched
+from .indexing import all_fit, filling, nonzero, numel, placed, searchsorted, sort
+from .movement import flat, numbered, stretched
 from .reduction import any, reverse
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
     m = index.shape[axis]
     numbers = numbered(m, axis, x)
     order = ops.argsort(index, axis=axis, descending=False)
-    index, z = (ops.gather(v, order, axis=axis) for v in (index, src))
+    index, z = (ops.gather(v, order, axis) for v in (index, src))
     step = 1
     while step < m:
         rest = part(z, axis, step, m - step)
@@ -94,7 +94,7 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
     none = constant(-1, shape, x, dtypes.int64)
     last = placed("scatter_reduce", ops.scatter, none, index, ops.expand(numbers, z.shape), axis)
     if m:
-        whole = ops.gather(z, ops.maximum(last, 0), axis=axis)
+        whole = ops.gather(z, ops.maximum(last, 0), axis)
         z = ops.where(ops.less(last, 0), filling(1, src, ()), whole)
     else:
         z = filling(1, src, shape)

@@ -13,7 +13,7 @@ from .creation import meshgrid
 from .given import lengths, rank, together, whole
 from .indexing import dot, matmul, outer
 from .linalg import cross as vector_product
-from .movement import cat, matrix, movedim, several, stack
+from .movement import cat, flat, matrix, movedim, several, stack
 from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All tuples of one element of each vector.  [m], [n], .. -> [m n .., k]; [m] of one alone."""
-    grids = [ops.reshape(x, (math.prod(x.shape),)) for x in meshgrid([*tensors], indexing="ij")]
+    grids = [flat(x) for x in meshgrid([*tensors], indexing="ij")]
     return grids[0] if len(grids) == 1 else stack(grids, 1)
 
 

@@ -364,22 +364,24 @@ def log_normal_(
     input: Kind, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
 ) -> Kind:
     """Become exp(x), x normal with this mean and standard deviation.  [*s] -> [*s]."""
-    floating("log_normal_", input)
-    numbers("log_normal_", mean=mean, std=std)
+    op = "log_normal_"
+    floating(op, input)
+    numbers(op, mean=mean, std=std)
     if not std > 0:
-        raise ContractError(f"log_normal_: std {std}; give a standard deviation above 0")
+        raise ContractError(f"{op}: std {std}; give a standard deviation above 0")
     shape, dtype = (input.shape,), wide(input.dtype)
-    z = ops.exp(moved("log_normal_", mean, std, shape, dtype, input.device, generator))
+    z = ops.exp(moved(op, mean, std, shape, dtype, input.device, generator))
     return input.assign_(ops.cast(z, input.dtype))
 
 
 def exponential_(input: Kind, lambd: float = 1.0, *, generator: Generator | None = None) -> Kind:
     """Become exponential, of density lambd exp(-lambd x), above 0.  [*s] -> [*s]."""
-    floating("exponential_", input)
-    numbers("exponential_", lambd=lambd)
+    op = "exponential_"
+    floating(op, input)
+    numbers(op, lambd=lambd)
     if not lambd > 0:
-        raise ContractError(f"exponential_: lambd {lambd}; give a rate above 0")
-    z = waits("exponential_", input.shape, input, generator) / lambd
+        raise ContractError(f"{op}: lambd {lambd}; give a rate above 0")
+    z = waits(op, input.shape, input, generator) / lambd
     return input.assign_(ops.cast(z, input.dtype))
 
 

@@ -10,10 +10,10 @@ from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
 from ..ops.creation import constant
 from ..ops.reduction import middle, nonempty
-from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced, size
+from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced
 from .elementwise import isfinite
 from .given import Dim, floating, no_dims, operands, rank, tensors, together
-from .movement import numbered
+from .movement import flat, numbered, vector
 from .precision import autocasts, rounds_once
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
         return Extreme(ops.reshape(x, ()), argmax(x))
     turned = x if op == "max" else reverse(x)
     indices = ops.argmax(turned, axis=axis, keepdim=True)
-    values = ops.gather(x, indices, axis=axis)
+    values = ops.gather(x, indices, axis)
     if not keepdim:
         shape = (*x.shape[:axis], *x.shape[axis + 1 :])
         values, indices = (ops.reshape(z, shape) for z in (values, indices))
@@ -216,8 +216,8 @@ def first(op: str, given: Tensor, x: Tensor, dim: int | None, keepdim: bool) -> 
     axis = 0 if dim is None else normal_axis(op, dim, n)
     chosen(op, given, dim)
     if dim is None or n == 0:
-        flat = ops.argmax(ops.reshape(x, (size(x.shape),)), axis=0, keepdim=False)
-        return ops.reshape(flat, (1,) * n) if keepdim else flat
+        z = ops.argmax(flat(x), axis=0, keepdim=False)
+        return ops.reshape(z, (1,) * n) if keepdim else z
     return ops.argmax(x, axis=axis, keepdim=keepdim)
 
 
@@ -388,8 +388,7 @@ def running(op: str, scan: Any, x: Tensor, dim: int, dtype: DType | None) -> Ten
     axis = normal_axis(op, dim, rank(op, x))
     if dtype is not None or x.dtype not in dtypes.FLOATING:
         x = ops.cast(x, dtypes.as_dtype(dtype or dtypes.int64))
-    flat = x if x.ndim else ops.reshape(x, (1,))
-    return ops.reshape(scan(flat, axis=axis), x.shape)
+    return ops.reshape(scan(vector(x), axis), x.shape)
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
@@ -422,11 +421,11 @@ def cummin(input: Tensor, dim: int) -> Extreme:
 def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
     """x where the running maximum of what was turned last stands."""
     axis = normal_axis(op, dim, x.ndim)
-    flat, turned = (v if v.ndim else ops.reshape(v, (1,)) for v in (x, turned.detach()))
+    flat, turned = (vector(v) for v in (x, turned.detach()))
     places = numbered(flat.shape[axis], axis, flat)
-    hit = ops.equal(turned, ops.cummax(turned, axis=axis)) | ops.not_equal(turned, turned)
-    indices = ops.cummax(ops.where(hit, places, 0), axis=axis)
-    values = ops.gather(flat, indices, axis=axis)
+    hit = ops.equal(turned, ops.cummax(turned, axis)) | ops.not_equal(turned, turned)
+    indices = ops.cummax(ops.where(hit, places, 0), axis)
+    values = ops.gather(flat, indices, axis)
     return Extreme(*[ops.reshape(z, x.shape) for z in (values, indices)])
 
 
@@ -479,11 +478,11 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     axes = chosen("median", input, dim)
     if dim is None:
         return ops.median(input)
-    x = input if input.ndim else ops.reshape(input, (1,))
+    x = vector(input)
     axis = axes[0] if axes else 0
     indices = middle(x, axis)
     shape = reduced(input.shape, axes, keepdim)
-    values = ops.gather(x, indices, axis=axis)
+    values = ops.gather(x, indices, axis)
     return Extreme(*[ops.reshape(z, shape) for z in (values, indices)])
 
 

@@ -112,12 +112,12 @@ def resampled(
     places = ops.iota(length=n, dtype=wide, device=x.device)
     if mode in FLAT:
         places = (places + 0.5 if mode == "nearest-exact" else places) * step
-        return ops.take(x, spot(ops.floor(places), m), axis=axis)
+        return ops.take(x, spot(ops.floor(places), m), axis)
     places = places * step if align else (places + 0.5) * step - 0.5
     places = places if mode == "bicubic" else ops.maximum(places, 0.0)
     z: Any = None
     for place, weight in taps(places, mode):
-        part = ops.take(x, spot(place, m), axis=axis)
+        part = ops.take(x, spot(place, m), axis)
         part = part * ops.reshape(weight, (n, *(1 for _ in after)))
         z = part if z is None else z + part
     made: Tensor = z

@@ -14,7 +14,7 @@ from ..spec import normal_axis, reduced, size
 from .elementwise import lerp
 from .given import Dim, floating, hold, rank, together, whole
 from .indexing import sort
-from .movement import along, joined, movedim, numbered, unsqueeze
+from .movement import along, flat, joined, movedim, numbered, unsqueeze, vector
 from .precision import autocasts
 from .reduction import Extreme, nansum, sum
 
@@ -84,13 +84,13 @@ def parted(
         raise ContractError(f"{op}: interpolation {interpolation!r}; give one of {known}")
     axis = normal_axis(op, dim or 0, n)
     whole = dim is None or n == 0
-    x = ops.reshape(input, (size(input.shape),)) if whole else movedim(input, axis, -1)
+    x = flat(input) if whole else movedim(input, axis, -1)
     count, last = x.shape[-1], x.ndim - 1
     if not count:
         raise ContractError(f"{op}: {input.spec}; give elements to order")
     x = sort(x, -1).values
     odd = sum(ops.not_equal(x, x), -1, True)  # they come last in order
-    q_ = ops.reshape(q, (size(q.shape),))
+    q_ = flat(q)
     if op == "nanquantile":
         at = ops.maximum(q_ * (count - 1 - odd), 0.0)
     else:
@@ -115,7 +115,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
     Raises: ContractError unless k is from 1 to n, IndexOutOfRange if n is 0.
     """
     axis = normal_axis("kthvalue", dim, rank("kthvalue", input))
-    x = input if input.ndim else ops.reshape(input, (1,))
+    x = vector(input)
     if x.shape[axis] == 0:
         raise IndexOutOfRange(f"kthvalue: {x.spec} has nothing along dim {dim}; give elements")
     if not 1 <= k <= x.shape[axis]:
@@ -127,7 +127,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
 def found(given: Tensor, x: Tensor, place: Tensor, axis: int, keepdim: bool) -> Extreme:
     """The elements of x, which was given, at one place along an axis, and the places."""
     shape = reduced(x.shape, (axis,), keepdim) if given.ndim else ()
-    return Extreme(*[ops.reshape(z, shape) for z in (ops.gather(x, place, axis=axis), place)])
+    return Extreme(*[ops.reshape(z, shape) for z in (ops.gather(x, place, axis), place)])
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
@@ -136,19 +136,19 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
     [.., n, ..] -> [.., ..] twice.
     """
     axis = normal_axis("mode", dim, rank("mode", input))
-    x = input if input.ndim else ops.reshape(input, (1,))
+    x = vector(input)
     if not x.shape[axis]:
         raise IndexOutOfRange(f"mode: {input.spec}; give elements to count")
     order = ops.argsort(x, axis=axis, descending=False)
-    y = ops.gather(x.detach(), order, axis=axis)
+    y = ops.gather(x.detach(), order, axis)
     n = x.shape[axis]
     numbers = numbered(n, axis, x)
     fresh = ops.not_equal(part(y, axis, 1, n - 1), part(y, axis, 0, n - 1))
     starts = ops.where(fresh, part(numbers, axis, 1, n - 1), 0)
     starts = ops.pad(starts, tuple([(int(i == axis), 0) for i in range(x.ndim)]), 0)
-    runs = numbers - ops.cummax(starts, axis=axis)  # how many equal ones come before each
+    runs = numbers - ops.cummax(starts, axis)  # how many equal ones come before each
     last = ops.argmax(runs, axis=axis, keepdim=True)
-    return found(input, x, ops.gather(order, last, axis=axis), axis, keepdim)
+    return found(input, x, ops.gather(order, last, axis), axis, keepdim)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:

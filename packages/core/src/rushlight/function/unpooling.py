@@ -10,7 +10,7 @@ from .. import ops
 from ..errors import ContractError
 from ..ops.creation import constant
 from ..spec import size
-from .given import floating, rank, together
+from .given import floating, together
 from .layer import repeated
 from .movement import numbered
 from .pooling import adapted, avg_pool, max_pool
@@ -195,7 +195,6 @@ def lp_pool(
 ) -> Tensor:
     """lp_pool1d, lp_pool2d or lp_pool3d."""
     op, p = f"lp_pool{n}d", norm_type
-    rank(op, input)
     floating(op, input)
     sizes = repeated(op, "kernel_size", kernel_size, 1, n)
     if math.isinf(p):

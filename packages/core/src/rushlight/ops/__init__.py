@@ -3,6 +3,7 @@
 Knows neither numpy nor a backend, nor whether it runs or is traced.
 """
 
+from ..op import operations
 from .contraction import *
 from .conv import *
 from .creation import *
@@ -14,3 +15,5 @@ from .movement import *
 from .optimizer import *
 from .random import *
 from .reduction import *
+
+__all__ = [name for name in operations if "." not in name]  # others are their derivatives

@@ -40,7 +40,7 @@ matmul.gradients(x=lambda g, y: matmul(g, turned(y)), y=lambda g, x: matmul(turn
 
 def turned(x: Any) -> Any:
     """The last two axes exchanged.  [*b, m, n] -> [*b, n, m]."""
-    return permute(x, order=LAST_TWO_SWAPPED[len(x.shape)])
+    return permute(x, LAST_TWO_SWAPPED[len(x.shape)])
 
 
 LAST_TWO_SWAPPED = [(*range(n - 2), n - 1, n - 2) for n in range(2, 33)]

@@ -29,7 +29,7 @@ def conv(
     check("conv", x, weight, bias, groups)
     cols, spatial = columns(x, weight.shape[2:], stride, padding, dilation, groups)
     z = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
-    return z if bias is None else z + reshape(bias, shape=(weight.shape[0], *(1 for _ in spatial)))
+    return z if bias is None else z + reshape(bias, (weight.shape[0], *(1 for _ in spatial)))
 
 
 @conv.vjp
@@ -43,7 +43,7 @@ def conv_vjp(
     gweight = None
     if asked[1]:
         cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
-        gweight = reshape(matmul(turned(rowed(g, groups)), cols), shape=tuple(weight.shape))
+        gweight = reshape(matmul(turned(rowed(g, groups)), cols), tuple(weight.shape))
     gbias = sum(g, axes=(0, *range(2, len(g.shape))), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
 
@@ -51,9 +51,9 @@ def conv_vjp(
 def rowed(g: Any, groups: int) -> Any:
     """[b, o, *t] -> [groups, b t, o / groups]."""
     b, o, *spatial = g.shape
-    rows = reshape(g, shape=(b, groups, o // groups, *spatial))
-    rows = permute(rows, order=(1, 0, *range(3, len(spatial) + 3), 2))
-    return reshape(rows, shape=(groups, b * size(tuple(spatial)), o // groups))
+    rows = reshape(g, (b, groups, o // groups, *spatial))
+    rows = permute(rows, (1, 0, *range(3, len(spatial) + 3), 2))
+    return reshape(rows, (groups, b * size(tuple(spatial)), o // groups))
 
 
 def spread(
@@ -66,9 +66,9 @@ def spread(
     """
     (b, _, *spatial), n, c = g.shape, len(image), weight.shape[1] * groups
     cols = matmul(rowed(g, groups), kernels(weight, groups))  # [groups, b t, c / groups k]
-    cols = reshape(cols, shape=(groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
-    cols = permute(cols, order=(1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
-    cols = reshape(cols, shape=(b, c, *spatial, *weight.shape[2:]))
+    cols = reshape(cols, (groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
+    cols = permute(cols, (1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
+    cols = reshape(cols, (b, c, *spatial, *weight.shape[2:]))
     return unpooled(cols, (b, c, *image), tuple(weight.shape[2:]), stride, padding, dilation)
 
 
@@ -82,7 +82,7 @@ def unpooled(
         cols, shape=tuple(p + m + q for (p, q), m in zip(widths, shape, strict=True)),
         axes=tuple(range(lead, len(shape))), sizes=sizes, strides=stride, dilations=dilation,
     )  # fmt: skip
-    return slice(z, bounds=tuple((p, m, 1) for (p, _), m in zip(widths, shape, strict=True)))
+    return slice(z, tuple((p, m, 1) for (p, _), m in zip(widths, shape, strict=True)))
 
 
 @composite
@@ -125,16 +125,16 @@ def conv_transpose_vjp(
     if asked[0]:
         gx = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
     if asked[1]:
-        gweight = reshape(matmul(turned(rowed(x, groups)), cols), shape=tuple(weight.shape))
+        gweight = reshape(matmul(turned(rowed(x, groups)), cols), tuple(weight.shape))
     return gx, gweight
 
 
 def placed(rows: Any, b: int, spatial: Shape) -> Any:
     """[groups, b t, o / groups] -> [b, o, *t], the opposite of rowed."""
     groups, _, o = rows.shape
-    z = reshape(rows, shape=(groups, b, *spatial, o))
-    z = permute(z, order=(1, 0, len(spatial) + 2, *range(2, len(spatial) + 2)))
-    return reshape(z, shape=(b, groups * o, *spatial))
+    z = reshape(rows, (groups, b, *spatial, o))
+    z = permute(z, (1, 0, len(spatial) + 2, *range(2, len(spatial) + 2)))
+    return reshape(z, (b, groups * o, *spatial))
 
 
 def columns(
@@ -149,15 +149,15 @@ def columns(
         x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
     x = windows(x, axes=tuple(range(2, n + 2)), sizes=tuple(k), strides=stride, dilations=dilation)
     spatial = tuple(x.shape[2 : n + 2])
-    x = reshape(x, shape=(b, groups, x.shape[1] // groups, *spatial, *k))
-    x = permute(x, order=(1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
-    return reshape(x, shape=(groups, b * size(spatial), x.shape[n + 2] * size(tuple(k)))), spatial
+    x = reshape(x, (b, groups, x.shape[1] // groups, *spatial, *k))
+    x = permute(x, (1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
+    return reshape(x, (groups, b * size(spatial), x.shape[n + 2] * size(tuple(k)))), spatial
 
 
 def kernels(weight: Any, groups: int) -> Any:
     """[o, c / groups, *k] -> [groups, o / groups, c / groups k]."""
     o = weight.shape[0]
-    return reshape(weight, shape=(groups, o // groups, size(tuple(weight.shape[1:]))))
+    return reshape(weight, (groups, o // groups, size(tuple(weight.shape[1:]))))
 
 
 def check(op: str, x: Any, weight: Any, bias: Any, groups: int) -> None:
@@ -196,9 +196,9 @@ def max_pool_fwd(
     """max_pool, and the place in its window of each result."""
     x = pooled(x, sizes, stride, padding, dilation)
     kept = tuple(x.shape[: len(x.shape) - len(sizes)])
-    x = reshape(x, shape=(*kept, size(sizes)))
+    x = reshape(x, (*kept, size(sizes)))
     place = argmax(x, axis=len(kept), keepdim=True)
-    return reshape(gather(x, place, axis=len(kept)), shape=kept), place
+    return reshape(gather(x, place, axis=len(kept)), kept), place
 
 
 @max_pool.vjp
@@ -208,8 +208,8 @@ def max_pool_vjp(
 ) -> tuple[Any]:  # fmt: skip
     """g, sent to the place that won each window."""
     kept = tuple(g.shape)
-    g = ungather(reshape(g, shape=(*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
-    g = reshape(g, shape=(*kept, *sizes))
+    g = ungather(reshape(g, (*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
+    g = reshape(g, (*kept, *sizes))
     return (unpooled(g, specs[0].shape, sizes, stride, padding, dilation),)
 
 

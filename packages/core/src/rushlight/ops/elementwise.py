@@ -120,7 +120,7 @@ def common(inputs: tuple[Any, ...]) -> DType:
 def convert(x: Any, dtype: DType) -> Any:
     """x as that type; a number as it is, an integer beyond the type as its bits are there."""
     if number_type(x) is None:
-        return x if x.dtype is dtype else cast(x, dtype=dtype)
+        return x if x.dtype is dtype else cast(x, dtype)
     if type(x) is not int or dtype not in dtypes.INTEGER:
         return x
     most = 2 ** (8 * dtype.itemsize)
@@ -185,7 +185,7 @@ def masked(cond: Any, *inputs: Any) -> tuple[Any, ...]:
         kinds = [dtypes.NUMBERS.index(number_type(x)) for x in inputs]
         dtype = (dtypes.bool_, dtypes.int64, dtypes.default_float)[max(kinds)]
         x, *rest = inputs
-        zeros = cast(cond, dtype=dtype) * False  # where() needs one tensor among its values
+        zeros = cast(cond, dtype) * False  # where() needs one tensor among its values
         return cond, zeros + x, *rest
     return cond, *promoted(*inputs)
 
@@ -238,7 +238,7 @@ cast.gradients(x=lambda g: g)  # the tape walk converts it back
 @composite
 def clone(x: Any) -> Any:
     """x in memory of its own, where somebody may write that of x.  [*s] -> [*s]."""
-    return cast(x, dtype=x.dtype)
+    return cast(x, x.dtype)
 
 
 clone.gradients(x=lambda g: g)
@@ -524,7 +524,7 @@ def sign(x: Any) -> Any:
     """-1, 0 or 1, and 0 for nan.  [*s] -> [*s]."""
     if x.dtype is dtypes.bool_:
         return bitwise_or(x, x)
-    positive = cast(greater(x, 0), dtype=x.dtype)
+    positive = cast(greater(x, 0), x.dtype)
     return positive if x.dtype.kind == "u" else where(less(x, 0), -1, positive)
 
 
@@ -733,7 +733,7 @@ def round(x: Any) -> Any:
     size = abs(x)
     low = floor(size)
     up = greater(size - low, 0.5) | (equal(size - low, 0.5) & equal(remainder(low, 2), 1))
-    near = low + cast(up, dtype=x.dtype)
+    near = low + cast(up, x.dtype)
     return where(equal(low, size), x, where(less(x, 0), -near, near))
 
 
@@ -890,13 +890,13 @@ def atan(x: Any) -> Any:
 
     Source: Moshier, Cephes Mathematical Library, atan.c.
     """
-    size = abs(cast(x, dtype=dtypes.float32) if x.dtype.itemsize == 2 else x)
+    size = abs(cast(x, dtypes.float32) if x.dtype.itemsize == 2 else x)
     far, middle = greater(size, 2.414213562373095), greater(size, 0.66)
     small = where(far, -1.0 / size, where(middle, (size - 1.0) / (size + 1.0), size))
-    start = where(far, math.pi / 2, cast(middle, dtype=size.dtype) * (math.pi / 4))
+    start = where(far, math.pi / 2, cast(middle, size.dtype) * (math.pi / 4))
     square = small * small
     rest = small * square * polynomial(square, ATAN_P) / polynomial(square, ATAN_Q)
-    z = cast(start + (small + rest), dtype=x.dtype)
+    z = cast(start + (small + rest), x.dtype)
     return where(less(x, 0), -z, z)
 
 
@@ -916,7 +916,7 @@ def atan2(x: Any, y: Any) -> Any:
     x, y = filled((x, y))
     up, along = abs(x), abs(y)
     low, high = minimum(up, along), maximum(up, along)
-    level = cast(greater(high, 0), dtype=high.dtype)
+    level = cast(greater(high, 0), high.dtype)
     z = atan(where(equal(low, high), level, low / high))
     z = where(greater(up, along), math.pi / 2 - z, z)
     z = where(signbit(y), math.pi - z, z)
@@ -985,7 +985,7 @@ def erfinv(x: Any) -> Any:
     Three of Newton's steps from the formula of Winitzki 2008, "A handy approximation for the error
     function and its inverse", eq. 7, which is off by 0.2 %.  As exact as erf is at the result.
     """
-    y = cast(x, dtype=dtypes.float32) if x.dtype.itemsize == 2 else x
+    y = cast(x, dtypes.float32) if x.dtype.itemsize == 2 else x
     inside = less(abs(y), 1.0)
     y = where(inside, y, 0.0)
     low = log1p(-y * y)
@@ -994,7 +994,7 @@ def erfinv(x: Any) -> Any:
     z = where(less(y, 0), -z, z)
     for _ in range(3):
         z = z - (erf(z) - y) * exp(z * z) / TWO_BY_ROOT_PI
-    z = where(inside, cast(z, dtype=x.dtype), math.nan)
+    z = where(inside, cast(z, x.dtype), math.nan)
     return where(equal(abs(x), 1.0), x * math.inf, z)
 
 

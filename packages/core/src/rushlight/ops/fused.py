@@ -120,7 +120,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, *, eps: float) -> Any:
 
 def per_channel(p: Any, ndim: int) -> Any:
     """[c] -> [1, c, 1, ..]."""
-    return None if p is None else reshape(p, shape=(1, p.shape[0], *(1,) * (ndim - 2)))
+    return None if p is None else reshape(p, (1, p.shape[0], *(1,) * (ndim - 2)))
 
 
 @batch_norm.residuals("mu", "variance")
@@ -149,8 +149,8 @@ def batch_norm_vjp(
         scale = rstd if weight is None else rstd * per_channel(weight, ndim)
         gx = (g - (g_sum + y * gy_sum) * (1.0 / n)) * scale
     channels = (x.shape[1],)
-    gweight = reshape(gy_sum, shape=channels) if asked[1] else None
-    return gx, gweight, reshape(g_sum, shape=channels) if asked[2] else None
+    gweight = reshape(gy_sum, channels) if asked[1] else None
+    return gx, gweight, reshape(g_sum, channels) if asked[2] else None
 
 
 # -- losses
@@ -201,10 +201,10 @@ def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, An
     nonempty("cross_entropy", x, (1,))
     top = max(x, axes=(1,), keepdim=True)
     rest = log(sum(exp(x - top), axes=(1,), keepdim=True))
-    valid = reshape(not_equal(target, ignore), shape=(x.shape[0], 1))
-    safe = where(valid, reshape(target, shape=(x.shape[0], 1)), 0)
+    valid = reshape(not_equal(target, ignore), (x.shape[0], 1))
+    safe = where(valid, reshape(target, (x.shape[0], 1)), 0)
     losses = where(valid, rest - (gather(x, safe, axis=1) - top), 0.0)
-    rows = sum(cast(valid, dtype=x.dtype), axes=(0, 1), keepdim=False)
+    rows = sum(cast(valid, x.dtype), axes=(0, 1), keepdim=False)
     return sum(losses, axes=(0, 1), keepdim=False) / rows, top, rest, rows
 
 
@@ -214,9 +214,9 @@ def cross_entropy_vjp(
 ) -> tuple[Any, None]:
     """(softmax(x) - one_hot(target)) g / n in the rows that count."""
     n, c = x.shape
-    column = reshape(target, shape=(n, 1))
+    column = reshape(target, (n, 1))
     classes = iota(length=c, dtype=target.dtype, device=target.device)
-    away = exp(x - top - rest) - cast(equal(column, classes), dtype=x.dtype)
+    away = exp(x - top - rest) - cast(equal(column, classes), x.dtype)
     return where(not_equal(column, ignore), away * (g / rows), 0.0), None
 
 

@@ -68,9 +68,9 @@ def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Rows summed to where take found them, its adjoint.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
     before, after = shape[:axis], shape[axis + 1 :]
     count = size(tuple(index.shape))
-    x = reshape(x, shape=(*before, count, *after))
-    places = reshape(index, shape=tuple(count if i == axis else 1 for i in range(len(shape))))
-    return scatter_add(constant(0, shape, x), expand(places, shape=x.shape), x, axis=axis)
+    x = reshape(x, (*before, count, *after))
+    places = reshape(index, tuple(count if i == axis else 1 for i in range(len(shape))))
+    return scatter_add(constant(0, shape, x), expand(places, x.shape), x, axis=axis)
 
 
 take.gradients(
@@ -187,7 +187,7 @@ def scatter_max_vjp(
 ) -> tuple[Any, None, Any]:
     """g to all that equal the result, in equal shares."""
     own, theirs = equal(x, z), equal(source, gather(z, index, axis=axis))
-    own, theirs = cast(own, dtype=g.dtype), cast(theirs, dtype=g.dtype)
+    own, theirs = cast(own, g.dtype), cast(theirs, g.dtype)
     share = g / maximum(scatter_add(own, index, theirs, axis=axis), 1.0)
     return share * own, None, gather(share, index, axis=axis) * theirs
 

@@ -30,7 +30,7 @@ def reshape(x: Spec, *, shape: Shape) -> Spec:
 
 
 reshape.gradients(x=lambda g, x_shape: reshape(g, shape=x_shape))
-reshape.view(lambda x, z, _: reshape(z, shape=tuple(x.shape)))
+reshape.view(lambda x, z, _: reshape(z, tuple(x.shape)))
 
 
 @primitive
@@ -43,7 +43,7 @@ def permute(x: Spec, *, order: Shape) -> Spec:
 
 def unpermute(g: Any, order: Shape) -> Any:
     """Axes back in the order that they had before permute."""
-    return permute(g, order=tuple(sorted(range(len(order)), key=order.__getitem__)))
+    return permute(g, tuple(sorted(range(len(order)), key=order.__getitem__)))
 
 
 permute.gradients(x=unpermute)
@@ -67,7 +67,7 @@ def unexpand(x: Any, z: Any, shape: Shape) -> Any:
             f"expand: {z.spec} shows elements of {x.spec} many times, so it cannot be assigned; "
             f"clone() it first"
         )
-    return reshape(z, shape=tuple(x.shape))
+    return reshape(z, tuple(x.shape))
 
 
 expand.gradients(x=lambda g: g)  # the tape walk sums it back
@@ -108,7 +108,7 @@ def part(x: Any, axis: int, start: int, length: int, step: int = 1) -> Tensor:
     """So many elements along an axis.  [.., n, ..] -> [.., length, ..]."""
     bounds = [(0, n, 1) for n in x.shape]
     bounds[axis] = (start, length, step)
-    return slice(x, bounds=tuple(bounds))
+    return slice(x, tuple(bounds))
 
 
 def flipped(x: Any, axis: int) -> Any:
@@ -123,9 +123,9 @@ def dilated(x: Any, axis: int, step: int) -> Any:
     if step == 1 or n == 0:
         return x
     before, after = x.shape[:axis], x.shape[axis + 1 :]
-    x = reshape(x, shape=(*before, n, 1, *after))
+    x = reshape(x, (*before, n, 1, *after))
     x = pad(x, widths=around(ndim + 1, axis + 1, 0, step - 1), value=0)
-    return part(reshape(x, shape=(*before, n * step, *after)), axis, 0, (n - 1) * step + 1)
+    return part(reshape(x, (*before, n * step, *after)), axis, 0, (n - 1) * step + 1)
 
 
 def around(ndim: int, axis: int, before: int, after: int) -> Widths:
@@ -145,7 +145,7 @@ def pad(x: Spec, *, widths: Widths, value: float) -> Spec:
 
 pad.gradients(
     x=lambda g, x_shape, widths: slice(
-        g, bounds=tuple((before, n, 1) for (before, _), n in zip(widths, x_shape, strict=True))
+        g, tuple((before, n, 1) for (before, _), n in zip(widths, x_shape, strict=True))
     )
 )
 
@@ -207,7 +207,7 @@ def fold(
     n, total = len(shape), None
     for place in places:  # one element of every window at a time
         bounds = (*((0, m, 1) for m in x.shape[:n]), *((j, 1, 1) for j in place))
-        one = reshape(slice(x, bounds=bounds), shape=x.shape[:n])
+        one = reshape(slice(x, bounds), x.shape[:n])
         target = [(0, m, 1) for m in shape]
         for i, j, s, d in zip(axes, place, strides, dilations, strict=True):
             target[i] = (j * d, x.shape[i], s)

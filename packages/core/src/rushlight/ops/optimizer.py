@@ -18,7 +18,7 @@ __all__ = ["adam", "sgd", "sgd_plain"]
 
 def flat(tensors: tuple[Any, ...]) -> Any:
     """All elements one after another.  [*s_i], .. -> [n]."""
-    return concat(*[reshape(x, shape=(size(tuple(x.shape)),)) for x in tensors], axis=0)
+    return concat(*[reshape(x, (size(tuple(x.shape)),)) for x in tensors], axis=0)
 
 
 def like(whole: Any, tensors: tuple[Any, ...]) -> list[Any]:
@@ -26,7 +26,7 @@ def like(whole: Any, tensors: tuple[Any, ...]) -> list[Any]:
     parts, start = [], 0
     for x in tensors:
         n = size(tuple(x.shape))
-        parts.append(reshape(slice(whole, bounds=((start, n, 1),)), shape=tuple(x.shape)))
+        parts.append(reshape(slice(whole, ((start, n, 1),)), tuple(x.shape)))
         start += n
     return parts
 

@@ -26,12 +26,12 @@ def uniform_words(key: Any, counter: Any, count: int, dtype: DType, device: Any)
     """count uniform values in [0, 1): 24 bits, or 53 of two words for float64.  -> [count]."""
     if dtype is not dtypes.float64:
         bits = random_bits(key, counter, shape=(count,), device=device)
-        return cast(floordiv(bits, 256), dtype=dtypes.float32) * 2.0**-24
-    bits = reshape(random_bits(key, counter, shape=(2 * count,), device=device), shape=(count, 2))
-    high = slice(bits, bounds=((0, count, 1), (0, 1, 1)))
-    low = slice(bits, bounds=((0, count, 1), (1, 1, 1)))
-    values = cast(floordiv(high, 32), dtype=dtype) * 2.0**26 + cast(floordiv(low, 64), dtype=dtype)
-    return reshape(values * 2.0**-53, shape=(count,))
+        return cast(floordiv(bits, 256), dtypes.float32) * 2.0**-24
+    bits = reshape(random_bits(key, counter, shape=(2 * count,), device=device), (count, 2))
+    high = slice(bits, ((0, count, 1), (0, 1, 1)))
+    low = slice(bits, ((0, count, 1), (1, 1, 1)))
+    values = cast(floordiv(high, 32), dtype) * 2.0**26 + cast(floordiv(low, 64), dtype)
+    return reshape(values * 2.0**-53, (count,))
 
 
 @composite(constant=True, numbers=("key", "counter"))
@@ -42,10 +42,10 @@ def uniform(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) 
     """
     n = size(shape)
     if dtype in (dtypes.float32, dtypes.float64):
-        return reshape(uniform_words(key, counter, n, dtype, device), shape=shape)
+        return reshape(uniform_words(key, counter, n, dtype, device), shape)
     bits, step = (2**21, 2.0**-11) if dtype is dtypes.float16 else (2**24, 2.0**-8)
     words = floordiv(random_bits(key, counter, shape=(n,), device=device), bits)
-    return reshape(cast(cast(words, dtype=dtypes.float32) * step, dtype=dtype), shape=shape)
+    return reshape(cast(cast(words, dtypes.float32) * step, dtype), shape)
 
 
 @composite(constant=True, numbers=("key", "counter"))
@@ -56,11 +56,11 @@ def normal(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) -
     """
     n = size(shape)
     wide = dtype if dtype is dtypes.float64 else dtypes.float32
-    pairs = reshape(uniform_words(key, counter, 2 * n, wide, device), shape=(n, 2))
-    u = slice(pairs, bounds=((0, n, 1), (0, 1, 1)))
-    v = slice(pairs, bounds=((0, n, 1), (1, 1, 1)))
+    pairs = reshape(uniform_words(key, counter, 2 * n, wide, device), (n, 2))
+    u = slice(pairs, ((0, n, 1), (0, 1, 1)))
+    v = slice(pairs, ((0, n, 1), (1, 1, 1)))
     values = sqrt(log(1.0 - u) * -2.0) * cos(v * TWO_PI)
-    return cast(reshape(values, shape=shape), dtype=dtype)
+    return cast(reshape(values, shape), dtype)
 
 
 @composite(numbers=("key", "counter"))

@@ -65,7 +65,7 @@ def nonempty(op: str, x: Any, axes: Shape) -> None:
 def unreduced(g: Any, shape: Shape, axes: Shape, keepdim: bool) -> Any:
     """g of a reduction, its lost axes back as length one where broadcasting needs them."""
     leading = axes == EVERY[len(axes)]
-    return g if keepdim or leading else reshape(g, shape=reduced(shape, axes, keepdim=True))
+    return g if keepdim or leading else reshape(g, reduced(shape, axes, keepdim=True))
 
 
 def count(shape: Shape, axes: Shape) -> int:
@@ -76,7 +76,7 @@ def count(shape: Shape, axes: Shape) -> int:
 def widened(x: Any) -> Any:
     """x in float32 if it is of half precision, else x itself."""
     half = x.dtype in dtypes.FLOATING and x.dtype.itemsize == 2
-    return cast(x, dtype=dtypes.float32) if half else x
+    return cast(x, dtypes.float32) if half else x
 
 
 @primitive
@@ -89,7 +89,7 @@ def sum(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
 
 
 sum.gradients(
-    x=lambda g, x_shape, axes, keepdim: expand(unreduced(g, x_shape, axes, keepdim), shape=x_shape)
+    x=lambda g, x_shape, axes, keepdim: expand(unreduced(g, x_shape, axes, keepdim), x_shape)
 )
 
 
@@ -107,7 +107,7 @@ def prod_vjp(g: Any, x: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
     for i in reversed(axes):
         z = z * others(rest, i)
         rest = prod(rest, axes=(i,), keepdim=True)
-    return (cast(z, dtype=x.dtype),)
+    return (cast(z, x.dtype),)
 
 
 def others(x: Any, axis: int) -> Any:
@@ -136,7 +136,7 @@ def max(x: Spec, *, axes: Shape, keepdim: bool) -> Spec:
 def max_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
     """g, shared by all elements equal to the largest."""
     g, z = (unreduced(v, x.shape, axes, keepdim) for v in (g, z))
-    largest = cast(equal(x, z), dtype=g.dtype)
+    largest = cast(equal(x, z), g.dtype)
     return (g * (largest / sum(largest, axes=axes, keepdim=True)),)
 
 
@@ -168,7 +168,7 @@ def middle(x: Any, axis: int) -> Any:
     """
     n = x.shape[axis]
     order = argsort(x, axis=axis, descending=False)
-    odd = sum(cast(not_equal(x, x), dtype=dtypes.int64), axes=(axis,), keepdim=True)  # the last
+    odd = sum(cast(not_equal(x, x), dtypes.int64), axes=(axis,), keepdim=True)  # the last
     return gather(order, where(greater(odd, 0), n - odd, (n - 1) // 2), axis=axis)
 
 
@@ -179,15 +179,15 @@ def median(x: Any) -> Any:
     [*s] -> [].
     """
     nonempty("median", x, EVERY[len(x.shape)])
-    flat = reshape(x, shape=(size(x.shape),))
-    return reshape(gather(flat, middle(flat, 0), axis=0), shape=())
+    flat = reshape(x, (size(x.shape),))
+    return reshape(gather(flat, middle(flat, 0), axis=0), ())
 
 
 @median.vjp
 def median_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
     """g, shared by all elements equal to the median, or by those that are nan."""
     odd = bitwise_and(not_equal(x, x), not_equal(z, z))
-    found = cast(bitwise_or(equal(x, z), odd), dtype=g.dtype)
+    found = cast(bitwise_or(equal(x, z), odd), g.dtype)
     return (g * (found / sum(found, axes=EVERY[len(x.shape)], keepdim=False)),)
 
 
@@ -196,12 +196,12 @@ def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
     wide = widened(x)  # the sum alone may not fit
     z = sum(wide, axes=axes, keepdim=keepdim) / count(x.shape, axes)
-    return z if wide is x else cast(z, dtype=x.dtype)
+    return z if wide is x else cast(z, x.dtype)
 
 
 def mean_gx(g: Any, x_shape: Shape, axes: Shape, keepdim: bool) -> Any:
     """g / n, for every element of the mean."""
-    return expand(unreduced(g / count(x_shape, axes), x_shape, axes, keepdim), shape=x_shape)
+    return expand(unreduced(g / count(x_shape, axes), x_shape, axes, keepdim), x_shape)
 
 
 mean.gradients(x=mean_gx)
@@ -237,7 +237,7 @@ def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
 @composite
 def cumsum(x: Any, *, axis: int) -> Any:
     """The sum of each element and all before it along an axis.  [.., n, ..] -> [.., n, ..]."""
-    return cast(scanned(widened(x), axis, add, 0), dtype=x.dtype)
+    return cast(scanned(widened(x), axis, add, 0), x.dtype)
 
 
 def cumsum_gx(g: Any, axis: int) -> Any:

@@ -202,6 +202,13 @@ def given(*values: float, shape: Shape | None = None, dtype: str = "") -> Values
     return Values(shape or (len(values),), dtype=dtype, given=values)
 
 
+def worst(dtype: DType) -> Any:
+    """What shows if it is read by mistake."""
+    if dtype in FLOATING:
+        return float("nan")
+    return True if dtype.kind == "b" else np.iinfo(dtype).min
+
+
 # Operations whose results are rounded nowhere.
 EXACT = frozenset(
     """

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from .. import reference
+from .. import ops, reference
 from ..backend import EVERY_DTYPE, Backend
 from ..compiler import compile
 from ..compiler.graph import Value
 from ..compiler.trace import Trace, Tracing
 from ..creation import held
 from ..device import Device, _furnish
-from ..dtypes import FLOATING, DType, as_dtype
+from ..dtypes import FLOATING, as_dtype
 from ..eager import interpreting
 from ..errors import BackendUnavailable, DeviceError
 from ..op import Operation, operations
@@ -31,7 +31,7 @@ from ..plugins import required_kernels
 from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor
-from .case import FLOATS, Case, Refusal, Values
+from .case import FLOATS, Case, Refusal, Values, worst
 from .cases import CASES
 from .close import assert_close, assert_same_bits
 from .gradients import assert_gradients, gradients, projected, results_of, slope
@@ -202,6 +202,12 @@ def skip_outside(device: Device, needed: Iterable[str]) -> None:
         pytest.skip(reason)
 
 
+def fitting(device: Device, case: Case, dtype: str) -> Run:
+    """The case on a device; skips this test if it is outside of the capabilities."""
+    skip_outside(device, case.needs(dtype))
+    return on(device, case, dtype)
+
+
 class Report:
     """At the end of a run, how many cases were outside of the capabilities, and with -v which."""
 
@@ -323,8 +329,7 @@ def several_tensors() -> Iterator[Row]:
 @over("case, dtype", every_type)
 def test_forward(case: Case, dtype: str, device: Device) -> None:
     """The value is the truth, rounded; shape and type are what the contract says."""
-    skip_outside(device, case.needs(dtype))
-    run = on(device, case, dtype)
+    run = fitting(device, case, dtype)
     made = results_of(run(*run.tensors()))
     for z, promised in zip(made, stated(run), strict=True):
         assert z.spec == promised, f"{case.label}: made {z.spec}, its contract says {promised}"
@@ -366,16 +371,14 @@ def derivatives(run: Run, order: int) -> dict[int, HostArray]:
 @over("case", differentiable_once)
 def test_gradients_by_differences(case: Case, device: Device) -> None:
     """Gradients of all orders agree with finite differences, in float64."""
-    skip_outside(device, case.needs("float64"))
-    function, xs = on(device, case, "float64").differentiable()
+    function, xs = fitting(device, case, "float64").differentiable()
     assert_gradients(case.label, function, xs, order=case.order)
 
 
 @over("case, dtype", first_type)
 def test_views(case: Case, dtype: str, device: Device) -> None:
     """Inputs that lie backwards, apart, transposed or stretched give what packed ones give."""
-    skip_outside(device, case.needs(dtype))
-    run = on(device, case, dtype)
+    run = fitting(device, case, dtype)
     layouts = {"backward": backward, "transposed": transposed}
     for how, lay in (layouts | {"stretched": partial(stretched, case.free_axis)}).items():
         tensors = [lay(x, device) for x in run.arrays.values()]
@@ -390,37 +393,26 @@ def backward(x: HostArray, device: Device) -> Tensor:
     around = np.full([2 * n for n in x.shape], worst(x.dtype), x.dtype)
     around[(np.s_[::-2],) * x.ndim] = x
     bounds = tuple((2 * n - 1, n, -2) if n else (0, 0, 1) for n in x.shape)
-    z: Tensor = operations["slice"].call(held(around, device), bounds)
-    return z
+    return ops.slice(held(around, device), bounds)
 
 
 def transposed(x: HostArray, device: Device) -> Tensor:
     """x with its last axis first in memory."""
     order = tuple(range(x.ndim))[::-1]
-    z: Tensor = operations["permute"].call(held(x.transpose(order).copy(), device), order)
-    return z
+    return ops.permute(held(x.transpose(order).copy(), device), order)
 
 
 def stretched(axis: int, x: HostArray, device: Device) -> Tensor:
     """The first of x along an axis in place of all others, in the memory of one."""
     axis = min(axis, max(x.ndim - 1, 0))
     first = x[(np.s_[:],) * axis + (np.s_[:1],)] if x.ndim else x
-    z: Tensor = operations["expand"].call(held(first.copy(), device), x.shape)
-    return z
-
-
-def worst(dtype: DType) -> Any:
-    """What shows if it is read by mistake."""
-    if dtype in FLOATING:
-        return float("nan")
-    return True if dtype.kind == "b" else np.iinfo(dtype).min
+    return ops.expand(held(first.copy(), device), x.shape)
 
 
 @over("case, dtype", first_type)
 def test_repeated(case: Case, dtype: str, device: Device) -> None:
     """Twice the same bits, also in memory that held nan before; the inputs keep theirs."""
-    skip_outside(device, case.needs(dtype))
-    run = on(device, case, dtype)
+    run = fitting(device, case, dtype)
     tensors = run.tensors()
     before = [x.numpy().copy() for x in tensors]
     first = [z.copy() for z in values(run(*tensors))]
@@ -437,7 +429,7 @@ def test_repeated(case: Case, dtype: str, device: Device) -> None:
 def poison(like: HostArray, device: Device) -> None:
     """Fill memory of this size with nan, and give it back."""
     for x in [held(np.full(like.shape, worst(like.dtype), like.dtype), device) for _ in range(4)]:
-        operations["reshape"].call(x, x.shape)
+        ops.reshape(x, x.shape)
 
 
 def adds_in_any_order(case: Case, device: Device) -> bool:
@@ -489,8 +481,7 @@ def compare(case: Case, function: Callable[..., Any], xs: list[Tensor], device: 
 def test_refusal(refusal: Refusal, device: Device) -> None:
     """What the contract forbids raises what it says: no wrong result, no obscure failure."""
     case = refusal.as_case()
-    skip_outside(device, case.needs("float32"))
-    run = on(device, case, "float32")
+    run = fitting(device, case, "float32")
     with pytest.raises(refusal.error):
         values(run(*run.tensors()))
 

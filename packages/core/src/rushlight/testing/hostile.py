@@ -38,6 +38,7 @@ from ..extend import (
     operations,
     required_kernels,
 )
+from .case import worst
 
 HostArray = np.ndarray[Any, Any]
 DEVICES = 2
@@ -90,13 +91,6 @@ class HostileArray:
         raise TypeError("hostile: an array has no truth value; get() it from its device")
 
 
-def poison(dtype: np.dtype[Any]) -> Any:
-    """What memory holds that no kernel has written."""
-    if dtype.kind == "b":
-        return True
-    return np.iinfo(dtype).min if dtype.kind in "iu" else float("nan")
-
-
 class Hostile(Backend):
     """Every required primitive, computed by the reference behind the denials of this module."""
 
@@ -140,7 +134,7 @@ class Hostile(Backend):
         if spec.dtype.name not in DTYPES:
             choice = ", ".join(sorted(DTYPES))
             raise DeviceError(f"{op}: hostile has no {spec.dtype.name}; choose from {choice}")
-        values = np.full(spec.shape, poison(spec.dtype), spec.dtype)
+        values = np.full(spec.shape, worst(spec.dtype), spec.dtype)
         return HostileArray(values, index, self.memories[index], failure)
 
     def kernel(self, op: Operation) -> Kernel:

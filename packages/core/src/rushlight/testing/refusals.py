@@ -130,25 +130,26 @@ def factors() -> Iterator[Refusal]:
 
 def indexing() -> Iterator[Refusal]:
     """What is no index, and what is out of range."""
+    down, across = {"axis": 0}, {"axis": 1}
     for op in ("take", "gather"):
         yield Refusal(op, [x(3, 4), index(1, 2, below=3)], {"axis": 2}, "axis")
-        yield Refusal(op, [x(3, 4), x(3, 4)], {"axis": 0}, "index-of-floats")
+        yield Refusal(op, [x(3, 4), x(3, 4)], down, "index-of-floats")
         for wrong in (-1, 3):
             at = given(0, wrong, shape=(2,) if op == "take" else (1, 2), dtype="int64")
-            yield Refusal(op, [x(3, 4), at], {"axis": 0}, f"at-{wrong}", IndexOutOfRange)
-    yield Refusal("gather", [x(3, 4), index(3, below=3)], {"axis": 0})
-    yield Refusal("gather", [x(3, 4), index(4, 4, below=3)], {"axis": 1})
-    yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(1, 4)], {"axis": 0}, "too-short")
-    yield Refusal("scatter_add", [x(3, 4), x(2, 4), x(2, 4)], {"axis": 0}, "index-of-floats")
+            yield Refusal(op, [x(3, 4), at], down, f"at-{wrong}", IndexOutOfRange)
+    yield Refusal("gather", [x(3, 4), index(3, below=3)], down)
+    yield Refusal("gather", [x(3, 4), index(4, 4, below=3)], across)
+    yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(1, 4)], down, "too-short")
+    yield Refusal("scatter_add", [x(3, 4), x(2, 4), x(2, 4)], down, "index-of-floats")
     yield Refusal(
-        "scatter_add", [x(3, 4), index(2, 4, below=3), index(2, 4, below=3)], {"axis": 0}, "mixed"
+        "scatter_add", [x(3, 4), index(2, 4, below=3), index(2, 4, below=3)], down, "mixed"
     )
-    yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(8)], {"axis": 0}, "dims")
+    yield Refusal("scatter_add", [x(3, 4), index(2, 4, below=3), x(8)], down, "dims")
     at = given(0, 3, 1, 0, shape=(1, 4), dtype="int64")
-    yield Refusal("scatter_add", [x(3, 4), at, x(1, 4)], {"axis": 0}, "at-3", IndexOutOfRange)
-    yield Refusal("scatter", [x(3, 4), at, x(1, 4)], {"axis": 0}, "at-3", IndexOutOfRange)
-    yield Refusal("scatter", [x(3, 4), index(2, 4, below=3), x(1, 4)], {"axis": 0}, "too-short")
-    yield Refusal("scatter", [x(3, 4), x(2, 4), x(2, 4)], {"axis": 0}, "index-of-floats")
+    yield Refusal("scatter_add", [x(3, 4), at, x(1, 4)], down, "at-3", IndexOutOfRange)
+    yield Refusal("scatter", [x(3, 4), at, x(1, 4)], down, "at-3", IndexOutOfRange)
+    yield Refusal("scatter", [x(3, 4), index(2, 4, below=3), x(1, 4)], down, "too-short")
+    yield Refusal("scatter", [x(3, 4), x(2, 4), x(2, 4)], down, "index-of-floats")
     yield Refusal("argsort", [x(3, 4)], {"axis": 2, "descending": False})
 
 
