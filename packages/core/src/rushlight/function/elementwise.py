@@ -446,7 +446,7 @@ def allclose(
     """Whether all are close, see isclose.  [*s], [*s] -> a bool."""
     away = ops.bitwise_not(near("allclose", input, other, rtol, atol, equal_nan))
     axes = tuple(range(away.ndim))
-    return not bool(ops.sum(ops.cast(away, dtypes.int64), axes=axes, keepdim=False))
+    return not bool(ops.sum(ops.cast(away, dtypes.int64), axes, keepdim=False))
 
 
 def near(op: str, x: Tensor, y: Tensor, rtol: float, atol: float, equal_nan: bool) -> Tensor:

@@ -227,18 +227,19 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     num_classes: -1 for one more than the largest class.
     Raises: IndexOutOfRange for a class that is negative, or not below num_classes.
     """
-    if rank("one_hot", tensor) >= 0 and tensor.dtype not in dtypes.INTEGER:
-        raise ContractError(f"one_hot: {tensor.spec} are no classes; convert them with .long()")
-    num_classes = whole("one_hot", "num_classes", num_classes, -1)
+    op = "one_hot"
+    if rank(op, tensor) >= 0 and tensor.dtype not in dtypes.INTEGER:
+        raise ContractError(f"{op}: {tensor.spec} are no classes; convert them with .long()")
+    num_classes = whole(op, "num_classes", num_classes, -1)
     if num_classes == -1:
-        chosen("one_hot", tensor, None)
+        chosen(op, tensor, None)
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
     shape, place = tensor.shape, unsqueeze(tensor, -1)
     z = constant(0, (*shape, num_classes), tensor, dtypes.int64)
     try:
         return ops.scatter(z, place, filling(1, z, place.shape), axis=len(shape))
     except IndexOutOfRange as error:
-        raise beyond("one_hot", z, -1, error) from error
+        raise beyond(op, z, -1, error) from error
 
 
 # -- order
@@ -393,10 +394,11 @@ def once(
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask holds, after both are stretched to meet.  [*s], bool[*s] -> [k]."""
-    together("masked_select", input, mask)
+    op = "masked_select"
+    together(op, input, mask)
     if mask.dtype is not dtypes.bool_:
-        raise ContractError(f"masked_select: mask {mask.spec}; convert it with .bool()")
-    shape = broadcast("masked_select", input.shape, mask.shape)
+        raise ContractError(f"{op}: mask {mask.spec}; convert it with .bool()")
+    shape = broadcast(op, input.shape, mask.shape)
     chosen: Tensor = ops.expand(input, shape)[ops.expand(mask, shape)]
     return chosen
 
@@ -498,13 +500,14 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """input with one value in rows index along dim.  [.., n, ..], int64[m] -> [.., n, ..]."""
-    axis = along("index_fill", input, dim)
+    op = "index_fill"
+    axis = along(op, input, dim)
     if getattr(value, "ndim", 0):
-        raise ContractError(f"index_fill: value {value.spec}; give a number or a tensor [].")
+        raise ContractError(f"{op}: value {value.spec}; give a number or a tensor [].")
     count = numel(index)
     source = filling(value, input, (*input.shape[:axis], count, *input.shape[axis + 1 :]))
-    axis, wide = rows("index_fill", input, dim, counted(index, input.shape[axis]), source)
-    return placed("index_fill", ops.scatter, input, wide, source, axis)
+    axis, wide = rows(op, input, dim, counted(index, input.shape[axis]), source)
+    return placed(op, ops.scatter, input, wide, source, axis)
 
 
 def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[int, Tensor]:
@@ -535,18 +538,19 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
     k: the largest number and 1, at least minlength.  Raises: ContractError for numbers below 0.
     """
-    if rank("bincount", input) != 1 or input.dtype not in dtypes.INTEGER:
-        raise ContractError(f"bincount: {input.spec}; give a vector of integers")
-    k = whole("bincount", "minlength", minlength)
+    op = "bincount"
+    if rank(op, input) != 1 or input.dtype not in dtypes.INTEGER:
+        raise ContractError(f"{op}: {input.spec}; give a vector of integers")
+    k = whole(op, "minlength", minlength)
     if numel(input):
-        whole("bincount", "the smallest number", ops.min(input, (0,), False).item())
+        whole(op, "the smallest number", ops.min(input, (0,), False).item())
         k = builtins.max(k, int(ops.max(input, (0,), False).item()) + 1)
     if weights is None:
         weights = constant(1, input.shape, input, dtypes.int64)
     elif weights.dtype not in (dtypes.float32, dtypes.float64):
         weights = ops.cast(weights, dtypes.float64)
     if weights.shape != input.shape:
-        raise ContractError(f"bincount: weights {weights.spec} of {input.spec}; give as many")
+        raise ContractError(f"{op}: weights {weights.spec} of {input.spec}; give as many")
     counts = constant(0, (k,), input, weights.dtype)
     return ops.scatter_add(counts, input, weights, axis=0)
 

@@ -387,7 +387,7 @@ def rms_norm(
     wide = input if input.dtype.itemsize > 2 else ops.cast(input, dtypes.float32)
     eps = float(dtypes.finfo(wide.dtype).eps) if eps is None else eps
     axes = tuple(range(n - len(shape), n))
-    z = wide * ops.rsqrt(ops.mean(wide * wide, axes=axes, keepdim=True) + eps)
+    z = wide * ops.rsqrt(ops.mean(wide * wide, axes, keepdim=True) + eps)
     z = z if z.dtype is input.dtype else ops.cast(z, input.dtype)
     z = z if weight is None else z * weight
     return z if z.dtype is input.dtype else ops.cast(z, input.dtype)
@@ -403,17 +403,18 @@ def group_norm(
     Raises: ContractError unless num_groups divides the channels, or for one value per group.
     Source: Wu, He 2018, arXiv:1803.08494, eq. 1 and 7.
     """
-    scaling("group_norm", input, weight=weight, bias=bias)
+    op = "group_norm"
+    scaling(op, input, weight=weight, bias=bias)
     if mixed(input, weight, bias):
         return widely(group_norm, input, num_groups, weight, bias, eps)
-    groups = whole("group_norm", "num_groups", num_groups, 1)
+    groups = whole(op, "num_groups", num_groups, 1)
     if input.shape[1] % groups:
         raise ContractError(
-            f"group_norm: {input.spec} in {groups} groups; give a number that divides the channels"
+            f"{op}: {input.spec} in {groups} groups; give a number that divides the channels"
         )
     n = size(input.shape[1:]) // groups
     if n * input.shape[0] == 1:
-        raise ContractError(f"group_norm: {input.spec} has one value in {groups} groups; give more")
+        raise ContractError(f"{op}: {input.spec} has one value in {groups} groups; give more")
     return alike(input, ops.reshape(input, (input.shape[0], groups, n)), weight, bias, eps)
 
 
@@ -470,7 +471,7 @@ def instance_norm(
         raise ContractError(f"{op}: {input.spec} has one value per channel; give more than 1")
     rows = ops.reshape(input, (*input.shape[:2], n))
     found = rows.detach()
-    mu = ops.mean(found, axes=(0, 2), keepdim=False)
+    mu = ops.mean(found, (0, 2), keepdim=False)
     variance = ops.var(found, axes=(2,), keepdim=False, correction=1)
     approach(running_mean, mu, momentum)
     approach(running_var, ops.mean(variance, (0,), False), momentum)

@@ -363,14 +363,15 @@ def cross_entropy(
     label_smoothing: the share of the target that is spread over all classes.
     Raises: IndexOutOfRange for a target that is no class, ContractError if shapes do not fit.
     """
+    op = "cross_entropy"
     if type(ignore_index) is not int:
-        ignore_index = as_class("cross_entropy", ignore_index)
+        ignore_index = as_class(op, ignore_index)
     plain = weight is None and label_smoothing == 0 and reduction == "mean"
-    if rank("cross_entropy", input) != 2 or rank("cross_entropy", target) != 1 or not plain:
-        together("cross_entropy", input, target, optional=(weight,))
+    if rank(op, input) != 2 or rank(op, target) != 1 or not plain:
+        together(op, input, target, optional=(weight,))
     elif target.dtype in dtypes.INTEGER and input.dtype in dtypes.FLOATING:
         return ops.cross_entropy(input, target, ignore=ignore_index)
-    floating("cross_entropy", input)
+    floating(op, input)
     return of_shares(input, target, weight, ignore_index, reduction, label_smoothing)
 
 

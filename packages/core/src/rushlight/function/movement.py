@@ -221,17 +221,16 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     A start below 0 counts from the end.
     Raises: IndexOutOfRange for a start beyond dim, ContractError for an end beyond it.
     """
-    axis = normal_axis("narrow", dim, rank("narrow", input))
+    op = "narrow"
+    axis = normal_axis(op, dim, rank(op, input))
     n = input.shape[axis] if input.ndim else 0
-    first = whole("narrow", "start", start, -(2**63))
+    first = whole(op, "start", start, -(2**63))
     if input.ndim and not -n <= first <= n:
-        raise IndexOutOfRange(
-            f"narrow: start {start} in dim {dim} of {input.spec}; give {-n} to {n}"
-        )
-    first, length = first + n if first < 0 else first, whole("narrow", "length", length)
+        raise IndexOutOfRange(f"{op}: start {start} in dim {dim} of {input.spec}; give {-n} to {n}")
+    first, length = first + n if first < 0 else first, whole(op, "length", length)
     if first + length > n:
         raise ContractError(
-            f"narrow: start {start}, length {length} along dim {dim} of {input.spec}; end at {n}"
+            f"{op}: start {start}, length {length} along dim {dim} of {input.spec}; end at {n}"
         )
     return part(input, axis, first, length)
 

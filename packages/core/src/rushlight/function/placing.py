@@ -153,11 +153,12 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     Raises: ContractError for a mask of no bools, or another dtype; IndexOutOfRange if source is
     too short.
     """
-    together("masked_scatter", input, mask, source)
+    op = "masked_scatter"
+    together(op, input, mask, source)
     if mask.dtype is not dtypes.bool_ or source.dtype is not input.dtype:
         given = f"mask {mask.spec}, source {source.spec}"
-        raise ContractError(f"masked_scatter: {given}; give bool and {input.dtype.name}")
-    mask = flat(stretched("masked_scatter", mask, input.shape))
+        raise ContractError(f"{op}: {given}; give bool and {input.dtype.name}")
+    mask = flat(stretched(op, mask, input.shape))
     if not (numel(mask) and numel(source)):
         return ops.clone(input)
     place = ops.cumsum(ops.cast(mask, dtypes.int64), axis=0) - 1

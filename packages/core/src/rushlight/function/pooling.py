@@ -273,5 +273,5 @@ def spans_mean(x: Tensor, axis: int, o: int) -> Tensor:
     parts = []
     for i in range(o):
         start, stop = i * n // o, -(-(i + 1) * n // o)
-        parts.append(ops.mean(part(x, axis, start, stop - start), axes=(axis,), keepdim=True))
+        parts.append(ops.mean(part(x, axis, start, stop - start), (axis,), keepdim=True))
     return ops.concat(*parts, axis=axis)

@@ -309,22 +309,23 @@ def normal(
     Where mean or std is a tensor, in the shape that both have together: [*s], [*t] -> [*s or *t].
     Raises: ContractError for a negative std (of a tensor's not while tracing).
     """
+    op = "normal"
     mean, std = (x.detach() if hasattr(x, "_data") else x for x in (mean, std))
     given = [x for x in (mean, std) if hasattr(x, "_data")]
     if (not given) == (size is None):
         raise ContractError(
-            f"normal: size {size} with {len(given)} tensors; give a size for two numbers, and none "
+            f"{op}: size {size} with {len(given)} tensors; give a size for two numbers, and none "
             f"beside tensors"
         )
     if given:
-        operands("normal", mean, std)
+        operands(op, mean, std)
         for x in given:
-            floating("normal", x)
+            floating(op, x)
         if std is given[-1]:
-            hold("normal", std >= 0, "a negative std or nan; give standard deviations from 0")
-        size, device = broadcast("normal", *[x.shape for x in given]), given[0].device
+            hold(op, std >= 0, "a negative std or nan; give standard deviations from 0")
+        size, device = broadcast(op, *[x.shape for x in given]), given[0].device
         dtype = ops.elementwise.common(tuple(given))
-    z = moved("normal", mean, std, (size,), dtype, device, generator)
+    z = moved(op, mean, std, (size,), dtype, device, generator)
     return z.requires_grad_(requires_grad)
 
 

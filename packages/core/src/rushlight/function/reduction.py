@@ -71,7 +71,7 @@ def prod(
     axes = normal_axes("prod", dim, rank("prod", input))
     if dtype is not None or input.dtype not in dtypes.FLOATING:
         input = ops.cast(input, dtypes.as_dtype(dtype or dtypes.int64))
-    return ops.prod(input, axes=axes, keepdim=keepdim)
+    return ops.prod(input, axes, keepdim)
 
 
 def mean(
@@ -85,7 +85,7 @@ def mean(
     if dtype is not None:
         input = ops.cast(input, dtypes.as_dtype(dtype))
     floating("mean", input)
-    return ops.mean(input, axes=axes, keepdim=keepdim)
+    return ops.mean(input, axes, keepdim)
 
 
 def var(
@@ -257,12 +257,12 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """
     axes = normal_axes("logsumexp", dim, rank("logsumexp", input))
     if 0 in input.shape:
-        return ops.log(ops.sum(ops.exp(input), axes=axes, keepdim=keepdim))
+        return ops.log(ops.sum(ops.exp(input), axes, keepdim))
     if input.dtype is dtypes.bool_:
         input = input.float()
-    top = ops.max(input.detach(), axes=axes, keepdim=True)
+    top = ops.max(input.detach(), axes, keepdim=True)
     top = ops.where(isfinite(top), top, 0.0)
-    z = ops.log(ops.sum(ops.exp(input - top), axes=axes, keepdim=True)) + top
+    z = ops.log(ops.sum(ops.exp(input - top), axes, keepdim=True)) + top
     return z if keepdim else ops.reshape(z, reduced(input.shape, axes, False))
 
 
@@ -335,7 +335,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     Raises: ContractError if there is nothing to choose from.
     """
     axes = chosen("aminmax", input, dim)
-    return Bounds(*[f(input, axes=axes, keepdim=keepdim) for f in (ops.min, ops.max)])
+    return Bounds(*[f(input, axes, keepdim) for f in (ops.min, ops.max)])
 
 
 class Bounds(NamedTuple):
@@ -367,7 +367,7 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements are not zero, over dim or all.  [.., n, ..] -> int64[.., ..]."""
     axes = normal_axes("count_nonzero", dim, rank("count_nonzero", input))
     counted = ops.cast(ops.not_equal(input, 0), dtypes.int64)
-    return ops.sum(counted, axes=axes, keepdim=False)
+    return ops.sum(counted, axes, keepdim=False)
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:

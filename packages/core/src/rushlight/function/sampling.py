@@ -142,7 +142,7 @@ def smoothed(x: Tensor, axis: int, n: int, step: float, mode: str) -> Tensor:
     else:
         share = ops.where(ops.less(t, 1), cubic(t, True, -0.5), cubic(t, False, -0.5))
     share = ops.where(inside & ops.less(t, REACH[mode]), share, 0.0)
-    share = share / ops.sum(share, axes=(1,), keepdim=True)
+    share = share / ops.sum(share, (1,), keepdim=True)
     return movedim(matmul(movedim(x, axis, -1), ops.permute(share, (1, 0))), -1, axis)
 
 

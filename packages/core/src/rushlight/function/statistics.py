@@ -161,7 +161,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     bins, x = whole("histc", "bins", bins, 1), ops.reshape(input.detach(), (size(input.shape),))
     low, high = float(min), float(max)
     if low == high and x.shape[0]:
-        low, high = (float(f(x, axes=(0,), keepdim=False).item()) for f in (ops.min, ops.max))
+        low, high = (float(f(x, (0,), keepdim=False).item()) for f in (ops.min, ops.max))
     low, high = (low - 1, high + 1) if low == high else (low, high)
     if not -math.inf < low < high < math.inf:
         raise ContractError(f"histc: bounds {low} and {high}; give finite ones, max above min")

@@ -29,28 +29,28 @@ __all__ = [
 def softmax(x: Any, *, axis: int) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
     nonempty("softmax", x, (axis,))
-    e = exp(x - max(x, axes=(axis,), keepdim=True))
-    return e / sum(e, axes=(axis,), keepdim=True)
+    e = exp(x - max(x, (axis,), keepdim=True))
+    return e / sum(e, (axis,), keepdim=True)
 
 
 @softmax.vjp
 def softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     """(g - sum(g z)) z."""
-    return ((g - sum(g * z, axes=(axis,), keepdim=True)) * z,)
+    return ((g - sum(g * z, (axis,), keepdim=True)) * z,)
 
 
 @floating_composite
 def log_softmax(x: Any, *, axis: int) -> Any:
     """x - log(sum(exp(x))) along an axis, without overflow.  [.., n, ..] -> [.., n, ..]."""
     nonempty("log_softmax", x, (axis,))
-    x = x - max(x, axes=(axis,), keepdim=True)
-    return x - log(sum(exp(x), axes=(axis,), keepdim=True))
+    x = x - max(x, (axis,), keepdim=True)
+    return x - log(sum(exp(x), (axis,), keepdim=True))
 
 
 @log_softmax.vjp
 def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     """g - softmax(x) sum(g)."""
-    return (g - exp(z) * sum(g, axes=(axis,), keepdim=True),)
+    return (g - exp(z) * sum(g, (axis,), keepdim=True),)
 
 
 # -- norms
@@ -85,9 +85,9 @@ def layer_norm_fwd(
                 f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; "
                 f"give it shape {list(row)}"
             )
-    mu = mean(x, axes=axes, keepdim=True)
+    mu = mean(x, axes, keepdim=True)
     away = x - mu
-    rstd = rsqrt(mean(away * away, axes=axes, keepdim=True) + eps)
+    rstd = rsqrt(mean(away * away, axes, keepdim=True) + eps)
     return scaled(away * rstd, weight, bias), mu, rstd
 
 
@@ -101,10 +101,10 @@ def layer_norm_vjp(
     gx = None
     if asked[0]:
         h = g if weight is None else g * weight
-        h_mean, hy_mean = (mean(v, axes=axes, keepdim=True) for v in (h, h * y))
+        h_mean, hy_mean = (mean(v, axes, keepdim=True) for v in (h, h * y))
         gx = (h - h_mean - y * hy_mean) * rstd
-    gweight = sum(g * y, axes=rows, keepdim=False) if asked[1] else None
-    return gx, gweight, sum(g, axes=rows, keepdim=False) if asked[2] else None
+    gweight = sum(g * y, rows, keepdim=False) if asked[1] else None
+    return gx, gweight, sum(g, rows, keepdim=False) if asked[2] else None
 
 
 @composite
@@ -127,9 +127,9 @@ def per_channel(p: Any, ndim: int) -> Any:
 def batch_norm_fwd(x: Any, weight: Any, bias: Any, *, eps: float) -> tuple[Any, Any, Any]:
     """batch_norm, with the mean and variance of each channel, [1, c, 1, ..]."""
     axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
-    mu = mean(x, axes=axes, keepdim=True)
+    mu = mean(x, axes, keepdim=True)
     away = x - mu
-    variance = mean(away * away, axes=axes, keepdim=True)
+    variance = mean(away * away, axes, keepdim=True)
     z = away * rsqrt(variance + eps)
     return scaled(z, per_channel(weight, ndim), per_channel(bias, ndim)), mu, variance
 
@@ -143,7 +143,7 @@ def batch_norm_vjp(
     n = count(tuple(x.shape), axes)
     rstd = rsqrt(variance + eps)
     y = (x - mu) * rstd
-    g_sum, gy_sum = (sum(v, axes=axes, keepdim=True) for v in (g, g * y))
+    g_sum, gy_sum = (sum(v, axes, keepdim=True) for v in (g, g * y))
     gx = None
     if asked[0]:
         scale = rstd if weight is None else rstd * per_channel(weight, ndim)
@@ -199,13 +199,13 @@ def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, An
             f"cross_entropy: logits {logits} with targets {targets}; give [n, classes] and int [n]"
         )
     nonempty("cross_entropy", x, (1,))
-    top = max(x, axes=(1,), keepdim=True)
-    rest = log(sum(exp(x - top), axes=(1,), keepdim=True))
+    top = max(x, (1,), keepdim=True)
+    rest = log(sum(exp(x - top), (1,), keepdim=True))
     valid = reshape(not_equal(target, ignore), (x.shape[0], 1))
     safe = where(valid, reshape(target, (x.shape[0], 1)), 0)
     losses = where(valid, rest - (gather(x, safe, axis=1) - top), 0.0)
-    rows = sum(cast(valid, x.dtype), axes=(0, 1), keepdim=False)
-    return sum(losses, axes=(0, 1), keepdim=False) / rows, top, rest, rows
+    rows = sum(cast(valid, x.dtype), (0, 1), keepdim=False)
+    return sum(losses, (0, 1), keepdim=False) / rows, top, rest, rows
 
 
 @cross_entropy.vjp

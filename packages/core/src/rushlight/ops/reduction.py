@@ -137,7 +137,7 @@ def max_vjp(g: Any, x: Any, z: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]
     """g, shared by all elements equal to the largest."""
     g, z = (unreduced(v, x.shape, axes, keepdim) for v in (g, z))
     largest = cast(equal(x, z), g.dtype)
-    return (g * (largest / sum(largest, axes=axes, keepdim=True)),)
+    return (g * (largest / sum(largest, axes, keepdim=True)),)
 
 
 @composite
@@ -148,9 +148,9 @@ def min(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """
     nonempty("min", x, axes)
     if x.dtype in dtypes.FLOATING:
-        return -max(-x, axes=axes, keepdim=keepdim)
+        return -max(-x, axes, keepdim)
     # ~x is -1 - x: it turns the order round without overflow, and of bools too
-    return bitwise_not(max(bitwise_not(x), axes=axes, keepdim=keepdim))
+    return bitwise_not(max(bitwise_not(x), axes, keepdim))
 
 
 @primitive(constant=True)
@@ -168,7 +168,7 @@ def middle(x: Any, axis: int) -> Any:
     """
     n = x.shape[axis]
     order = argsort(x, axis=axis, descending=False)
-    odd = sum(cast(not_equal(x, x), dtypes.int64), axes=(axis,), keepdim=True)  # the last
+    odd = sum(cast(not_equal(x, x), dtypes.int64), (axis,), keepdim=True)  # the last
     return gather(order, where(greater(odd, 0), n - odd, (n - 1) // 2), axis=axis)
 
 
@@ -195,7 +195,7 @@ def median_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
 def mean(x: Any, *, axes: Shape, keepdim: bool) -> Any:
     """sum(x) / n over axes; nan of nothing.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
     wide = widened(x)  # the sum alone may not fit
-    z = sum(wide, axes=axes, keepdim=keepdim) / count(x.shape, axes)
+    z = sum(wide, axes, keepdim) / count(x.shape, axes)
     return z if wide is x else cast(z, x.dtype)
 
 
@@ -210,9 +210,9 @@ mean.gradients(x=mean_gx)
 @composite
 def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     """sum((x - mean)^2) / (n - correction) over axes.  [.., n, ..] -> [.., 1, ..] or [.., ..]."""
-    away = x - mean(x, axes=axes, keepdim=True)
+    away = x - mean(x, axes, keepdim=True)
     n = count(x.shape, axes)
-    total = sum(away * away, axes=axes, keepdim=keepdim)
+    total = sum(away * away, axes, keepdim)
     return total / (n - correction if n > correction else 0)
 
 
