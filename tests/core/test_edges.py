@@ -1506,3 +1506,12 @@ def test_what_differs_is_listed_and_differs(expression):
 )
 def test_a_planted_difference_is_found(ours, theirs):
     assert not same(plain(ours), plain(theirs))
+
+
+@pytest.mark.parametrize("device", ["numpy", "hostile"])
+@pytest.mark.parametrize("wrap", [lambda f: f, rl.compile], ids=["eager", "compiled"])
+def test_a_length_that_equals_an_integer_is_none(device, wrap):
+    x = rl.arange(6, device=device)
+    assert wrap(lambda x: x.reshape(2, 3))(x).shape == (2, 3)
+    with pytest.raises(TypeError, match="lengths are integers"):
+        wrap(lambda x: x.reshape(2.0, 3))(x)

@@ -274,7 +274,7 @@ class Operation:
 
     def contract(self, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
         """The Spec of the result on inputs like these, remembered.  Raises: ContractError."""
-        key = (specs, params)
+        key = (specs, params, types(params))  # 2.0 equals 2
         try:
             return self.contracts[key]
         except KeyError:
@@ -322,6 +322,11 @@ def checked(op: Operation, kernel: Callable[..., Any]) -> Callable[..., Any]:
         return kernel(*given, **params)
 
     return run
+
+
+def types(x: Any) -> Any:
+    """The type of a parameter; of a tuple, those of its parts."""
+    return tuple(map(types, x)) if type(x) is tuple else type(x)
 
 
 def spec_of(x: Any) -> Any:

@@ -39,7 +39,7 @@ def widened(x: Array) -> Array:
     return x if x.dtype in WIDE else x.astype(np.float32)
 
 
-# -- elementwise ----------------------------------------------------------------------------------
+# -- elementwise
 
 
 def cast(x: Array, dtype: Any) -> Array:
@@ -145,7 +145,7 @@ def sigmoid(x: Array) -> Array:
 
 ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "efd")}
 
-# -- reduction ------------------------------------------------------------------------------------
+# -- reduction
 
 
 # numpy's own annotations know reduce by keywords only
@@ -202,7 +202,7 @@ def running(accumulate: Callable[..., Any]) -> Callable[..., Any]:
     return kernel
 
 
-# -- movement -------------------------------------------------------------------------------------
+# -- movement
 
 
 def expand(x: Array, shape: Shape) -> Array:
@@ -272,7 +272,7 @@ def fold(
     return z.astype(x.dtype, copy=False)
 
 
-# -- contraction ----------------------------------------------------------------------------------
+# -- contraction
 
 
 def matmul(x: Array, y: Array) -> Any:
@@ -322,7 +322,7 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     return gx, gweight, dot(ones(len(g), g.dtype), g)
 
 
-# -- indexing -------------------------------------------------------------------------------------
+# -- indexing
 
 
 def within(op: str, index: Array, n: int, axis: int) -> Array:
@@ -388,7 +388,7 @@ def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
     return scatter_add(z, index, x, axis)
 
 
-# -- matrices --------------------------------------------------------------------------------------
+# -- matrices
 
 
 def lapack(op: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -441,7 +441,7 @@ SINGULAR = "give matrices that have an inverse"
 FINITE = "give finite matrices"
 
 
-# -- creation -------------------------------------------------------------------------------------
+# -- creation
 
 
 # numpy has one device, so these do not ask which
@@ -477,7 +477,7 @@ def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:  # 
     return words.reshape(-1)[:count].reshape(shape)
 
 
-# -- fused ----------------------------------------------------------------------------------------
+# -- fused
 
 # A kernel writes arrays of its own in place: that halves the time on a thousand elements.
 
