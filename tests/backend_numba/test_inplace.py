@@ -288,8 +288,10 @@ def after(seconds, handler):
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:
+            signal.signal(signal.SIGALRM, before)
 
 
 def interrupt(*_):
@@ -326,6 +328,18 @@ def test_a_step_that_is_interrupted_is_made_or_not():
         steps += changed.pop()
         (arrangement,) = training.optimizer._arrangements
         assert arrangement.buckets[0].steps.value == steps
+
+
+def test_no_signal_stays_blocked():
+    training, before = large(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    for i in range(200):
+        try:
+            with after(1e-5 + 1e-6 * i, interrupt):
+                training.steps(1)
+                time.sleep(1e-3)
+        except KeyboardInterrupt:
+            pass
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_a_step_lives_on_after_a_failure_that_was_interrupted():

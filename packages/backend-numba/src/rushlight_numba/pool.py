@@ -483,8 +483,9 @@ class Pool:
     def _start(self) -> None:
         """Start the workers that are missing, without signals: those are for Python's threads."""
         with self._lock:
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
             try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
                 while len(self._worker_scratch) < self._limit - 1:
                     if not self._start_one(len(self._worker_scratch)):
                         self._limit = len(self._worker_scratch) + 1  # the system allows no more

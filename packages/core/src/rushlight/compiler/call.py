@@ -312,7 +312,8 @@ def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:
 
         text.scope |= {"mask": signal.pthread_sigmask, "waiting": waiting(signal)}
         text.scope |= {"BLOCK": signal.SIG_BLOCK, "SETMASK": signal.SIG_SETMASK}
-        text.add("before = mask(BLOCK, waiting)", "try:")
+        # a handler may raise in the call that blocks, when that is done
+        text.add("before = mask(BLOCK, ())", "try:", "    mask(BLOCK, waiting)")
         around.append("mask(SETMASK, before)")
         text.depth += 1
     if locks:
