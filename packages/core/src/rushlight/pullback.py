@@ -50,7 +50,7 @@ def separately(op: Operation) -> Pullback:
         return x and pulls[0](g, node, x), y and pulls[1](g, node, y)
 
     def of_several(node: Node, g: Any) -> Iterable[Any]:
-        return [x and pull(g, node, x) for x, pull in zip(node.edges, pulls)]  # noqa: B905
+        return [x and pull(g, node, x) for x, pull in zip(node.edges, pulls)]
 
     return {1: of_one, 2: of_two}.get(len(pulls), of_several)
 
@@ -76,7 +76,7 @@ def pull(op: Operation, i: int, rule: Rule | None) -> Callable[[Any, Node, Node]
 
     def by_all(g: Any, node: Node, edge: Node) -> Any:
         inputs, used = node.saved[:2]
-        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+        for x, data in zip(inputs, used):
             if x is not data and x._data is not data:
                 refuse_stale(op, x, data)
         z = revived(node, g) if "z" in names else None
@@ -102,7 +102,7 @@ def jointly(op: Operation) -> Pullback:
 
     def cotangents(node: Node, g: Any) -> Iterable[Any]:
         inputs, used, result, residuals, specs = node.saved
-        for x, data in zip(inputs, used):  # noqa: B905  strict costs a tenth
+        for x, data in zip(inputs, used):
             # the first two comparisons settle nearly every case without asking the interpreter
             if x is not data and x._data is not data:
                 refuse_stale(op, x, data)
@@ -114,7 +114,7 @@ def jointly(op: Operation) -> Pullback:
         environment = (g._data, None, result, *node.params, *used, *residuals, asked, specs)
         try:
             made = device.kernels[name](*pick(environment))
-        except Exception:  # no kernel, or it fails: the operation says what is wrong
+        except Exception:  # the operation says what is wrong
             return by_operation(node, g, asked)
         return straight.several_of(made, device)
 

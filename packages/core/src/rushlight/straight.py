@@ -69,7 +69,7 @@ def one(op: Operation) -> Call:
     name, floating, constant, opens, keeps_result = op.traits
     (keeps,) = op.kept_by([True])
 
-    def call(x):  # type: ignore[no-untyped-def]
+    def call(x):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), ())
@@ -79,7 +79,7 @@ def one(op: Operation) -> Call:
             return mode.apply(op, (x,), ())
         try:
             data = device.kernels[name](x_)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x,), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -106,7 +106,7 @@ def two(op: Operation) -> Call:
     keeps = [op.kept_by([bool(asked & 1), bool(asked & 2)]) for asked in range(4)]
     absorbs = ABSORBS if op.promotes else frozenset()
 
-    def call(x, y):  # type: ignore[no-untyped-def]
+    def call(x, y):
         mode = current()
         if not mode.eager:
             return mode.apply(op, (x, y), ())
@@ -130,7 +130,7 @@ def two(op: Operation) -> Call:
             return mode.apply(op, (x, y), ())
         try:
             data = device.kernels[name](x_, y_)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x, y), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -159,7 +159,7 @@ def one_with_one(op: Operation) -> Call:
     views = op.put is not None
     (keeps,) = op.kept_by([True])
 
-    def call(x, p):  # type: ignore[no-untyped-def]
+    def call(x, p):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), (p,))
@@ -169,7 +169,7 @@ def one_with_one(op: Operation) -> Call:
             return mode.apply(op, (x,), (p,))
         try:
             data = device.kernels[name](x_, p)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x,), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -196,7 +196,7 @@ def one_with_two(op: Operation) -> Call:
     name, floating, constant, opens, keeps_result = op.traits
     (keeps,) = op.kept_by([True])
 
-    def call(x, p, q):  # type: ignore[no-untyped-def]
+    def call(x, p, q):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x,), (p, q))
@@ -206,7 +206,7 @@ def one_with_two(op: Operation) -> Call:
             return mode.apply(op, (x,), (p, q))
         try:
             data = device.kernels[name](x_, p, q)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x,), (p, q))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -235,7 +235,7 @@ def two_with_one(op: Operation) -> Call:
     forward = op.forward.name if op.forward else ""
     keeps = [op.kept_by([bool(asked & 1), bool(asked & 2)]) for asked in range(4)]
 
-    def call(x, y, p):  # type: ignore[no-untyped-def]
+    def call(x, y, p):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return mode.apply(op, (x, y), (p,))
@@ -254,7 +254,7 @@ def two_with_one(op: Operation) -> Call:
                 data, *residuals = device.kernels[forward](x_, y_, p)
             else:
                 data = device.kernels[name](x_, y_, p)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x, y), (p,))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -285,7 +285,7 @@ def three(op: Operation) -> Call:
     free, optional = op.inputs[0] in op.free, op.optional
     absorbs = ABSORBS if op.promotes else frozenset()
 
-    def call(x, y, w):  # type: ignore[no-untyped-def]
+    def call(x, y, w):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor) or not isinstance(y, Tensor):
             return mode.apply(op, (x, y, w), ())
@@ -310,7 +310,7 @@ def three(op: Operation) -> Call:
             return mode.apply(op, (x, y, w), ())
         try:
             data = device.kernels[name](x_, y_, w_)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x, y, w), ())
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -343,7 +343,7 @@ def three_with_two(op: Operation) -> Call:
     optional, keep = op.optional, op.keep
     forward = op.forward.name if op.forward else ""
 
-    def call(x, y, w, p, q):  # type: ignore[no-untyped-def]
+    def call(x, y, w, p, q):
         mode = current()
         if not mode.eager or not isinstance(x, Tensor):
             return mode.apply(op, (x, y, w), (p, q))
@@ -372,7 +372,7 @@ def three_with_two(op: Operation) -> Call:
                 data, *residuals = device.kernels[forward](x_, y_, w_, p, q)
             else:
                 data = device.kernels[name](x_, y_, w_, p, q)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, (x, y, w), (p, q))
         z = Tensor()
         z._data = data if type(data) is device.array else device.lift(data)
@@ -418,7 +418,7 @@ def grouped(op: Operation) -> Call:
             return mode.apply(op, inputs, tuple(params.values()))
         try:
             parts = device.kernels[name](*numbers, *data, **params)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, inputs, tuple(params.values()))
         return tuple(several_of(parts, device))
 
@@ -460,7 +460,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
         dtype: Any = None
         data: list[Any] = []
         edges: list[Node | None] = []
-        for x, kind in zip(inputs, chain(kinds, repeat(ALIKE)) if variadic else kinds):  # noqa: B905
+        for x, kind in zip(inputs, chain(kinds, repeat(ALIKE)) if variadic else kinds):
             if isinstance(x, Tensor):
                 x_ = x._data
                 data.append(x_)
@@ -492,7 +492,7 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                 result = kernel(*data, **dict(zip(names, params, strict=True)))
             else:
                 result = kernel(*data, *params)
-        except Exception:  # no kernel, or it fails: apply opens the body, or says what is wrong
+        except Exception:  # apply says what is wrong
             return mode.apply(op, inputs, params)
         residuals: Any = ()
         if isinstance(result, tuple):

@@ -55,7 +55,7 @@ def walk(  # noqa: C901, PLR0912  one loop, the hottest: calls in it would cost 
             given: Any = repeat(None)
         else:
             given = node.op.cotangents(node, g)
-        for edge, gx in zip(node.edges, given):  # noqa: B905  strict costs a tenth
+        for edge, gx in zip(node.edges, given):
             if edge is None:
                 continue
             if gx is not None:

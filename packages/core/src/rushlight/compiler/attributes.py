@@ -22,9 +22,8 @@ _traces: list[None] = []  # one for each that goes on, in any thread
 
 
 def watch(cls: type[Any], besides: Collection[str] = ()) -> None:
-    """Let programs hold only while the plain attributes of objects of this class stay as read.
+    """Let programs hold only while the plain attributes of its objects stay as read, or absent.
 
-    Whether an object has an attribute of its own, rather than its class, is watched too.
     besides: names of those that need no watching.
     """
     watched[cls] = besides
