@@ -17,8 +17,7 @@ from .codegen.nest import NestCode
 from .pool import CALLER
 from .tiles import AHEAD_WORDS
 
-SHARED_NS = 20_000.0  # a program shorter than this is run by one thread; so long, it is thought,
-# takes a call
+SHARED_NS = 20_000.0  # a shorter program is run by one thread; a kernel's call counts as so long
 CHUNK_NS = 8000.0  # a chunk of a nest takes at least so long
 MOST_CHUNKS = 64
 ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
