@@ -29,8 +29,12 @@ class NumbaBackend(HostBackend):
     policy = FusionPolicy(epilogues=True, lanes=LANES)
 
     def __init__(self) -> None:
+        from .eager import kernels
+
         super().__init__()
         self.workers = processors()
+        self.stated = self.self_checking  # each is as its reference where that is slower
+        self.kernels = {**self.kernels, **kernels(self, self.kernels)}
 
     def threads(self, n: int) -> None:
         from .pool import pool

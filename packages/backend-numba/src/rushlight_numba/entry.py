@@ -147,6 +147,8 @@ class Entry:
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
         self.heirs = heirs or {}
+        self.new: Callable[[Shape, DType], Any] | None = None  # where results get new memory
+        self.arena_bytes = 0  # that every call has of its own
         self.names: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
 
@@ -167,10 +169,17 @@ class Entry:
         parameters = ", ".join(map(self.name, self.graph.inputs))
         names = map(self.name, self.given)
         arrays = [f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in names]
+        if self.new is not None:
+            arrays = [self.name(x) for x in self.given]
         lines = self.arithmetic()
         if self.heirs:
             lines.append("solo = threads() == 0")
         for i, (x, shape) in enumerate(self.fresh.items()):
+            if self.new is not None:
+                self.scope[f"dtype{i}"] = x.dtype
+                lines.append(f"{self.name(x)} = new({shape}, dtype{i})")
+                arrays.append(self.name(x))
+                continue
             spare, array = Spare(shape, x.dtype), self.name(x)
             self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
             search = [
@@ -186,6 +195,8 @@ class Entry:
                 search = [f"    {line}" for line in search]
             lines += search
             arrays.append(array)
+        if self.arena_bytes:
+            arrays.append(f"new(({self.arena_bytes},), bytes_type)")
         lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
         if begin is not None:
             known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
@@ -204,6 +215,7 @@ class Entry:
         }
         _entries.add(self)
         self.scope |= {"count": getrefcount, "alone": ALONE, "held": HELD, "threads": _count}
+        self.scope |= {"new": self.new, "bytes_type": np.dtype(np.uint8)}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rushlight.extend import Access, Call, LoopNest, Node, Product, Store
 
@@ -42,14 +42,26 @@ class Extra:
         self.bytes = n_bytes
 
 
+class Code(Protocol):
+    """A native function that is compiled when a program first has it."""
+
+    @property
+    def key(self) -> str:
+        """All that decides what it is."""
+
+    def address(self) -> int:
+        """Of the function, compiled and loaded."""
+
+
 class Work(NamedTuple):
     """A record before it is linked.
 
-    function: its name among the native ones, or a step to be called.  words: its argument block, of
-    integers, Places, the code of nests, and lists, which are blocks of their own.
+    function: its name among the pool's and the products' functions, or its code, or a step to be
+    called.  words: its argument block, of integers, Places, Codes, and lists, which are blocks of
+    their own.
     """
 
-    function: str | Call
+    function: str | Code | Call
     words: list[Any]
     chunks: int
     ns: float
@@ -59,9 +71,9 @@ class Work(NamedTuple):
         """All of its pointers."""
         return [*places_of(self.words)]
 
-    def codes(self) -> list[NestCode]:
-        """The nests that it runs."""
-        return [word for word in self.words if isinstance(word, NestCode)]
+    def codes(self) -> list[Code]:
+        """What is compiled for it."""
+        return [x for x in (self.function, *self.words) if hasattr(x, "address")]
 
     def touched(self) -> dict[Any, None]:
         """The buffers that it reads or writes, each once."""
@@ -92,7 +104,16 @@ def lowered(record: LoopNest | Product | Call) -> Iterator[Work]:
     elif isinstance(record, Product):
         yield from of_product(record)
     else:
-        yield Work(record, [], CALLER, SHARED_NS)
+        works = native_works(record)
+        yield from [Work(record, [], CALLER, SHARED_NS)] if works is None else works
+
+
+def native_works(call: Call) -> list[Work] | None:
+    """The works of a step that has a kernel of native code; None if Python must call one."""
+    from .kernels import KERNELS
+
+    lower = KERNELS.get(call.step.op.name)
+    return None if lower is None else lower(call)
 
 
 def of_nest(nest: LoopNest) -> Iterator[Work]:

@@ -18,9 +18,9 @@ from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 from . import products
 from .backend import processors
 from .codegen.llvm import native
-from .codegen.nest import NestCode
 from .entry import Entry, laid_out, view
-from .inplace import heirs, successors
+from .inplace import LARGE, heirs, successors
+from .memory import empty
 from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
@@ -30,6 +30,9 @@ __all__ = ["link"]
 SMALL_NS = 3000.0  # records shorter than this are joined with their neighbours
 
 _native: dict[str, int] = {}  # addresses of the nests of this process, by their key
+
+
+ARENA = Extra(0)  # stands for the memory between records where every call has its own
 
 
 def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
@@ -50,10 +53,16 @@ class Start(NamedTuple):
 class Program:
     """One linked program.  `run` keeps it to one caller at a time: its memory is one."""
 
-    def __init__(self, fused: Fused, workers: int, *, apart: bool = False) -> None:
-        """apart: nothing is written over anything, so that each work can be repeated."""
+    def __init__(
+        self, fused: Fused, workers: int, *, apart: bool = False, keeps: bool = True
+    ) -> None:
+        """apart: nothing is written over anything, so that each work can be repeated.
+
+        keeps: memory that is large stays with the program between calls; else it is `empty`'s, and
+        inputs lie as their values' shapes say, whatever those of the arrays are.
+        """
         self.fused, self.graph = fused, fused.graph
-        self.workers, self.is_apart = workers, apart
+        self.workers, self.is_apart, self.keeps = workers, apart, keeps
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         self.finished = 0  # of these calls, in this run
@@ -97,11 +106,16 @@ class Program:
             lives[home] = lives[home]._replace(last=max(lives[home].last, lives[buffer].last))
         places, n_bytes = arranged({x: life for x, life in lives.items() if x not in homes})
         self.offsets = {x: places[homes.get(x, x)] for x in lives}
-        self.arena = aligned(n_bytes + 64)
+        given = not self.keeps and not self.fused.checks and n_bytes >= LARGE
+        if given:
+            self.slots[ARENA] = len(self.slots)
+        self.arena = aligned((0 if given else n_bytes) + 64)
         self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
         self.head = self.linked(workers)
         entry = Entry(self.fused, fresh, list(self.numbers), self.number_words, self.heirs)
+        if not self.keeps:
+            entry.new, entry.arena_bytes = empty, n_bytes if given else 0
         start = pool().runner(self.head)
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
@@ -122,9 +136,8 @@ class Program:
                 address = ctypes.cast(made, ctypes.c_void_p).value or 0
                 records.append((address, 0, CALLER, work.ns))
             else:
-                records.append(
-                    (at[work.function], self.block(work.words, words, at), work.chunks, work.ns)
-                )
+                function = at[getattr(work.function, "key", work.function)]
+                records.append((function, self.block(work.words, words, at), work.chunks, work.ns))
         alone = [(f, a, n) for f, a, n, _ in records]
         total = sum(ns for *_, ns in records)
         guards, block = self.guards() if self.heirs else [], 0
@@ -142,6 +155,9 @@ class Program:
             if isinstance(word, Place):
                 if word.buffer in self.slots:
                     relocations.append((base + 8 * i, self.slots[word.buffer], word.offset))
+                elif ARENA in self.slots and not isinstance(word.buffer, Number):
+                    offset = self.offsets[word.buffer] + word.offset
+                    relocations.append((base + 8 * i, self.slots[ARENA], offset))
                 else:
                     self.words[i] = self.address(word)
             else:
@@ -165,7 +181,7 @@ class Program:
         for word in block:
             if isinstance(word, list):
                 ready.append(Start(self.block(word, words, at)))
-            elif isinstance(word, NestCode):
+            elif hasattr(word, "address"):
                 ready.append(at[word.key])
             else:
                 ready.append(0 if word is None else word)
@@ -204,7 +220,7 @@ class Program:
         for work in self.works:
             for code in work.codes():
                 if code.key not in _native:
-                    _native[code.key] = native([code.function()])[code.name]
+                    _native[code.key] = code.address()
                 at[code.key] = _native[code.key]
             if isinstance(work.function, str) and work.function not in at:
                 at |= product_functions(work.function)
@@ -248,6 +264,8 @@ class Program:
         if slot is not None:
             return self.arrays[slot]
         start = self.offsets[buffer]
+        if ARENA in self.slots:
+            return self.arrays[-1][start : start + self.size(buffer)].view(buffer.dtype)
         return self.arena[start : start + self.size(buffer)].view(buffer.dtype)
 
     def view(self, access: Access, shape: Any) -> Any:

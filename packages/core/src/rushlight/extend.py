@@ -20,7 +20,7 @@ of many; `Number`, what a Cell gives while a function is traced.
 For the author of a backend that compiles: `LoopNest` (of `Access`, `Node`, `Store`), of which
 `Backend.compile_nest` makes a function, so that core runs programs nest by nest; `Fused`, the whole
 program that `Backend.compile` is given instead, of nests, `Product` and `Call`, on `Value` and
-`Number`, and the `Graph` that it stands for; `ROW`, the reductions along a row; `arranged`, which
+`Number`, and the `Graph` that it stands for; `written`, which makes one of operations; `ROW`, the reductions along a row; `arranged`, which
 gives every `Life` its place in memory; `Report`, by which `explain()` tells times.
 
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from .compiler.graph import Graph, Value
     from .compiler.nest import ROW, Access, LoopNest, Node, Store
     from .compiler.plan import Life, arranged
+    from .compiler.program import written
 
     hookimpl: HookimplMarker
 
@@ -93,6 +94,7 @@ COMPILER = {
     "graph": "Graph Value",
     "nest": "ROW Access LoopNest Node Store",
     "plan": "Life arranged",
+    "program": "written",
 }
 
 __all__ = [
@@ -160,6 +162,7 @@ __all__ = [
     "size",
     "uint8",
     "uint32",
+    "written",
     "zero_grad",
 ]
 

@@ -58,6 +58,10 @@ class NestCode:
         self.key = f"{nest.text()}\nlanes {lanes} nontemporal {sorted(self.nontemporal)}"
         self.name = f"nest_{hashlib.sha256(self.key.encode()).hexdigest()[:24]}"
 
+    def address(self) -> int:
+        """Of the function, compiled and loaded."""
+        return native([self.function()])[self.name]
+
     def function(self) -> Fn:
         """The function, in LLVM's language."""
         return Writer(self.name, self.layout, self.schedule, self.lanes).write(self.nontemporal)

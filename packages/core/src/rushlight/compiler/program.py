@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from ..cell import Number
+from ..device import Device
+from ..eager import interpreting
 from ..errors import RushlightError
+from ..spec import Spec
+from ..straight import wrap
 from .graph import Graph, Program, Step, Value, blame
+from .trace import Trace, Tracing
 
 
 def built(graph: Graph) -> Program:
     """The graph as a program: of the one device that does it all and compiles, or replayed."""
     devices = {step.device for step in graph.steps if isinstance(step, Step)}
     if len(devices) == 1 and (device := devices.pop()).backend.compiles and not is_hollow(graph):
-        from .fuse import fuse
         from .nestwise import linked
-        from .simplify import simplify
 
-        fused = fuse(simplify(graph), device.backend.policy)
+        fused = fused_for(device, graph)
         run = device.backend.compile(fused) or linked(fused, device)
         if run is not None:
             return Program(graph, "", run, fused)
     return graph.program()
+
+
+def fused_for(device: Device, graph: Graph) -> Any:
+    """The graph simplified, and fused as the device's backend wishes."""
+    from .fuse import fuse
+    from .simplify import simplify
+
+    return fuse(simplify(graph), device.backend.policy)
+
+
+def written(do: Callable[..., Any], given: Sequence[Any], device: str) -> Any:
+    """What a function of operations does, as the `extend.Fused` of which a kernel can be made.
+
+    do: takes a tensor for each Spec that is given and a number for each type; returns tensors.
+    """
+    place, tracing = Device(device), Tracing(Trace(), recording=False)
+    inputs = [Value(x) if isinstance(x, Spec) else Number(tracing, x) for x in given]
+    with interpreting(tracing):
+        made = do(*[wrap(x, place) if isinstance(x, Value) else x for x in inputs])
+        outputs = tuple([tracing.read(z) for z in made])
+    return fused_for(place, Graph((*inputs,), (*tracing.trace.steps,), outputs).pruned())
 
 
 def is_hollow(graph: Graph) -> bool:

@@ -1,0 +1,189 @@
+"""Eager kernels: an operation as a program of its own, one for each kind of arguments that it meets.
+
+Core's statement of an operation is traced, fused and linked as a compiled function is; so no
+elementwise, reduction, softmax, norm, loss or optimizer kernel is written a second time.  Knows
+neither nests nor products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushlight.extend import Call, Fused, Spec, operations, written
+
+from .layout import Layout, layout
+from .lowering import native_works
+from .program import Program
+
+if TYPE_CHECKING:
+    from .backend import NumbaBackend
+
+Kernel = Callable[..., Any]
+ARRAY = np.ndarray
+KEPT = 512  # programs of one operation
+# How many elements of its arrays make a program of an operation faster than numpy's kernel.
+LEAST = dict.fromkeys(
+    "add sub mul div neg abs maximum minimum where kink kinked relu gate sqrt root sum max min "
+    "mean prod cast equal not_equal less less_equal greater greater_equal".split(), 1 << 15
+)  # fmt: skip
+LEAST |= dict.fromkeys("exp log sin cos tanh erf sigmoid pow mse mse.vjp".split(), 1 << 12)
+LEAST |= dict.fromkeys(
+    "softmax softmax.vjp log_softmax log_softmax.vjp layer_norm layer_norm.fwd layer_norm.vjp "
+    "batch_norm batch_norm.fwd batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp "
+    "adam".split(), 1 << 11
+)  # fmt: skip
+LEAST |= dict.fromkeys("matmul linear linear.vjp take".split(), 1 << 13)
+FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
+
+
+class Programs:
+    """The kernel of one operation: its programs, each by the kind of arguments that it is for.
+
+    otherwise: the kernel of what has no program; None where there is always one.
+    """
+
+    def __init__(self, backend: NumbaBackend, name: str, otherwise: Kernel | None) -> None:
+        self.backend, self.op, self.otherwise = backend, operations[name], otherwise
+        self.found: dict[Any, Kernel] = {}
+        self.count = None if self.op.variadic else len(self.op.inputs)
+        self.numbers = (int, float) if name not in FOLDED else ()  # types that are no part of kinds
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        n = self.count
+        key = (*map(self.kind, given[:n]), *(named.values() if n is None else given[n:]))
+        run = self.found.get(key)
+        if run is None:
+            if len(self.found) >= KEPT:
+                self.found.pop(next(iter(self.found)), None)
+            run = self.found[key] = self.kernel(given, named)
+        return run(*given)
+
+    def kind(self, x: Any) -> Any:
+        """What of an argument decides which program runs."""
+        if isinstance(x, ARRAY):
+            return x.shape, x.strides, x.dtype
+        return type(x) if type(x) in self.numbers else x
+
+    def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
+        """What does the operation on arguments of this kind, parameters by position or name."""
+        n = self.count or len(given)
+        inputs, params = given[:n], named or dict(zip(self.op.params, given[n:], strict=True))
+        arrays = [isinstance(x, ARRAY) for x in inputs]
+        if any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array):
+            return self.other(named)
+        layouts = [layout(x) if a else None for x, a in zip(inputs, arrays, strict=True)]
+        scattered = [i for i, a in enumerate(arrays) if a and layouts[i] is None]
+        if scattered:
+            return self.on_copies(scattered, named)
+        taken = [i for i, x in enumerate(inputs) if arrays[i] or type(x) in self.numbers]
+        for opened in (False, True)[: 1 + self.op.has_body]:
+            fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
+            if is_native(fused):
+                run = Program(fused, self.backend.workers, keeps=False).run
+                return calling(run, taken, made, self.other(named))
+        return self.other(named)
+
+    def other(self, named: dict[str, Any]) -> Kernel:
+        """The other kernel, given the parameters that have names."""
+        other = self.otherwise
+        if other is None:
+            raise NotImplementedError(f"{self.op.name}: no program, and no other kernel")
+        return (lambda *given: other(*given, **named)) if named else other
+
+    def on_copies(self, which: Sequence[int], named: dict[str, Any]) -> Kernel:
+        """The kernel on copies of some of its arguments, which lie where no program reads."""
+
+        def run(*given: Any) -> Any:
+            dense = list(given)
+            for i in which:
+                dense[i] = np.ascontiguousarray(given[i])
+            return self(*dense, **named)
+
+        return run
+
+    def fused(
+        self,
+        inputs: Sequence[Any],
+        params: dict[str, Any],
+        layouts: Sequence[Layout | None],
+        taken: Sequence[int],
+        *,
+        opened: bool,
+    ) -> tuple[Fused, list[bool] | None]:
+        """The program; and if it has several results, which of them there are.
+
+        taken: which inputs are those of the program.  opened: by the statement, even if there is
+        native code for the whole.
+        """
+        made: list[bool] | None = None
+
+        def do(*given: Any) -> list[Any]:
+            nonlocal made
+            xs = list(inputs)
+            for i, x in zip(taken, given, strict=True):
+                place = layouts[i]
+                xs[i] = x if place is None else place.view(x)
+            op = self.op
+            z = op.statement(*xs, **params) if opened else op.run(tuple(xs), op.ordered(params))
+            if not isinstance(z, (tuple, list)):
+                return [z]
+            made = [part is not None for part in z]
+            return [part for part in z if part is not None]
+
+        specs = []
+        for i in taken:
+            place = layouts[i]
+            specs.append(type(inputs[i]) if place is None else Spec(place.block, inputs[i].dtype))
+        fused = written(do, specs, self.backend.name)
+        return fused, made
+
+
+def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Kernel]:
+    """The kernels of the backend: for few elements those that are given, programs for more."""
+    return {
+        name: sized(small[name], Programs(backend, name, small[name]), least)
+        for name, least in LEAST.items()
+    }
+
+
+def sized(small: Kernel, large: Kernel, least: int) -> Kernel:
+    """One kernel or another, by how many elements its arrays have."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        for x in given:
+            if type(x) is ARRAY and x.size >= least:
+                return large(*given, **named)
+        return small(*given, **named)
+
+    return run
+
+
+def is_native(fused: Fused) -> bool:
+    """Whether it calls no kernel and makes all of its results."""
+    calls = [record for record in fused.records if isinstance(record, Call)]
+    given = {*fused.graph.inputs}
+    handed = any(fused.outputs[z].buffer in given for z in fused.graph.outputs)
+    return not handed and all(native_works(call) is not None for call in calls)
+
+
+def calling(
+    run: Callable[..., list[Any]], taken: Sequence[int], made: Sequence[bool] | None, other: Kernel
+) -> Kernel:
+    """A kernel that runs a program on some of its arguments, and returns as kernels do."""
+    count = len(taken)
+    if made is not None:
+        several = made
+
+        def results(*given: Any) -> tuple[Any, ...]:
+            found = iter(run(*[given[i] for i in taken]))
+            return tuple([next(found) if there else None for there in several])
+
+        return results
+    if [*taken] == [0]:
+        return lambda x, *_: run(x)[0]
+    if [*taken] == [0, 1]:
+        return lambda x, y, *_: run(x, y)[0]
+    return lambda *given: run(*[given[i] for i in taken])[0]

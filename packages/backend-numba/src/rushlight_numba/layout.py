@@ -1,0 +1,60 @@
+"""How an array that is a view lies in memory: as operations on a dense block.
+
+Knows nothing of programs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rushlight.extend import Shape, operations
+
+
+class Layout(NamedTuple):
+    """An array as a part of a dense block, which begins where the array does.
+
+    block: its shape.  bounds: the part of it, as `slice` has them.  order: the axes of that as the
+    array has them.  once: the array's shape before it is repeated.  Only block if the array is it.
+    """
+
+    block: Shape
+    bounds: tuple[tuple[int, int, int], ...] = ()
+    order: tuple[int, ...] = ()
+    once: Shape = ()
+    shape: Shape | None = None
+
+    def view(self, x: Any) -> Any:
+        """The tensor of the array, of that of the block."""
+        if self.shape is None:
+            return x
+        steps = {"slice": self.bounds, "permute": self.order}
+        steps |= {"reshape": self.once, "expand": self.shape}
+        for name, param in steps.items():
+            x = operations[name].run((x,), (param,))
+        return x
+
+
+def layout(x: Any) -> Layout | None:
+    """How an array lies; None if it is no such part, as one that is read backwards."""
+    if x.flags.c_contiguous:
+        return Layout(x.shape)
+    n_bytes = x.itemsize
+    axes = [d for d, n in enumerate(x.shape) if n > 1 and x.strides[d]]
+    steps = {d: x.strides[d] // n_bytes for d in axes}
+    if any(step <= 0 or x.strides[d] % n_bytes for d, step in steps.items()):
+        return None
+    outwards = sorted(axes, key=lambda d: -steps[d])
+    block, bounds = [], []
+    room: int | None = None  # elements from one step of the axis before to its next
+    for d in outwards:
+        step = 1 if d != outwards[-1] else steps[d]
+        unit = steps[d] // step  # elements from one place of the block's axis to the next
+        reach = (x.shape[d] - 1) * step + 1
+        if room is not None and (room % unit or room // unit < reach):
+            return None
+        block.append(reach if room is None else room // unit)
+        bounds.append((0, x.shape[d], step))
+        room = steps[d]
+    order = tuple([outwards.index(d) for d in axes])
+    once = tuple([n if d in steps else 1 for d, n in enumerate(x.shape)])
+    return Layout(tuple(block), tuple(bounds), order, once, x.shape)
