@@ -14,25 +14,9 @@ import numpy as np
 from .errors import WrongType
 
 __all__ = [
-    "FLOATING",
-    "INTEGER",
-    "DType",
-    "as_dtype",
-    "bfloat16",
-    "bool_",
-    "finfo",
-    "float16",
-    "float32",
-    "float64",
-    "iinfo",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "promote",
-    "uint8",
-    "uint32",
-]
+    "FLOATING", "INTEGER", "DType", "as_dtype", "bfloat16", "bool_", "finfo", "float16", "float32",
+    "float64", "iinfo", "int8", "int16", "int32", "int64", "promote", "uint8", "uint32",
+]  # fmt: skip
 
 DType = np.dtype[Any]
 

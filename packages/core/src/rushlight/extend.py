@@ -20,8 +20,9 @@ of many; `Number`, what a Cell gives while a function is traced.
 For the author of a backend that compiles: `LoopNest` (of `Access`, `Node`, `Store`), of which
 `Backend.compile_nest` makes a function, so that core runs programs nest by nest; `Fused`, the whole
 program that `Backend.compile` is given instead, of nests, `Product` and `Call`, on `Value` and
-`Number`, and the `Graph` that it stands for; `written`, which makes one of operations; `ROW`, the reductions along a row; `arranged`, which
-gives every `Life` its place in memory; `Report`, by which `explain()` tells times.
+`Number`, and the `Graph` that it stands for; `written`, which makes one of operations; `ROW`, the
+reductions along a row; `arranged`, which gives every `Life` its place in
+memory; `Report`, by which `explain()` tells times.
 
 For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
 """
@@ -98,73 +99,16 @@ COMPILER = {
 }
 
 __all__ = [
-    "GROUP",
-    "PROTOCOL",
-    "ROW",
-    "Access",
-    "Array",
-    "Backend",
-    "BackendUnavailable",
-    "Call",
-    "Capabilities",
-    "Composite",
-    "ContractError",
-    "DType",
-    "DeviceError",
-    "Fused",
-    "FusionPolicy",
-    "Graph",
-    "HostBackend",
-    "IndexOutOfRange",
-    "Kernel",
-    "KernelFailed",
-    "Life",
-    "LoopNest",
-    "MemoryStats",
-    "Node",
-    "Number",
-    "Operation",
-    "OutOfMemory",
-    "Primitive",
-    "Product",
-    "Report",
-    "RushlightError",
-    "Shape",
-    "Spec",
-    "Store",
-    "StridedArray",
-    "StridedBackend",
-    "Value",
-    "arranged",
-    "as_dtype",
-    "autocasts",
-    "become",
-    "bfloat16",
-    "bool_",
-    "broadcast",
-    "composite",
-    "float16",
-    "float32",
-    "float64",
-    "get_float32_matmul_precision",
-    "gradients",
-    "hookimpl",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "operations",
-    "ops",
-    "padded",
-    "primitive",
-    "repeated",
-    "required_kernels",
-    "size",
-    "uint8",
-    "uint32",
-    "written",
-    "zero_grad",
-]
+    "GROUP", "PROTOCOL", "ROW", "Access", "Array", "Backend", "BackendUnavailable", "Call",
+    "Capabilities", "Composite", "ContractError", "DType", "DeviceError", "Fused", "FusionPolicy",
+    "Graph", "HostBackend", "IndexOutOfRange", "Kernel", "KernelFailed", "Life", "LoopNest",
+    "MemoryStats", "Node", "Number", "Operation", "OutOfMemory", "Primitive", "Product", "Report",
+    "RushlightError", "Shape", "Spec", "Store", "StridedArray", "StridedBackend", "Value",
+    "arranged", "as_dtype", "autocasts", "become", "bfloat16", "bool_", "broadcast", "composite",
+    "float16", "float32", "float64", "get_float32_matmul_precision", "gradients", "hookimpl",
+    "int8", "int16", "int32", "int64", "operations", "ops", "padded", "primitive", "repeated",
+    "required_kernels", "size", "uint8", "uint32", "written", "zero_grad",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -20,38 +20,11 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "argsort",
-    "bincount",
-    "bmm",
-    "bucketize",
-    "clone",
-    "detach",
-    "dot",
-    "embedding",
-    "equal",
-    "gather",
-    "index_add",
-    "index_copy",
-    "index_fill",
-    "index_select",
-    "is_floating_point",
-    "masked_select",
-    "matmul",
-    "mm",
-    "mv",
-    "nonzero",
-    "numel",
-    "one_hot",
-    "outer",
-    "scatter",
-    "scatter_add",
-    "searchsorted",
-    "sort",
-    "take_along_dim",
-    "topk",
-    "unique",
-    "unique_consecutive",
-]
+    "argsort", "bincount", "bmm", "bucketize", "clone", "detach", "dot", "embedding", "equal",
+    "gather", "index_add", "index_copy", "index_fill", "index_select", "is_floating_point",
+    "masked_select", "matmul", "mm", "mv", "nonzero", "numel", "one_hot", "outer", "scatter",
+    "scatter_add", "searchsorted", "sort", "take_along_dim", "topk", "unique", "unique_consecutive",
+]  # fmt: skip
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:

@@ -20,18 +20,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "addmm",
-    "addmv",
-    "baddbmm",
-    "block_diag",
-    "cartesian_prod",
-    "cross",
-    "ger",
-    "inner",
-    "kron",
-    "tensordot",
-    "vdot",
-]
+    "addmm", "addmv", "baddbmm", "block_diag", "cartesian_prod", "cross", "ger", "inner", "kron",
+    "tensordot", "vdot",
+]  # fmt: skip
 
 
 @autocasts("narrow")

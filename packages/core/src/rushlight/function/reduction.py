@@ -20,36 +20,10 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "all",
-    "amax",
-    "amin",
-    "aminmax",
-    "any",
-    "argmax",
-    "argmin",
-    "cdist",
-    "count_nonzero",
-    "cummax",
-    "cummin",
-    "cumprod",
-    "cumsum",
-    "dist",
-    "logcumsumexp",
-    "logsumexp",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "nansum",
-    "norm",
-    "prod",
-    "std",
-    "std_mean",
-    "sum",
-    "trace",
-    "var",
-    "var_mean",
-]
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "cdist", "count_nonzero", "cummax",
+    "cummin", "cumprod", "cumsum", "dist", "logcumsumexp", "logsumexp", "max", "mean", "median",
+    "min", "nansum", "norm", "prod", "std", "std_mean", "sum", "trace", "var", "var_mean",
+]  # fmt: skip
 
 
 def sum(

@@ -29,19 +29,9 @@ from .indexing import argsort, gather
 from .movement import around, concat, expand, flipped, pad, part, reshape
 
 __all__ = [
-    "argmax",
-    "cummax",
-    "cumprod",
-    "cumsum",
-    "logcumsumexp",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "prod",
-    "sum",
-    "var",
-]
+    "argmax", "cummax", "cumprod", "cumsum", "logcumsumexp", "max", "mean", "median", "min", "prod",
+    "sum", "var",
+]  # fmt: skip
 
 
 def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
