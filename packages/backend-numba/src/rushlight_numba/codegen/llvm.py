@@ -280,6 +280,16 @@ def compile_object(text: str, *, level: int = 2) -> bytes:
     return code
 
 
+def emitted(text: str, *, keep: str) -> bytes:
+    """Object code of a text that is optimised already; of its functions only one can be seen."""
+    parsed = binding.parse_assembly(text)
+    for x in (*parsed.functions, *parsed.global_variables):
+        if not x.is_declaration and x.name != keep:
+            x.linkage = "internal"
+    parsed.verify()
+    return bytes(_machine(3).emit_object(parsed))
+
+
 class _Loader:
     """The engines that hold loaded code.
 
