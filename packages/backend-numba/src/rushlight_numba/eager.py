@@ -7,6 +7,7 @@ neither nests nor products.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +143,15 @@ class Programs:
 
 
 def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Kernel]:
-    """The kernels of the backend: for few elements those that are given, programs for more."""
+    """The kernels of the backend: for few elements those that are given, programs for more.
+
+    RUSHLIGHT_NUMBA_LEAST in the environment says from how many elements on, for all of them.
+    """
+    said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
+    chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
     return {
         name: sized(small[name], Programs(backend, name, small[name]), least)
-        for name, least in LEAST.items()
+        for name, least in chosen.items()
     }
 
 
