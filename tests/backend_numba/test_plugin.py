@@ -116,6 +116,12 @@ def test_the_machines_it_is_for(monkeypatch, machine):
     assert plugin.rushlight_probe() is None
 
 
+def test_a_wrong_number_in_the_environment_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_NUMBA_LEAST", "-1")
+    told = "RUSHLIGHT_NUMBA_LEAST is '-1'; give a number of elements, or unset it"
+    assert plugin.rushlight_probe() == told
+
+
 # -- one memory with numpy ------------------------------------------------------------------------
 
 

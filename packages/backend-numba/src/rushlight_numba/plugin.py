@@ -5,6 +5,7 @@ Knows no LLVM: to probe imports nothing, so that a list of devices costs no comp
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib.util import find_spec
@@ -33,6 +34,9 @@ def rushlight_probe() -> str | None:
     if missing:
         names = " and ".join(missing)
         return f"{names} cannot be imported; run: pip install --upgrade rushlight-numba"
+    least = os.environ.get("RUSHLIGHT_NUMBA_LEAST", "0")
+    if not least.isdecimal():
+        return f"RUSHLIGHT_NUMBA_LEAST is {least!r}; give a number of elements, or unset it"
     return None
 
 
