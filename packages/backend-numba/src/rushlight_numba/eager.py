@@ -1,4 +1,4 @@
-"""Eager kernels: an operation as a program of its own, one for each kind of arguments that it meets.
+"""Eager kernels: an operation as a program of its own, one for each kind of arguments it meets.
 
 Core's statement of an operation is traced, fused and linked as a compiled function is; so no
 elementwise, reduction, softmax, norm, loss or optimizer kernel is written a second time.  Knows
@@ -37,6 +37,10 @@ LEAST |= dict.fromkeys(
     "adam".split(), 1 << 11
 )  # fmt: skip
 LEAST |= dict.fromkeys("matmul linear linear.vjp take".split(), 1 << 13)
+PASSES = [  # that numpy has no kernel for
+    f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")
+]
+LEAST |= dict.fromkeys(PASSES, 0)
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 
@@ -74,7 +78,7 @@ class Programs:
         inputs, params = given[:n], named or dict(zip(self.op.params, given[n:], strict=True))
         arrays = [isinstance(x, ARRAY) for x in inputs]
         if any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array):
-            return self.other(named)
+            return self.other(inputs, params, named)
         layouts = [layout(x) if a else None for x, a in zip(inputs, arrays, strict=True)]
         scattered = [i for i, a in enumerate(arrays) if a and layouts[i] is None]
         if scattered:
@@ -84,14 +88,17 @@ class Programs:
             fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
             if is_native(fused):
                 run = Program(fused, self.backend.workers, keeps=False).run
-                return calling(run, taken, made, self.other(named))
-        return self.other(named)
+                return calling(run, taken, made)
+        return self.other(inputs, params, named)
 
-    def other(self, named: dict[str, Any]) -> Kernel:
-        """The other kernel, given the parameters that have names."""
+    def other(self, inputs: Sequence[Any], params: dict[str, Any], named: dict[str, Any]) -> Kernel:
+        """The other kernel, given the parameters that have names; else the steps of the body."""
         other = self.otherwise
         if other is None:
-            raise NotImplementedError(f"{self.op.name}: no program, and no other kernel")
+            taken = [i for i, x in enumerate(inputs) if isinstance(x, ARRAY)]
+            dense = [Layout(x.shape) if isinstance(x, ARRAY) else None for x in inputs]
+            fused, made = self.fused(inputs, params, dense, taken, opened=True)
+            return calling(fused.graph.program().run, taken, made)
         return (lambda *given: other(*given, **named)) if named else other
 
     def on_copies(self, which: Sequence[int], named: dict[str, Any]) -> Kernel:
@@ -150,13 +157,15 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
     return {
-        name: sized(small[name], Programs(backend, name, small[name]), least)
+        name: sized(small.get(name), Programs(backend, name, small.get(name)), least)
         for name, least in chosen.items()
     }
 
 
-def sized(small: Kernel, large: Kernel, least: int) -> Kernel:
+def sized(small: Kernel | None, large: Kernel, least: int) -> Kernel:
     """One kernel or another, by how many elements its arrays have."""
+    if small is None:
+        return large
 
     def run(*given: Any, **named: Any) -> Any:
         for x in given:
@@ -176,10 +185,9 @@ def is_native(fused: Fused) -> bool:
 
 
 def calling(
-    run: Callable[..., list[Any]], taken: Sequence[int], made: Sequence[bool] | None, other: Kernel
+    run: Callable[..., list[Any]], taken: Sequence[int], made: Sequence[bool] | None
 ) -> Kernel:
     """A kernel that runs a program on some of its arguments, and returns as kernels do."""
-    count = len(taken)
     if made is not None:
         several = made
 

@@ -93,8 +93,7 @@ class Meaning:
             return self.open(op, inputs, params, self.recording and not op.constant)
         residuals: tuple[Tensor, ...] = ()
         if op.forward is not None and (asked or aside):
-            with interpreting(self.quiet(False)):
-                z, *kept = op.forward.call(*inputs, **op.named(params))
+            z, *kept = self.quiet(False).apply(op.forward, inputs, params)
             data, residuals = self.read(z), tuple(kept)
         elif self.has_kernel(op, device):
             data = self.run(op, device, inputs, params)

@@ -514,6 +514,22 @@ def log_softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
     return (gx.astype(g.dtype, copy=False),)
 
 
+def silu_fwd(x: Array) -> tuple[Array, Array]:
+    """x sigmoid(x), and sigmoid(x)."""
+    wide = widened(x)
+    s = sigmoid(wide)
+    return (wide * s).astype(x.dtype, copy=False), s
+
+
+def silu_vjp(g: Array, x: Array, s: Array) -> tuple[Array]:
+    """g s (1 + x (1 - s))."""
+    gx = (1 - s) * widened(x)
+    gx += 1
+    gx *= s
+    gx *= widened(g)
+    return (gx.astype(g.dtype, copy=False),)
+
+
 def mean_over(x: Array, axes: Shape) -> Array:
     """The mean over axes that stay as length one."""
     total = add_reduce(x, axes, None, None, True)
@@ -825,6 +841,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "softmax.vjp": softmax_vjp,
     "log_softmax": log_softmax,
     "log_softmax.vjp": log_softmax_vjp,
+    "silu.fwd": silu_fwd,
+    "silu.vjp": silu_vjp,
     "layer_norm": layer_norm,
     "layer_norm.fwd": layer_norm_fwd,
     "layer_norm.vjp": layer_norm_vjp,

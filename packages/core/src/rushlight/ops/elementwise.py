@@ -683,7 +683,20 @@ def gelu(x: Any) -> Any:
 
     Source: Hendrycks, Gimpel 2016, arXiv:1606.08415, eq. 1.
     """
-    return x * (erf(x * 0.7071067811865476) + 1.0) * 0.5
+    return gelu_fwd(x)[0]
+
+
+@gelu.residuals("phi")
+def gelu_fwd(x: Any) -> tuple[Any, Any]:
+    """gelu, with Phi(x)."""
+    phi = (erf(x * 0.7071067811865476) + 1.0) * 0.5
+    return x * phi, phi
+
+
+@gelu.vjp
+def gelu_vjp(g: Any, x: Any, phi: Any) -> tuple[Any]:
+    """g (Phi(x) + x Phi'(x))."""
+    return (g * (phi + x * exp(x * x * -0.5) * 0.3989422804014327),)
 
 
 @floating_composite
@@ -692,7 +705,21 @@ def gelu_tanh(x: Any) -> Any:
 
     Source: Hendrycks, Gimpel 2016, arXiv:1606.08415, section 2.
     """
-    return x * (tanh((x + x * x * x * 0.044715) * 0.7978845608028654) + 1.0) * 0.5
+    return gelu_tanh_fwd(x)[0]
+
+
+@gelu_tanh.residuals("t")
+def gelu_tanh_fwd(x: Any) -> tuple[Any, Any]:
+    """gelu_tanh, with the tanh."""
+    t = tanh((x + x * x * x * 0.044715) * 0.7978845608028654)
+    return x * (t + 1.0) * 0.5, t
+
+
+@gelu_tanh.vjp
+def gelu_tanh_vjp(g: Any, x: Any, t: Any) -> tuple[Any]:
+    """g (1 + t + x (1 - t^2) u') / 2 with t = tanh(u)."""
+    slope = x * x * 0.10703222440890037 + 0.7978845608028654
+    return (g * (t + x * (1.0 - t * t) * slope + 1.0) * 0.5,)
 
 
 @floating_composite
@@ -701,7 +728,20 @@ def silu(x: Any) -> Any:
 
     Source: Elfwing, Uchibe, Doya 2017, arXiv:1702.03118.
     """
-    return x * sigmoid(x)
+    return silu_fwd(x)[0]
+
+
+@silu.residuals("s")
+def silu_fwd(x: Any) -> tuple[Any, Any]:
+    """silu, with sigmoid(x)."""
+    s = sigmoid(x)
+    return x * s, s
+
+
+@silu.vjp
+def silu_vjp(g: Any, x: Any, s: Any) -> tuple[Any]:
+    """g s (1 + x (1 - s))."""
+    return (g * (s * (x * (1.0 - s) + 1.0)),)
 
 
 # -- rounding and its remainders
