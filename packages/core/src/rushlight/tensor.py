@@ -53,6 +53,8 @@ def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Ca
             """Become the result of the method of this name without the underscore."""
             return (turned if turn else in_place)(self, of, *given, **options)
 
+        if not isinstance(operation, Late):
+            method.__wrapped__ = operation  # type: ignore[attr-defined]  # so as to show its signature
         yield method
 
 
@@ -767,33 +769,9 @@ class Tensor:
         """Become self.clamp(min, max)."""
         return in_place(self, F.clamp, min, max)
 
-    def tril_(self, diagonal: Any = 0) -> Self:
-        """Become self.tril(diagonal)."""
-        return in_place(self, F.tril, diagonal)
-
-    def triu_(self, diagonal: Any = 0) -> Self:
-        """Become self.triu(diagonal)."""
-        return in_place(self, F.triu, diagonal)
-
     def scatter_(self, dim: Any, index: Tensor, src: Any = None, **options: Any) -> Self:
         """Become self.scatter(dim, index, src)."""
         return in_place(self, F.scatter, dim, index, src, **options)
-
-    def scatter_add_(self, dim: Any, index: Tensor, src: Tensor) -> Self:
-        """Become self.scatter_add(dim, index, src)."""
-        return in_place(self, F.scatter_add, dim, index, src)
-
-    def index_add_(self, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Self:
-        """Become self.index_add(dim, index, source, alpha)."""
-        return in_place(self, F.index_add, dim, index, source, alpha=alpha)
-
-    def index_copy_(self, dim: Any, index: Tensor, source: Tensor) -> Self:
-        """Become self.index_copy(dim, index, source)."""
-        return in_place(self, F.index_copy, dim, index, source)
-
-    def index_fill_(self, dim: Any, index: Tensor, value: Any) -> Self:
-        """Become self.index_fill(dim, index, value)."""
-        return in_place(self, F.index_fill, dim, index, value)
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     abs_, neg_, exp_, log_, sqrt_, rsqrt_, sin_, cos_, tanh_, erf_, floor_, sign_ = becoming(
@@ -818,7 +796,10 @@ class Tensor:
     )
     __ifloordiv__, __imod__, __ipow__ = floor_divide_, remainder_, pow_
     __iand__, __ior__, __ixor__ = bitwise_and_, bitwise_or_, bitwise_xor_
-    lerp_, addcmul_, addcdiv_ = becoming(lerp, addcmul, addcdiv)
+    lerp_, addcmul_, addcdiv_, tril_, triu_ = becoming(lerp, addcmul, addcdiv, tril, triu)
+    scatter_add_, index_add_, index_copy_, index_fill_ = becoming(
+        scatter_add, index_add, index_copy, index_fill
+    )
     addmm_, addmv_, baddbmm_ = becoming(addmm, addmv, baddbmm)
     scatter_reduce_, index_put_, put_ = becoming(scatter_reduce, index_put, put)
     masked_scatter_, fill_diagonal_ = becoming(masked_scatter, Late("fill_diagonal"))
