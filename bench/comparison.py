@@ -12,17 +12,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from math import inf
+from math import exp, inf, log
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from in_numpy import KINDS
-from rows import COMPILES, EAGER, ROWS
+import in_numpy
+from rows import COMPILES, EAGER_BOUND, EAGER_MEAN, ROWS, SETS
 
 PROGRAM = Path(__file__).with_name("cpu.py")
 OURS = {"compiled": "rushlight", "eager": "rushlight eager"}
-PEERS = ("torch", "torch.compile", "jax", "numpy")
+PEERS = ("torch", "torch-cl", "torch.compile", "jax", "numpy")
 COMPILERS = ("rushlight", "torch.compile", "jax")
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 CACHES = ("RUSHLIGHT_CACHE", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
@@ -45,15 +45,14 @@ class Comparison:
     def frameworks(self, name: str) -> list[str]:
         """Who takes part in a row."""
         given = self.given
-        ours = [framework for mode, framework in OURS.items() if getattr(given, mode)]
         if name in COMPILES:
             everyone = list(COMPILERS if COMPILES[name].cold_s < inf else COMPILERS[:1])
         elif ROWS[name].kind in {"identity", "increment"}:
             everyone = list(COMPILERS)
         else:
-            everyone = [*ours, *(p for p in PEERS if p != "numpy" or ROWS[name].kind in KINDS)]
+            everyone = [*(OURS[mode] for mode in modes(given, name)), *peers(given, name)]
         asked = given.frameworks.split(",") if given.frameworks else everyone
-        return [x for x in everyone if x in asked and (x in PEERS or x in ours)]
+        return [x for x in everyone if x in asked]
 
     def run(self, framework: str, name: str, seconds: float, env: dict[str, str]) -> Any:
         """The result of a process, or in words why there is none."""
@@ -140,6 +139,25 @@ class Comparison:
         return max((peak[unit] for peak in self.ceilings), default=inf)
 
 
+def modes(given: argparse.Namespace, name: str = "") -> list[str]:
+    """Which of ours are measured, of a row or of any."""
+    return [m for m in OURS if getattr(given, m) and (not name or name in SETS[m])]
+
+
+def peers(given: argparse.Namespace, name: str) -> list[str]:
+    """Who else takes part in a row."""
+    row = ROWS[name]
+    is_compiled = "compiled" in modes(given, name)
+    there = {
+        "torch": True,
+        "torch-cl": row.kind in {"conv", "lenet", "resnet"},
+        "torch.compile": is_compiled,
+        "jax": is_compiled or not row.is_forward,  # alone, a function has little to compile
+        "numpy": in_numpy.takes_part(row),
+    }
+    return [peer for peer in PEERS if there[peer]]
+
+
 def agree(x: list[list[float]], y: list[list[float]]) -> bool:
     """Whether norms and projections are equal, nearly."""
     return len(x) == len(y) and all(
@@ -171,7 +189,7 @@ def ratios(comparison: Comparison, name: str, mode: str) -> dict[str, Any] | Non
     medians, least: None where no peer that counts has a time.  None altogether: ours has none.
     """
     found = comparison.found.get(name, {})
-    bound = ROWS[name].bound if mode == "compiled" else EAGER
+    bound = ROWS[name].bound if mode == "compiled" else EAGER_BOUND
     if OURS[mode] not in found:
         return None
     ours = times(found, OURS[mode])
@@ -182,6 +200,16 @@ def ratios(comparison: Comparison, name: str, mode: str) -> dict[str, Any] | Non
     beaten = (by_median or 0.0) >= bound.at_least
     held = beaten and ours[0] * 1e6 <= bound.at_most_us
     return {"medians": by_median, "least": by_least, "bound": str(bound), "held": held}
+
+
+def eager_mean(comparison: Comparison, names: list[str]) -> dict[str, Any] | None:
+    """The geometric mean of all ratios of medians, eagerly; None where there are none."""
+    found = [ratios(comparison, name, "eager") for name in names]
+    beside = [ratio["medians"] for ratio in found if ratio and ratio["medians"]]
+    if not beside:
+        return None
+    mean = exp(sum(map(log, beside)) / len(beside))
+    return {"mean": mean, "rows": len(beside), "bound": EAGER_MEAN, "held": mean >= EAGER_MEAN}
 
 
 def work(comparison: Comparison, name: str, framework: str) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """The CPU beside PyTorch, torch.compile, jax.jit and numpy: training steps, functions, compiling.
 
+    python bench/cpu.py --eager --keep
     python bench/cpu.py --compiled --rounds 3 --rows gelu,softmax
+
+--eager and --compiled choose ours, and with it the rows; without either there are both.  PyTorch is
+measured as users write it, with its one-kernel Adam, and where there are images also with their
+channels last (`torch-cl`): the better of both counts.  Rows called -forward have no backward pass,
+nor have those of arithmetic, sums, matmul and adam.
 
 One framework and one row per process, processes alternated over rounds; float32, the same weights
 and batches in each, arguments as new tensors at each call, caches of compilers warm; what they
 compute is compared before it is timed.  A time is the median of a process's calls; shown are the
 medians over rounds, and in brackets the least call of all.  `compile-` rows: a first call less a
-later one, from an empty cache and from a full one.  --keep writes bench/results/cpu-DATE.json.
+later one, from an empty cache and from a full one.  --keep writes bench/results/cpu-MODE-DATE.json.
 Needs torch and jax in the environment; what is missing is shown and left out.
 """
 
@@ -21,6 +27,7 @@ import resource
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -29,8 +36,8 @@ from typing import Any
 
 import ceiling
 import numpy as np
-from comparison import OURS, Comparison, compile_bound, ratios, work
-from rows import COMPILES, ROWS, Made, Row
+from comparison import OURS, Comparison, compile_bound, eager_mean, modes, ratios, work
+from rows import COMPILES, ROWS, SETS, Made, Row
 from table import compile_table, time_table, work_table
 
 ROOT = Path(__file__).parents[1]
@@ -55,12 +62,21 @@ def made(framework: str, row: Row, threads: int) -> tuple[Made, float]:
         return in_numpy.made(row), 0.0
     import in_torch
 
-    frame_of = in_torch.torch_frame if "torch" in framework else in_torch.rushlight_frame
-    frame = frame_of(framework in {"rushlight", "torch.compile"}, threads)
+    if "torch" in framework:
+        last = framework == "torch-cl"
+        frame = in_torch.torch_frame(framework == "torch.compile", threads, last=last)
+    else:
+        frame = in_torch.rushlight_frame(framework == "rushlight", threads)
     began = perf_counter()
     in_torch.start(frame)
     start_s = perf_counter() - began
     return in_torch.made(row, frame), start_s
+
+
+@cache
+def signs(n: int) -> Any:
+    """n random signs."""
+    return np.random.default_rng(n).choice([-1.0, 1.0], n)
 
 
 def witness(arrays: Iterable[Any]) -> list[list[float]]:
@@ -69,8 +85,7 @@ def witness(arrays: Iterable[Any]) -> list[list[float]]:
     for x in arrays:
         x = np.asarray(x, np.float64).ravel()
         norm = float(np.sqrt(x @ x))
-        signs = np.random.default_rng(x.size).choice([-1.0, 1.0], x.size)
-        found.append([norm, float(signs @ x) / max(norm, 1e-300)])
+        found.append([norm, float(signs(x.size) @ x) / max(norm, 1e-300)])
     return found
 
 
@@ -98,7 +113,7 @@ def timed(made: Made, seconds: float) -> dict[str, float]:
 def child(framework: str, name: str, seconds: float, threads: int) -> dict[str, Any]:
     """All that is measured of a row in this process; without seconds, how long compiling takes."""
     if framework == "ceiling":
-        return {"gflops": ceiling.gflops(), "gbytes": ceiling.gbytes(threads)}
+        return {"gflops": ceiling.gflops(threads), "gbytes": ceiling.gbytes(threads)}
     row = ROWS[name] if name in ROWS else COMPILES[name].row
     row_made, start_s = made(framework, row, threads)
     seen, calls_s = [], []
@@ -140,8 +155,7 @@ def machine() -> dict[str, Any]:
 def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
     """All that was found, as it is kept."""
     given = comparison.given
-    modes = [mode for mode in OURS if getattr(given, mode)]
-    timed_names = [name for name in names if not name.startswith("compile-")]
+    timed_names = [name for name in names if name in ROWS]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": f"python bench/cpu.py {' '.join(sys.argv[1:])}",
@@ -149,7 +163,11 @@ def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
         "threads": given.threads,
         "ceilings": comparison.ceilings,
         "failures": comparison.failures,
-        "ratios": {mode: {n: ratios(comparison, n, mode) for n in timed_names} for mode in modes},
+        "ratios": {
+            mode: {n: ratios(comparison, n, mode) for n in timed_names if n in SETS[mode]}
+            for mode in modes(given)
+        },
+        "eager_mean": eager_mean(comparison, timed_names),
         "work": {
             f"{name}, {framework}": work(comparison, name, framework)
             for name in timed_names
@@ -168,7 +186,9 @@ def record(comparison: Comparison, names: list[str]) -> dict[str, Any]:
 
 def main(given: argparse.Namespace) -> int:
     """Measure, show, keep; the exit status counts the bounds that are missed."""
-    everything = [*ROWS, *(COMPILES if given.compiled else ())]
+    chosen = modes(given)
+    rows = [name for name in ROWS if any(name in SETS[mode] for mode in chosen)]
+    everything = [*rows, *(COMPILES if given.compiled else ())]
     names = given.rows.split(",") if given.rows else everything
     unknown = set(names) - {*ROWS, *COMPILES}
     if unknown:
@@ -178,27 +198,29 @@ def main(given: argparse.Namespace) -> int:
     comparison.all(names)
     timed_names = [name for name in names if name in ROWS]
     compile_names = [name for name in names if name in COMPILES]
-    for table, chosen in (
+    for table, some in (
         (time_table, timed_names), (work_table, timed_names), (compile_table, compile_names),
     ):  # fmt: skip
-        if chosen:
-            print(*table(comparison, chosen), sep="\n", end="\n\n")
+        if some:
+            print(*table(comparison, some), sep="\n", end="\n\n")
     for name, failures in comparison.failures.items():
         for framework, reason in failures.items():
             print(f"{name}, {framework} failed: {reason}")
     if given.keep:
-        path = ROOT / "bench" / "results" / f"cpu-{datetime.now(UTC).date().isoformat()}.json"
+        date = datetime.now(UTC).date().isoformat()
+        path = ROOT / "bench" / "results" / f"cpu-{'-'.join(chosen)}-{date}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(
             json.dumps(record(comparison, names) | {"machine": host}, indent=1) + "\n", "utf-8"
         )
         print(f"written: {path.relative_to(ROOT)}")
-    modes = [mode for mode in OURS if getattr(given, mode)]
     missed = 0
     for name in timed_names:
-        judged = [mode for mode in modes if OURS[mode] in comparison.frameworks(name)]
+        judged = [m for m in modes(given, name) if OURS[m] in comparison.frameworks(name)]
         held = [ratios(comparison, name, mode) for mode in judged]
         missed += sum(1 for ratio in held if ratio is None or not ratio["held"])
+    mean = eager_mean(comparison, timed_names) if given.eager else None
+    missed += mean is not None and not mean["held"]
     return missed + sum(1 for name in compile_names if not compile_bound(comparison, name)[1])
 
 
@@ -209,7 +231,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default="", help="names with commas between; else all")
     parser.add_argument("--frameworks", default="", help="the same")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of timing, in each process")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of timing, in each process")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds a process may take")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", action="store_true")

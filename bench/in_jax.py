@@ -1,4 +1,8 @@
-"""The rows in JAX: one jitted function each, its state handed over and given back."""
+"""The rows in JAX: one jitted function each, its state handed over and given back.
+
+Images lie with their channels last, as JAX's own layers have them.  Running statistics of
+batch_norm are not kept: no loss reads them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from rows import Made, Row, drawn
+from rows import ARGUMENTS, STAGES, Made, Row, drawn
 
 RATE, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
 
@@ -18,27 +22,37 @@ def start() -> None:
 
 def made(row: Row) -> Made:
     """The row, ready to be called."""
-    if row.kind in {"mlp", "gpt"}:
-        return step(row)
-    return function(row)
+    return step(row) if row.kind in LOSSES else function(row)
 
 
 def fresh_of(row: Row) -> Any:
     """Arrays cannot be changed, so those of a batch serve each of its calls."""
-    batches = [tuple(map(jnp.array, batch)) for batch in drawn(row).batches]
+    images = row.kind in {"conv", "lenet", "resnet"}
+    laid = channels_last if images else jnp.array
+    batches = [tuple(map(laid, batch)) for batch in drawn(row).batches]
     return lambda i: batches[i % len(batches)]
+
+
+def channels_last(x: Any) -> Any:
+    """Images [b, c, h, w] -> [b, h, w, c]; anything else as it is."""
+    return jnp.array(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+
+
+def laid(name: str, w: Any) -> Any:
+    """A weight as JAX's own layers have it: a matrix as [in, out], a kernel as [h, w, in, out]."""
+    tables = ("characters.weight", "positions.weight")
+    if w.ndim == 4:
+        return jnp.array(w.transpose(2, 3, 1, 0))
+    return jnp.array(w.T if w.ndim == 2 and name not in tables else w)
 
 
 def step(row: Row) -> Made:
     """A training step with Adam."""
-    tables = ("characters.weight", "positions.weight")
     weights = drawn(row).weights
     weights.pop("head.weight", None)  # the table of characters
-    params = {  # a matrix lies as [in, out], as JAX's own layers have it
-        name: jnp.array(w.T if w.ndim == 2 and name not in tables else w)
-        for name, w in weights.items()
-    }
-    loss_of = gpt_loss(row) if row.kind == "gpt" else mlp_loss(row)
+    left_out = ("running_mean", "running_var", "num_batches_tracked")
+    params = {name: laid(name, w) for name, w in weights.items() if not name.endswith(left_out)}
+    loss_of = LOSSES[row.kind](row)
 
     def run(state: Any, x: Any, y: Any) -> Any:
         params, m, v, t = state
@@ -102,6 +116,69 @@ def gpt_loss(row: Row) -> Any:
     return loss
 
 
+def lenet_loss(_: Row) -> Any:
+    """Of params, images and labels; the network of network.py."""
+
+    def loss(p: Any, x: Any, y: Any) -> Any:
+        for i, padding in ((0, 2), (3, 0)):
+            x = conv(x, p[f"{i}.weight"], padding) + p[f"{i}.bias"]
+            window = (1, 2, 2, 1)
+            x = jax.nn.relu(x)
+            x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+        for i in (7, 9, 11):
+            x = x @ p[f"{i}.weight"] + p[f"{i}.bias"]
+            x = jax.nn.relu(x) if i < 11 else x
+        return cross_entropy(x, y)
+
+    return loss
+
+
+def resnet_loss(_: Row) -> Any:
+    """Of params, images and labels; the network of network.py."""
+
+    def loss(p: Any, x: Any, y: Any) -> Any:
+        def normed(x: Any, conv_name: str, norm_name: str, stride: int = 1) -> Any:
+            weight = p[f"{conv_name}.weight"]
+            x = conv(x, weight, weight.shape[0] // 2, stride)
+            return batch_norm(x, p[f"{norm_name}.weight"], p[f"{norm_name}.bias"])
+
+        x = jax.nn.relu(normed(x, "conv", "norm"))
+        for i, (_, _, stride) in enumerate(STAGES):
+            at = f"blocks.{i}"
+            z = jax.nn.relu(normed(x, f"{at}.conv1", f"{at}.norm1", stride))
+            z = normed(z, f"{at}.conv2", f"{at}.norm2")
+            if stride > 1:
+                x = normed(x, f"{at}.shortcut.0", f"{at}.shortcut.1", stride)
+            x = jax.nn.relu(z + x)
+        x = x.mean((1, 2)) @ p["linear.weight"] + p["linear.bias"]
+        return cross_entropy(x, y)
+
+    return loss
+
+
+LOSSES = {"mlp": mlp_loss, "gpt": gpt_loss, "lenet": lenet_loss, "resnet": resnet_loss}
+
+
+def conv(x: Any, weight: Any, padding: int, stride: int = 1, groups: int = 1) -> Any:
+    """[b, h, w, c], [k, k, c / groups, m] -> [b, h', w', m]."""
+    return jax.lax.conv_general_dilated(
+        x,
+        weight,
+        (stride, stride),
+        [(padding, padding)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
+
+
+def batch_norm(x: Any, weight: Any, bias: Any) -> Any:
+    """(x - mean) / std * weight + bias over all but the last axis."""
+    mean = x.mean((0, 1, 2))
+    variance = ((x - mean) ** 2).mean((0, 1, 2))
+    return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * weight + bias
+
+
 def layer_norm(x: Any, weight: Any, bias: Any) -> Any:
     """As rushlight_nn.functional.layer_norm over the last axis."""
     mean = x.mean(-1, keepdims=True)
@@ -124,31 +201,53 @@ def attention(q: Any, k: Any, v: Any, causal: bool) -> Any:
 
 
 def function(row: Row) -> Made:
-    """A function and its backward pass: the result, and the gradients of what asks for one."""
-    parameters = [jnp.array(w) for w in drawn(row).weights.values()]
+    """A function, and its backward pass: the result, and the gradients of what asks for one."""
+    parameters = [laid(name, w) for name, w in drawn(row).weights.items()]
+    if row.kind == "embedding":
+        parameters = [parameters[0].T]  # a table lies as it is
+    sizes = row.sizes
     forward = {
+        "add": jnp.add,
+        "exp": jnp.exp,
         "gelu": lambda x: jax.nn.gelu(x, approximate=False),
         "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+        "sum": lambda x: x.sum(-1),
+        "matmul": jnp.matmul,
         "softmax": jax.nn.softmax,
         "layer_norm": layer_norm,
-        "attention": lambda q, k, v: attention(q, k, v, row.sizes.get("causal", False)),
+        "attention": lambda q, k, v: attention(q, k, v, sizes["causal"]),
         "cross_entropy": cross_entropy,
+        "conv": lambda x, w, b: conv(x, w, sizes["padding"], groups=sizes["groups"]) + b,
+        "embedding": lambda x, w: w[x],
         "identity": lambda x: x,
         "increment": lambda x: x + 1.0,
     }[row.kind]
+    count = ARGUMENTS.get(row.kind, 1)
 
     def both(parameters: list[Any], *args: Any) -> Any:
-        if row.kind in {"identity", "increment"}:
-            return [forward(*args)]
-        if row.kind == "cross_entropy":
-            return list(jax.value_and_grad(forward)(*args))
-        *asking, g = args
-        z, pull = jax.vjp(forward, *asking, *parameters)
-        return [z, *pull(g)]
+        given = [*args[:count], *parameters]
+        if row.is_forward or row.kind in {"identity", "increment"}:
+            return [forward(*given)]
+        asking = [i for i, x in enumerate(given) if x.dtype == jnp.float32]
+
+        def of(*some: Any) -> Any:
+            full = list(given)
+            for i, x in zip(asking, some, strict=True):
+                full[i] = x
+            return forward(*full)
+
+        z, pull = jax.vjp(of, *(given[i] for i in asking))
+        return [z, *pull(*args[count:] or [jnp.ones(())])]
 
     jitted = jax.jit(both)
 
     def call(*args: Any) -> Any:
         return jax.block_until_ready(jitted(parameters, *args))
 
-    return Made(call, fresh_of(row), lambda z, _: z)
+    def seen(z: Any, _: Any) -> Any:
+        if row.kind != "conv":
+            return z
+        back = [(0, 3, 1, 2), (0, 3, 1, 2), (3, 2, 0, 1)]  # of result, image and kernel
+        return [x.transpose(axes) for x, axes in zip(z, back, strict=False)] + z[3:]
+
+    return Made(call, fresh_of(row), seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,50 @@ def made(row: Row) -> Made:
     if row.kind == "mlp":
         return mlp(row)
     data = drawn(row)
-    both = {
-        "gelu_tanh": gelu_tanh,
-        "softmax": softmax,
-        "layer_norm": lambda x, g: layer_norm(x, g, *data.weights.values()),
-        "cross_entropy": cross_entropy,
-    }[row.kind]
-    return Made(both, lambda i: data.batches[i % len(data.batches)], lambda z, _: list(z))
+    if row.kind == "adam":
+        params = list(data.weights.values())
+        adam = Adam(params)
+        return Made(lambda: adam.step(data.batches[0]), lambda _: (), lambda *_: params)
+    functions = FORWARD if row.is_forward else BOTH
+    weights = data.weights.values()
+
+    def call(*args: Any) -> Any:
+        return functions[row.kind](*args, *weights)
+
+    def seen(z: Any, _: Any) -> list[Any]:
+        return [z] if row.is_forward else list(z)
+
+    return Made(call, lambda i: data.batches[i % len(data.batches)], seen)
 
 
-KINDS = {"mlp", "gelu_tanh", "softmax", "layer_norm", "cross_entropy"}
+def takes_part(row: Row) -> bool:
+    """Whether it is written here."""
+    return row.kind in ({*FORWARD, "adam"} if row.is_forward else {*BOTH, "mlp"})
+
+
+class Adam:
+    """A step changes the parameters in place."""
+
+    def __init__(self, params: list[Any]) -> None:
+        self.params, self.steps = params, 0
+        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+
+    def step(self, grads: Iterable[Any]) -> None:
+        """One step."""
+        self.steps += 1
+        rate, c2 = RATE / (1 - BETA1**self.steps), 1 - BETA2**self.steps
+        for p, g, (m, v) in zip(self.params, grads, self.moments, strict=True):
+            m += (1 - BETA1) * (g - m)
+            v += (1 - BETA2) * (g * g - v)
+            p -= rate * m / (np.sqrt(v / c2) + EPS)
 
 
 def mlp(row: Row) -> Made:
     """A training step with Adam."""
     data = drawn(row)
     params = list(data.weights.values())
-    moments = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+    adam = Adam(params)
     count = len(params) // 2
-    steps = [0]
 
     def forward(x: Any) -> list[Any]:
         found = [x]
@@ -42,28 +68,20 @@ def mlp(row: Row) -> Made:
             found.append(np.maximum(z, 0, out=z) if i < count - 1 else z)
         return found
 
-    def adam(i: int, g: Any) -> None:
-        m, v = moments[i]
-        m += (1 - BETA1) * (g - m)
-        v += (1 - BETA2) * (g * g - v)
-        root = np.sqrt(v / (1 - BETA2 ** steps[0])) + EPS
-        params[i] -= RATE / (1 - BETA1 ** steps[0]) * m / root
-
     def call(x: Any, y: Any) -> Any:
-        steps[0] += 1
         found = forward(x)
         if row.sizes["loss"] == "mse_loss":
             apart = found[-1] - y
             loss, g = np.square(apart).mean(), apart * (2 / apart.size)
         else:
             loss, g = cross_entropy(found[-1], y)
+        grads: list[Any] = []
         for i in reversed(range(count)):
             if i < count - 1:
                 g = g * (found[i + 1] > 0)
-            gw, gb = g.T @ found[i], g.sum(0)
+            grads[:0] = g.T @ found[i], g.sum(0)
             g = g @ params[2 * i] if i else None
-            adam(2 * i, gw)
-            adam(2 * i + 1, gb)
+        adam.step(grads)
         return loss
 
     return Made(call, lambda i: data.batches[i % len(data.batches)], lambda loss, _: [loss])
@@ -104,3 +122,12 @@ def cross_entropy(x: Any, y: Any) -> Any:
     e[rows, y] -= 1
     e /= np.float32(len(x))
     return loss, e
+
+
+FORWARD = {"add": np.add, "exp": np.exp, "sum": lambda x: x.sum(-1), "matmul": np.matmul}
+BOTH = {
+    "gelu_tanh": gelu_tanh,
+    "softmax": softmax,
+    "layer_norm": layer_norm,
+    "cross_entropy": cross_entropy,
+}

@@ -1,4 +1,7 @@
-"""The rows in PyTorch's programming model, written once: for torch, torch.compile and Rushlight."""
+"""The rows in PyTorch's programming model, written once: for torch, torch.compile and Rushlight.
+
+`torch-cl` is PyTorch with the channels of images and of their kernels last in memory.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import network
 from gpt_parity import IMPORTS, program
-from rows import Made, Row, drawn
+from rows import ARGUMENTS, Made, Row, aligned, drawn
 
 FACTS = {
     "records": r"(\d+) records? \(",
@@ -24,6 +28,7 @@ class Frame(NamedTuple):
 
     part: compiles a forward pass; whole: compiles a step or a function with its backward pass.
     gpt: the module examples/gpt.py.  adam: further options of Adam.
+    laid: an array as the tensors of the framework lie in memory; placed: a network, the same.
     """
 
     t: Any
@@ -34,6 +39,8 @@ class Frame(NamedTuple):
     whole: Callable[[Any], Any]
     gpt: Callable[[], Any]
     adam: dict[str, Any]
+    laid: Callable[[Any], Any]
+    placed: Callable[[Any], Any]
 
 
 def same(function: Any) -> Any:
@@ -41,8 +48,16 @@ def same(function: Any) -> Any:
     return function
 
 
-def torch_frame(compiled: bool, threads: int) -> Frame:
-    """PyTorch in its best mode: Adam as one kernel; its compiler takes what can be one graph."""
+def channels_last(x: Any) -> Any:
+    """The same images or kernels with their channels last in memory; anything else as it is."""
+    return aligned(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if x.ndim == 4 else x
+
+
+def torch_frame(compiled: bool, threads: int, *, last: bool = False) -> Frame:
+    """PyTorch in its best mode: Adam as one kernel; its compiler takes what can be one graph.
+
+    last: whether channels are last in memory.
+    """
     import torch
     from torch import nn
 
@@ -56,7 +71,12 @@ def torch_frame(compiled: bool, threads: int) -> Frame:
         sys.modules[module.__name__] = module  # where torch.compile looks for its names
         return module
 
-    return Frame(torch, nn, torch.optim, torch.from_numpy, part, same, gpt, {"fused": True})
+    def placed(model: Any) -> Any:
+        return model.to(memory_format=torch.channels_last) if last else model
+
+    laid = channels_last if last else same
+    adam = {"fused": True}
+    return Frame(torch, nn, torch.optim, torch.from_numpy, part, same, gpt, adam, laid, placed)
 
 
 def rushlight_frame(compiled: bool, threads: int) -> Frame:
@@ -69,21 +89,22 @@ def rushlight_frame(compiled: bool, threads: int) -> Frame:
     def tensor(array: Any) -> Any:
         return rl.from_numpy(array).to("numba")  # both are of the host: nothing is copied
 
+    def placed(model: Any) -> Any:
+        return model.to("numba")
+
     whole = rl.compile if compiled else same
-    return Frame(rl, nn, nn.optim, tensor, same, whole, program, {})
+    return Frame(rl, nn, nn.optim, tensor, same, whole, program, {}, same, placed)
 
 
 def start(frame: Frame) -> None:
     """Load what a first compilation loads."""
-    x = frame.tensor(drawn(Row("increment", {"shape": (2, 3)}, None)).batches[0][0])
+    x = frame.tensor(drawn(Row("increment", {"shape": (2, 3)})).batches[0][0])
     frame.whole(frame.part(lambda x: x * 3.0))(x)
 
 
 def made(row: Row, frame: Frame) -> Made:
     """The row, ready to be called."""
-    return {"mlp": mlp, "gpt": gpt, "identity": alone, "increment": alone}.get(row.kind, function)(
-        row, frame
-    )
+    return MAKERS.get(row.kind, function)(row, frame)
 
 
 def told(compiled: Any) -> dict[str, int]:
@@ -117,13 +138,18 @@ def gpt(row: Row, frame: Frame) -> Made:
     return step(row, frame, model, lambda x, y: loss(model(x).flatten(0, 1), y.flatten()))
 
 
+def classifier(row: Row, frame: Frame) -> Made:
+    """A convolutional network."""
+    model = getattr(network, row.kind)(frame.nn)
+    loss = frame.nn.functional.cross_entropy
+    return step(row, frame, model, lambda x, y: loss(model(x), y))
+
+
 def step(row: Row, frame: Frame, model: Any, loss_of: Any) -> Made:
     """A training step with Adam."""
     data = drawn(row)
     weights = {name: frame.tensor(x) for name, x in data.weights.items()}
-    if frame.t.__name__ == "rushlight":
-        model.to("numba")
-    model.load_state_dict(weights)
+    frame.placed(model).load_state_dict(weights)
     adam = frame.optim.Adam(model.parameters(), lr=1e-3, **frame.adam)
     forward = frame.part(loss_of)
 
@@ -135,12 +161,23 @@ def step(row: Row, frame: Frame, model: Any, loss_of: Any) -> Made:
         return loss
 
     call = frame.whole(run)
-    batches = data.batches
+    batches = [tuple(map(frame.laid, batch)) for batch in data.batches]
 
     def fresh(i: int) -> tuple[Any, ...]:
         return tuple(map(frame.tensor, batches[i % len(batches)]))
 
     return Made(call, fresh, lambda loss, _: [loss.detach().numpy()], lambda: told(call))
+
+
+def adam(row: Row, frame: Frame) -> Made:
+    """A step of Adam on weights whose gradients are there."""
+    data = drawn(row)
+    weights = [frame.nn.Parameter(frame.tensor(x)) for x in data.weights.values()]
+    for weight, g in zip(weights, data.batches[0], strict=True):
+        weight.grad = frame.tensor(g)
+    optimizer = frame.optim.Adam(weights, lr=1e-3, **frame.adam)
+    call = frame.whole(optimizer.step)
+    return Made(call, lambda _: (), lambda *_: [x.detach().numpy() for x in weights])
 
 
 def alone(row: Row, frame: Frame) -> Made:
@@ -157,50 +194,68 @@ def alone(row: Row, frame: Frame) -> Made:
 
 
 def function(row: Row, frame: Frame) -> Made:
-    """A function and its backward pass: gradients are left on its arguments and parameters."""
-    F = frame.nn.functional
+    """A function, and its backward pass: gradients are left on its arguments and parameters."""
     data = drawn(row)
+    asks = not row.is_forward
     parameters = [
-        frame.tensor(data.weights[name].copy()).requires_grad_()
-        for name in ("weight", "bias") if name in data.weights
-    ]  # fmt: skip
-    shape = row.sizes["shape"]
-    forward = frame.part(
-        {
-            "gelu": F.gelu,
-            "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-            "softmax": lambda x: F.softmax(x, -1),
-            "layer_norm": lambda x: F.layer_norm(x, shape[-1:], *parameters),
-            "cross_entropy": F.cross_entropy,
-            "attention": lambda q, k, v: F.scaled_dot_product_attention(
-                q, k, v, is_causal=row.sizes["causal"]
-            ),
-        }[row.kind]
-    )
+        frame.tensor(frame.laid(x.copy())).requires_grad_(asks) for x in data.weights.values()
+    ]
+    batches = [tuple(map(frame.laid, batch)) for batch in data.batches]
+    count = ARGUMENTS.get(row.kind, 1)  # after these comes the cotangent, if there is one
+    forward = frame.part(functions(row, frame, parameters)[row.kind])
 
-    if row.kind == "cross_entropy":
+    def both(*args: Any) -> Any:
+        for p in parameters:
+            p.grad = None
+        z = forward(*args[:count])
+        z.backward(*args[count:])
+        return z
 
-        def run(x: Any, labels: Any) -> Any:
-            z = forward(x, labels)
-            z.backward()
-            return z
-    else:
-
-        def run(*args: Any) -> Any:
-            for p in parameters:
-                p.grad = None
-            z = forward(*args[:-1])
-            z.backward(args[-1])
-            return z
-
-    call = frame.whole(run)
+    call = frame.whole(both if asks else forward)
 
     def fresh(i: int) -> tuple[Any, ...]:
-        *asking, last = map(frame.tensor, data.batches[i % len(data.batches)])
-        return (*(x.requires_grad_() for x in asking), last)
+        args = tuple(map(frame.tensor, batches[i % len(batches)]))
+        for x in args[:count] if asks else ():
+            if x.is_floating_point():
+                x.requires_grad_()
+        return args
 
     def seen(z: Any, args: tuple[Any, ...]) -> list[Any]:
-        grads = [x.grad.numpy() for x in (*args[:-1], *parameters)]
-        return [z.detach().numpy(), *grads]
+        asking = [x for x in (*args, *parameters) if x.requires_grad]
+        return [z.detach().numpy(), *(x.grad.numpy() for x in asking)]
 
     return Made(call, fresh, seen, lambda: told(call))
+
+
+def functions(row: Row, frame: Frame, parameters: list[Any]) -> dict[str, Any]:
+    """What the rows of functions compute, by their kinds."""
+    F, sizes = frame.nn.functional, row.sizes
+    return {
+        "add": lambda x, y: x + y,
+        "exp": lambda x: x.exp(),
+        "gelu": F.gelu,
+        "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+        "sum": lambda x: x.sum(-1),
+        "matmul": lambda x, y: x @ y,
+        "softmax": lambda x: F.softmax(x, -1),
+        "layer_norm": lambda x: F.layer_norm(x, sizes["shape"][-1:], *parameters),
+        "cross_entropy": F.cross_entropy,
+        "conv": lambda x: F.conv2d(
+            x, *parameters, padding=sizes["padding"], groups=sizes["groups"]
+        ),
+        "embedding": lambda x: F.embedding(x, *parameters),
+        "attention": lambda q, k, v: F.scaled_dot_product_attention(
+            q, k, v, is_causal=sizes["causal"]
+        ),
+    }
+
+
+MAKERS = {
+    "mlp": mlp,
+    "gpt": gpt,
+    "lenet": classifier,
+    "resnet": classifier,
+    "adam": adam,
+    "identity": alone,
+    "increment": alone,
+}

@@ -16,6 +16,8 @@ from comparison import (
     Comparison,
     compile_bound,
     compiling,
+    eager_mean,
+    modes,
     ratios,
     times,
     work,
@@ -30,11 +32,12 @@ def number(x: float) -> str:
 
 def time_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
     """Times of all, and ours beside the best peer."""
-    modes = [mode for mode in OURS if getattr(comparison.given, mode)]
-    columns = [*(OURS[mode] for mode in modes), *PEERS]
-    heads = [f"{OURS[mode]}: x best (least) | bound" for mode in modes]
+    ours = modes(comparison.given)
+    told = [peer for peer in PEERS if any(peer in comparison.frameworks(name) for name in names)]
+    columns = [*(OURS[mode] for mode in ours), *told]
+    heads = [f"{OURS[mode]}: x best (least) | bound" for mode in ours]
     yield f"| us: median (least) | {' | '.join(columns)} | {' | '.join(heads)} |"
-    yield "|---" * (1 + len(columns) + 2 * len(modes)) + "|"
+    yield "|---" * (1 + len(columns) + 2 * len(ours)) + "|"
     for name in names:
         cells = [name]
         for framework in columns:
@@ -42,7 +45,7 @@ def time_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
             failed = framework in comparison.failures.get(name, {})
             text = f"{number(middle * 1e6)} ({number(least * 1e6)})" if middle < inf else ""
             cells.append("failed" if failed else text)
-        for mode in modes:
+        for mode in ours:
             ratio = ratios(comparison, name, mode)
             if ratio is None:
                 cells += ["", ""]
@@ -51,12 +54,19 @@ def time_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
             cells.append(f"{ratio['medians']:.2f} ({ratio['least']:.2f})" if is_beside else "")
             cells.append(ratio["bound"] + ("" if ratio["held"] else " missed"))
         yield f"| {' | '.join(cells)} |"
+    mean = eager_mean(comparison, names)
+    if mean is not None:
+        yield ""
+        yield (
+            f"Eagerly {mean['mean']:.2f} x the best of PyTorch: geometric mean of {mean['rows']} "
+            f"rows, bound >= {mean['bound']:g} x{'' if mean['held'] else ' missed'}"
+        )
 
 
 def work_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
     """Ours: records, kernels, memory, speed beside the ceiling."""
     peaks = [comparison.ceiling(unit) for unit in ("gflops", "gbytes")]
-    yield f"Ceilings: {peaks[0]:.0f} GFLOP/s (product), {peaks[1]:.1f} GB/s (sum of arrays)."
+    yield f"Ceilings: {peaks[0]:.0f} GFLOP/s (multiply-adds), {peaks[1]:.1f} GB/s (large arrays)."
     yield ""
     yield (
         "| | records | kernels | arena MB | moved MB | process MB | GFLOP/s | GB/s at least "
