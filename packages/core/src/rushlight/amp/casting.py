@@ -28,6 +28,7 @@ from ..tensor import Tensor
 POLICIES: dict[str, Policy] = {
     "matmul": "narrow",
     "linear": "narrow",
+    "attention": "narrow",
     "mse": "wide",
     "cross_entropy": "wide",
 }

@@ -1,20 +1,34 @@
-"""Composites worth a kernel of their own: softmax, norms and losses."""
+"""Composites worth a kernel of their own: softmax, attention, norms and losses."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from .. import dtypes
 from ..errors import ContractError
 from ..op import composite
 from ..spec import EVERY, Shape, Spec
+from .contraction import matmul, turned
 from .creation import iota
-from .elementwise import cast, equal, exp, floating_composite, log, maximum, not_equal, rsqrt, where
+from .elementwise import (
+    cast,
+    equal,
+    exp,
+    floating_composite,
+    greater_equal,
+    log,
+    maximum,
+    not_equal,
+    rsqrt,
+    where,
+)
 from .indexing import gather
 from .movement import reshape
 from .reduction import count, max, mean, nonempty, sum
 
 __all__ = [
+    "attention",
     "batch_norm",
     "binary_cross_entropy",
     "cross_entropy",
@@ -51,6 +65,56 @@ def log_softmax(x: Any, *, axis: int) -> Any:
 def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     """g - softmax(x) sum(g)."""
     return (g - exp(z) * sum(g, (axis,), keepdim=True),)
+
+
+# -- attention
+
+
+@composite
+def attention(q: Any, k: Any, v: Any, *, causal: bool, scale: float) -> Any:
+    """softmax(q k^T scale) v.  [*b, l, e], [*b, s, e], [*b, s, v] -> [*b, l, v].
+
+    causal: the i-th row of q sees the first i + 1 of k and v.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
+    """
+    return attention_fwd(q, k, v, causal=causal, scale=scale)[0]
+
+
+def scores(q: Any, k: Any, causal: bool) -> Any:
+    """q k^T, -inf where a row of q does not see one of k.  [*b, l, e], [*b, s, e] -> [*b, l, s]."""
+    z = matmul(q, turned(k))
+    if not causal:
+        return z
+    rows, columns = (iota(length=n, dtype=dtypes.int64, device=q.device) for n in z.shape[-2:])
+    return where(greater_equal(reshape(rows, (z.shape[-2], 1)), columns), z, -inf)
+
+
+@attention.residuals("top", "total")
+def attention_fwd(q: Any, k: Any, v: Any, *, causal: bool, scale: float) -> tuple[Any, Any, Any]:
+    """attention; of each row of scores the largest, and sum(exp(score - largest))."""
+    s = scores(q * scale, k, causal)
+    rows = (len(s.shape) - 1,)
+    nonempty("attention", s, rows)
+    top = max(s, rows, keepdim=True)
+    e = exp(s - top)
+    total = sum(e, rows, keepdim=True)
+    return matmul(e / total, v), top, total
+
+
+@attention.vjp
+def attention_vjp(
+    g: Any, z: Any, q: Any, k: Any, v: Any, top: Any, total: Any,
+    *, causal: bool, scale: float,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """gv = p^T g, gq = h k scale, gk = h^T q scale.
+
+    p = softmax(q k^T scale), which is computed again and not kept; h = p (g v^T - sum(g z)).
+    Source: Dao et al. 2022, arXiv:2205.14135, appendix B.4.
+    """
+    q = q * scale
+    p = exp(scores(q, k, causal) - top) / total
+    h = p * (matmul(g, turned(v)) - sum(g * z, (len(g.shape) - 1,), keepdim=True))
+    return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g)
 
 
 # -- norms

@@ -593,7 +593,7 @@ def creation() -> Iterator[Case]:
 
 
 def fused() -> Iterator[Case]:
-    """Softmax and norms."""
+    """Softmax, attention and norms."""
     for op in ("softmax", "log_softmax"):
         yield Case(op, [x(3, 5)], {"axis": 1}, terms=5)
         yield Case(op, [x(63, 2)], {"axis": 0}, about="columns", terms=63)
@@ -607,6 +607,11 @@ def fused() -> Iterator[Case]:
         yield Case(op, [x(3, 5)], {"axis": 1}, ("int64",), "whole", terms=5)
 
     params: dict[str, Any]
+    for batch, rows, keys, types in [((2,), 3, 4, FLOATS), ((2, 3), 5, 5, F32), ((0,), 3, 3, F32)]:
+        inputs = [x(*batch, rows, 4), x(*batch, keys, 4), x(*batch, keys, 3)]
+        for causal in (False, True):
+            params = {"causal": causal, "scale": 0.3}
+            yield Case("attention", inputs, params, types, f"causal-{causal}", 4 * keys)
     for shape, axes, weight, bias in [
         ((3, 5), (1,), True, True),
         ((2, 3, 4), (1, 2), True, True),

@@ -155,6 +155,10 @@ def indexing() -> Iterator[Refusal]:
 
 def fused() -> Iterator[Refusal]:
     """Weights and targets that do not fit."""
+    how = {"causal": False, "scale": 0.5}
+    yield Refusal("attention", [x(3, 4), x(5, 3), x(5, 4)], how, "inner")
+    yield Refusal("attention", [x(3, 4), x(5, 4), x(6, 4)], how, "keys")
+    yield Refusal("attention", [x(3, 4), x(0, 4), x(0, 4)], how, "none")
     yield Refusal("layer_norm", [x(3, 5), x(3), x(5)], {"axes": (1,), "eps": 0.01})
     yield Refusal("batch_norm", [x(6, 3), x(6), x(3)], {"eps": 0.01})
     yield Refusal("cross_entropy", [x(5, 3), index(4, below=3)], {"ignore": -100})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import rushlight as rl
+from rushlight.extend import ops
 
 _MASKS = (rl.dtype("bool"), rl.dtype("float32"))  # and the type of the query
 
@@ -49,6 +50,8 @@ def scaled_dot_product_attention(
         key, value = (_for_heads(op, query, x) for x in (key, value))
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
+    if attn_mask is None and not dropout_p and _is_plain(query, key, value):
+        return ops.attention(query, key, value, causal=bool(is_causal), scale=float(scale))
     scores = query * scale @ key.transpose(-2, -1)
     if is_causal:
         rows, columns = (rl.arange(n, device=query.device) for n in scores.shape[-2:])
@@ -64,6 +67,12 @@ def scaled_dot_product_attention(
         weights = rl.softmax(rl.where(blind, 0.0, scores), -1)
         weights = rl.where(blind, 0.0, weights)
     return rl.dropout(weights, dropout_p) @ value
+
+
+def _is_plain(query: rl.Tensor, *others: rl.Tensor) -> bool:
+    """Whether nothing is to be promoted or repeated."""
+    alike = query.shape[:-2], query.dtype
+    return query.is_floating_point() and all((x.shape[:-2], x.dtype) == alike for x in others)
 
 
 def _for_heads(op: str, query: rl.Tensor, x: rl.Tensor) -> rl.Tensor:
