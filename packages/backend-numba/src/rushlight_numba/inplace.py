@@ -13,6 +13,7 @@ from typing import Any
 
 from rushlight.extend import Call, Fused, Life, Shape, Value, size
 
+from .codegen.nest import NestCode
 from .entry import is_whole
 from .lowering import Work, n_elements
 
@@ -92,6 +93,8 @@ def follows(
     for work in map(works.__getitem__, between):
         places += sum(place.buffer is x for place in work.places())
         for code in work.codes():
+            if not isinstance(code, NestCode):
+                continue  # what it reads counts as places, below
             nest = code.nest
             stores = [k for k, store in enumerate(nest.stores) if store.access.buffer is buffer]
             written += sum(n_elements(nest, nest.stores[k]) for k in stores)
