@@ -103,17 +103,17 @@ def attention_fwd(q: Any, k: Any, v: Any, *, causal: bool, scale: float) -> tupl
 
 @attention.vjp
 def attention_vjp(
-    g: Any, z: Any, q: Any, k: Any, v: Any, top: Any, total: Any,
-    *, causal: bool, scale: float,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+    g: Any, q: Any, k: Any, v: Any, top: Any, total: Any, *, causal: bool, scale: float
+) -> tuple[Any, Any, Any]:
     """gv = p^T g, gq = h k scale, gk = h^T q scale.
 
-    p = softmax(q k^T scale), which is computed again and not kept; h = p (g v^T - sum(g z)).
+    p = softmax(q k^T scale), which is computed again and not kept; h = p (y - sum(y p)), y = g v^T.
     Source: Dao et al. 2022, arXiv:2205.14135, appendix B.4.
     """
     q = q * scale
     p = exp(scores(q, k, causal) - top) / total
-    h = p * (matmul(g, turned(v)) - sum(g * z, (len(g.shape) - 1,), keepdim=True))
+    y = matmul(g, turned(v))
+    h = (y - sum(y * p, (len(y.shape) - 1,), keepdim=True)) * p
     return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g)
 
 
