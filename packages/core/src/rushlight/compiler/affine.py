@@ -7,6 +7,7 @@ input, or into None where that place is no sum over the loops.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import NamedTuple
@@ -44,6 +45,9 @@ class Run(NamedTuple):
 
 Index = tuple[Run, ...]  # covers the axes of a value in order
 
+# Layers repeat, and so do the places in them: of a GPT's nine in ten have been computed before.
+remembered = lru_cache(4096)
+
 
 def nowhere(loops: int) -> Affine:
     """0, of so many loops."""
@@ -55,6 +59,7 @@ def strides_of(shape: Shape) -> tuple[int, ...]:
     return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()
 
 
+@remembered
 def identity(shape: Shape, every: bool = False) -> tuple[tuple[int, ...], Index]:
     """Loops over all axes longer than 1 (or every one), at least one; the index that they mean."""
     looped = [d for d, n in enumerate(shape) if n != 1 or every]
@@ -66,6 +71,7 @@ def identity(shape: Shape, every: bool = False) -> tuple[tuple[int, ...], Index]
     return tuple([shape[d] for d in looped]) or (1,), tuple(runs)
 
 
+@remembered
 def numbered(index: Index, shape: Shape, loops: int) -> Affine:
     """The place counted through the whole value, which lies contiguous."""
     total = nowhere(loops)
@@ -74,6 +80,7 @@ def numbered(index: Index, shape: Shape, loops: int) -> Affine:
     return total
 
 
+@remembered
 def parted(whole: Affine, n: int, extents: tuple[int, ...]) -> tuple[Affine, Affine] | None:
     """whole // n and whole % n; None where they are no sums over the loops."""
     quotient = tuple([f // n if f % n == 0 else 0 for f in whole.factors])
@@ -106,6 +113,7 @@ def split(whole: Affine, shape: Shape, extents: tuple[int, ...]) -> Index:
     return tuple(runs[::-1])
 
 
+@remembered
 def reshaped(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index:
     """The index into x of shape `source`, given that into reshape(x, shape)."""
     return split(numbered(index, shape, len(extents)), source, extents)
@@ -122,6 +130,7 @@ def permuted(index: Index, order: Shape) -> Index | None:
     return tuple(sorted(runs))
 
 
+@remembered
 def expanded(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index | None:
     """The index into x of shape `source`, given that into x broadcast to shape."""
     new = len(shape) - len(source)

@@ -24,9 +24,10 @@ SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"
 
 def is_pointwise(step: Step) -> bool:
     """Whether a nest can compute it element by element."""
-    name, dtype = step.op.name, value_dtype(step)
+    name = step.op.name
     if name not in POINTWISE:
         return False
+    dtype = step.z.dtype  # but for comparisons and casts that of its inputs too
     if name in FLOATING_ONLY:
         return dtype in FLOATING
     if name == "floordiv":

@@ -6,7 +6,9 @@ done here: equal steps become one, views of views one view, and steps that chang
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 from ..dtypes import float32
@@ -43,6 +45,7 @@ class Builder:
         self.now: dict[Any, Any] = {}
         self.maker: dict[Value, Step] = {}
         self.known: dict[Any, Step] = {}
+        self.starts: dict[Value, list[int]] = {}  # of the parts of a concatenation, and its end
 
     def write(self, step: Step) -> None:
         """A step of the old graph, its inputs as they are now."""
@@ -126,16 +129,18 @@ def slice(builder: Builder, step: Step) -> Any:
     whole = builder.behind(x, "concat")
     if whole is None:
         return None
-    axis, start = whole.params[0], 0
+    axis = whole.params[0]
+    starts = builder.starts.get(whole.z)
+    if starts is None:
+        lengths = [part.shape[axis] for part in whole.inputs]
+        starts = builder.starts[whole.z] = [*accumulate(lengths, initial=0)]
     first, length, stride = bounds[axis]
-    ends = sorted((first, first + (length - 1) * stride))
-    for part in whole.inputs:
-        stop = start + part.shape[axis]
-        if start <= ends[0] and ends[1] < stop:
-            within = (*bounds[:axis], (first - start, length, stride), *bounds[axis + 1 :])
-            return builder.step("slice", step, (part,), (within,), z.spec)
-        start = stop
-    return None
+    least, most = sorted((first, first + (length - 1) * stride))
+    k = bisect(starts, least)
+    if not 0 < k < len(starts) or most >= starts[k]:
+        return None
+    within = (*bounds[:axis], (first - starts[k - 1], length, stride), *bounds[axis + 1 :])
+    return builder.step("slice", step, (whole.inputs[k - 1],), (within,), z.spec)
 
 
 def cast(_: Builder, step: Step) -> Any:
