@@ -27,6 +27,7 @@ class NumbaBackend(HostBackend):
     protocol = (1, 0)
     compiles = True
     policy = FusionPolicy(epilogues=True, lanes=LANES)
+    whole = frozenset("cumsum cumprod cummax".split())
 
     def __init__(self) -> None:
         from .eager import kernels

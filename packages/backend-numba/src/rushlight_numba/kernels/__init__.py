@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
+from . import argmax, convolution, order, scan
+
 if TYPE_CHECKING:
     from ..lowering import Work
 
 # Each returns None for a step that it has no code for, such as one of a type that it does not know.
-KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {}
+KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
+    **scan.KERNELS,
+    **convolution.KERNELS,
+    **argmax.KERNELS,
+    **order.KERNELS,
+}

@@ -1,9 +1,9 @@
-"""Kernels written in numba's Python, compiled once per machine; a process that finds them does not
-import numba, which takes half a second.
+"""Kernels written in numba's Python: compiled once per machine, and kept as object code.
 
-A kernel is a function of pointers and numbers: it indexes memory as a list, and calls functions of
-its own module and of Python's builtins.  It makes no arrays, raises nothing, and starts no threads.
-Knows no kernel.
+Only what compiles imports numba, which takes half a second.  A kernel is a function of pointers and
+numbers: it indexes memory as a list, and calls functions of its own module and of Python's
+builtins.  It makes no arrays, raises nothing, and starts no threads.  What it writes by one pointer
+it reaches by no other.  Knows no kernel.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ Function = Callable[..., None]
 LLVM = {"float32": "float", "float64": "double"}  # others are integers
 # What may be left for the loader to find: memory that is set or copied.
 OUTSIDE = re.compile(r"declare .*@(?!llvm\.|memset|memcpy|memmove)([\w.$]+)")
-SCRATCH = "uint8*"
 
 
 class Jitted:
     """A kernel for arguments of these types: a `Code`.
 
-    function: of one argument per word of its block, of the chunk's number, and of scratch memory.
-    types: those of its words, and of scratch if it is no pointer to bytes; element types of numpy,
-    with a star for a pointer.  constants: what names of the function's module mean in its code:
+    function: of one argument per word of its block, of the chunk's number, and, if `scratch` is its
+    type, of scratch memory.  types: those of its words; element types of numpy, with a star for a
+    pointer.  constants: what names of the function's module mean in its code:
     numbers, or functions of that module.
     """
 
@@ -43,7 +42,7 @@ class Jitted:
         self,
         function: Function,
         *types: str,
-        scratch: str = SCRATCH,
+        scratch: str | None = None,
         constants: Mapping[str, int | Callable[..., Any]] | None = None,
     ) -> None:
         self.function, self.types, self.scratch = function, types, scratch
@@ -64,19 +63,23 @@ class Jitted:
 
     def text(self) -> str:
         """LLVM's text of the function and of what hands it the words of its block."""
-        inner, text = compiled(self.function, (*self.types, "int64", self.scratch), self.constants)
+        scratch = () if self.scratch is None else (self.scratch,)
+        inner, text = compiled(self.function, (*self.types, "int64", *scratch), self.constants)
         assert not OUTSIDE.search(text), f"{self.name} calls {OUTSIDE.findall(text)}"
-        lines, given = [], []
+        lines = ["%nothing = alloca ptr"]  # numba's functions write there that they have no result
+        given = ["ptr %nothing", "ptr %nothing"]
         for i, kind in enumerate(map(llvm_type, self.types)):
             lines.append(f"%p{i} = getelementptr i64, ptr %words, i64 {i}")
             lines.append(f"%w{i} = load {kind}, ptr %p{i}")
             given.append(f"{kind} %w{i}")
-        given = ["ptr %nothing", "ptr %nothing", *given, "i64 %chunk", "ptr %scratch"]
-        body = "\n".join(
-            ["%nothing = alloca ptr", *lines, f"call i32 @{inner}({', '.join(given)})"]
-        )
-        head = f"define void @{self.name}(ptr %words, i64 %chunk, ptr %scratch)"
-        return f"{text}\n{head} {{\n{body}\nret void\n}}\n"
+        given += ["i64 %chunk", *(["ptr %scratch"] if scratch else [])]
+        lines += [f"call i32 @{inner}({', '.join(given)})", "ret void"]
+        body = "\n".join(lines)
+        return f"""{text}
+define void @{self.name}(ptr %words, i64 %chunk, ptr %scratch) {{
+{body}
+}}
+"""
 
 
 def llvm_type(name: str) -> str:
@@ -98,12 +101,15 @@ def compiled(
     function: Function, types: tuple[str, ...], constants: Mapping[str, Any]
 ) -> tuple[str, str]:
     """A function compiled by numba: its name, and LLVM's text of it and of all that it calls."""
-    from numba.core import compiler, types as numba_types
+    from numba.core import compiler as numba_compiler, types as numba_types
     from numba.core.registry import CPUDispatcher, cpu_target
 
+    compiler: Any = numba_compiler  # says nothing of its types
+    elements: Any = numba_types
+
     def numba_type(name: str) -> Any:
-        element = getattr(numba_types, name.rstrip("*"))
-        return numba_types.CPointer(element) if name.endswith("*") else element
+        element = getattr(elements, name.rstrip("*"))
+        return elements.CPointer(element) if name.endswith("*") else element
 
     # the module's own functions, and what the constants call so, are inlined where they are called
     scope = {**function.__globals__, **constants}
@@ -113,14 +119,14 @@ def compiled(
         if x.__module__ == function.__module__:
             scope[name] = CPUDispatcher(FunctionType(x.__code__, scope, x.__name__), {}, options)
     flags = compiler.Flags()
-    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.noalias = True
     flags.error_model = "numpy"
     made = compiler.compile_extra(
         cpu_target.typing_context,
         cpu_target.target_context,
         FunctionType(function.__code__, scope, function.__name__),
         tuple(map(numba_type, types)),
-        numba_types.void,
+        elements.void,
         flags,
         {},
     )
