@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rushlight.extend import FusionPolicy, HostBackend
 
 if TYPE_CHECKING:
-    from rushlight.extend import Fused, LoopNest
+    from rushlight.extend import Fused, LoopNest, MemoryStats
 
 LANES = 16  # elements of float32 in one instruction of AVX-512; LLVM splits vectors where fewer fit
 
@@ -36,6 +36,11 @@ class NumbaBackend(HostBackend):
         self.workers = processors()
         self.stated = self.self_checking  # each is as its reference where that is slower
         self.kernels = {**self.kernels, **kernels(self, self.kernels)}
+
+    def memory(self, index: int) -> MemoryStats:
+        from .memory import stats
+
+        return stats()
 
     def threads(self, n: int) -> None:
         from .pool import pool
