@@ -4,4 +4,6 @@ Found by its entry point, so programs name the device and import nothing from he
 only what `rushlight.extend` offers to the author of a backend.  Importing it loads no compiler.
 """
 
-__all__: list[str] = []
+from .memory import empty_cache
+
+__all__ = ["empty_cache"]

@@ -41,6 +41,8 @@ import numpy as np
 
 from rushlight.extend import Access, DType, Fused, Number, Shape, Value, size
 
+from .memory import source
+
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
 WORD = 2**64 - 1
 
@@ -53,12 +55,12 @@ class Spare:
     """
 
     def __init__(self, shape: Shape, dtype: DType) -> None:
-        self.shape, self.dtype = shape, dtype
-        self.arrays = [np.empty(shape, dtype), np.empty(shape, dtype)]
+        self.make = source(shape, dtype)
+        self.arrays = [self.make(), self.make()]
 
     def new(self) -> Any:
         """An array of undefined values, in place of the older of the two."""
-        array = np.empty(self.shape, self.dtype)
+        array = self.make()
         self.arrays[:] = [self.arrays[1], array]
         return array
 
@@ -147,7 +149,7 @@ class Entry:
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
         self.heirs = heirs or {}
-        self.new: Callable[[Shape, DType], Any] | None = None  # where results get new memory
+        self.keeps = True  # memory between calls; else all is new, and inputs may lie as they like
         self.arena_bytes = 0  # that every call has of its own
         self.names: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
@@ -168,16 +170,15 @@ class Entry:
         """The function.  begin and finish surround the native call where it calls Python."""
         parameters = ", ".join(map(self.name, self.graph.inputs))
         names = map(self.name, self.given)
-        arrays = [f"{v} if {v}.flags.c_contiguous else contiguous({v})" for v in names]
-        if self.new is not None:
-            arrays = [self.name(x) for x in self.given]
+        dense = "{0} if {0}.flags.c_contiguous else contiguous({0})" if self.keeps else "{0}"
+        arrays = [dense.format(v) for v in names]
         lines = self.arithmetic()
         if self.heirs:
             lines.append("solo = threads() == 0")
         for i, (x, shape) in enumerate(self.fresh.items()):
-            if self.new is not None:
-                self.scope[f"dtype{i}"] = x.dtype
-                lines.append(f"{self.name(x)} = new({shape}, dtype{i})")
+            if not self.keeps:
+                self.scope[f"new{i}"] = source(shape, x.dtype)
+                lines.append(f"{self.name(x)} = new{i}()")
                 arrays.append(self.name(x))
                 continue
             spare, array = Spare(shape, x.dtype), self.name(x)
@@ -196,7 +197,8 @@ class Entry:
             lines += search
             arrays.append(array)
         if self.arena_bytes:
-            arrays.append(f"new(({self.arena_bytes},), bytes_type)")
+            self.scope["arena"] = source((self.arena_bytes,), np.dtype(np.uint8))
+            arrays.append("arena()")
         lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
         if begin is not None:
             known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
@@ -215,7 +217,6 @@ class Entry:
         }
         _entries.add(self)
         self.scope |= {"count": getrefcount, "alone": ALONE, "held": HELD, "threads": _count}
-        self.scope |= {"new": self.new, "bytes_type": np.dtype(np.uint8)}
         self.scope |= {"contiguous": np.ascontiguousarray, "words": self.words, "view": view}
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]

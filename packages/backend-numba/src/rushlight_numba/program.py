@@ -20,7 +20,6 @@ from .backend import processors
 from .codegen.llvm import native
 from .entry import Entry, laid_out, view
 from .inplace import LARGE, heirs, successors
-from .memory import empty
 from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
@@ -115,7 +114,7 @@ class Program:
         self.head = self.linked(workers)
         entry = Entry(self.fused, fresh, list(self.numbers), self.number_words, self.heirs)
         if not self.keeps:
-            entry.new, entry.arena_bytes = empty, n_bytes if given else 0
+            entry.keeps, entry.arena_bytes = False, n_bytes if given else 0
         start = pool().runner(self.head)
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
@@ -130,8 +129,8 @@ class Program:
         at = self.functions()
         for work in self.works:
             if isinstance(work.function, Call):
-                function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-                made = function(self.callback(work.function))
+                kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+                made = kind(self.callback(work.function))
                 self.calls.append(made)
                 address = ctypes.cast(made, ctypes.c_void_p).value or 0
                 records.append((address, 0, CALLER, work.ns))
