@@ -5,6 +5,7 @@ Knows nothing of programs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rushlight.extend import Shape, operations
@@ -38,10 +39,16 @@ def layout(x: Any) -> Layout | None:
     """How an array lies; None if it is no such part, as one that is read backwards."""
     if x.flags.c_contiguous:
         return Layout(x.shape)
-    n_bytes = x.itemsize
-    axes = [d for d, n in enumerate(x.shape) if n > 1 and x.strides[d]]
-    steps = {d: x.strides[d] // n_bytes for d in axes}
-    if any(step <= 0 or x.strides[d] % n_bytes for d, step in steps.items()):
+    if any(step % x.itemsize for step in x.strides):
+        return None
+    return laid(x.shape, [step // x.itemsize for step in x.strides])
+
+
+def laid(shape: Shape, strides: Sequence[int]) -> Layout | None:
+    """How an array of these strides lies, in elements."""
+    axes = [d for d, n in enumerate(shape) if n > 1 and strides[d]]
+    steps = {d: strides[d] for d in axes}
+    if any(step <= 0 for step in steps.values()):
         return None
     outwards = sorted(axes, key=lambda d: -steps[d])
     block, bounds = [], []
@@ -49,12 +56,12 @@ def layout(x: Any) -> Layout | None:
     for d in outwards:
         step = 1 if d != outwards[-1] else steps[d]
         unit = steps[d] // step  # elements from one place of the block's axis to the next
-        reach = (x.shape[d] - 1) * step + 1
+        reach = (shape[d] - 1) * step + 1
         if room is not None and (room % unit or room // unit < reach):
             return None
         block.append(reach if room is None else room // unit)
-        bounds.append((0, x.shape[d], step))
+        bounds.append((0, shape[d], step))
         room = steps[d]
     order = tuple([outwards.index(d) for d in axes])
-    once = tuple([n if d in steps else 1 for d, n in enumerate(x.shape)])
-    return Layout(tuple(block), tuple(bounds), order, once, x.shape)
+    once = tuple([n if d in steps else 1 for d, n in enumerate(shape)])
+    return Layout(tuple(block), tuple(bounds), order, once, tuple(shape))

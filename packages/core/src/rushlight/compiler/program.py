@@ -38,12 +38,13 @@ def fused_for(device: Device, graph: Graph) -> Any:
     return fuse(simplify(graph), device.backend.policy)
 
 
-def written(do: Callable[..., Any], given: Sequence[Any], device: str) -> Any:
+def written(do: Callable[..., Any], given: Sequence[Any], device: str, unopened: str = "") -> Any:
     """What a function of operations does, as the `extend.Fused` of which a kernel can be made.
 
     do: takes a tensor for each Spec that is given and a number for each type; returns tensors.
+    unopened: the name of a composite that is left whole, beside those that the backend wishes.
     """
-    place, tracing = Device(device), Tracing(Trace(), recording=False)
+    place, tracing = Device(device), Tracing(Trace(), recording=False, unopened=unopened)
     inputs = [Value(x) if isinstance(x, Spec) else Number(tracing, x) for x in given]
     with interpreting(tracing):
         made = do(*[wrap(x, place) if isinstance(x, Value) else x for x in inputs])
