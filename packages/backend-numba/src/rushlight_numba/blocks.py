@@ -2,8 +2,8 @@
 
 Knows nothing of how a product is best cut: the words of its argument block say that.
 
-The product is never written.  A chunk of the work computes one block of it in its thread's scratch
-and hands that block, still in cache, to a nest.
+A chunk of the work computes one block of the product in its thread's scratch and hands that, still
+in cache, to a nest.  Only a product that is itself the result is written where that lies.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class ProductWords(NamedTuple):
 
     a, a_row, a_column, a_batch0, a_batch1: address and strides of A, [batch0, batch1, m, k].
     b, b_row, b_column, b_batch0, b_batch1: the same of B.  In panels, b_row is 0 and b_column k.
+    c, c_row, c_batch0, c_batch1: the same of the result if that is the product itself, in rows of
+    whole vectors; else c_row is 0 and there is a nest.
     rows, columns, depth: extents m, n and k; piece: longest part of k that is summed at a time.
     block_rows, block_columns: of a full block; down, across: blocks per batch.
     by_columns: whether blocks below one another are neighbours in order, else those beside.
@@ -59,6 +61,10 @@ class ProductWords(NamedTuple):
     b_column: Word
     b_batch0: Word
     b_batch1: Word
+    c: Word
+    c_row: Word
+    c_batch0: Word
+    c_batch1: Word
     rows: Word
     columns: Word
     depth: Word
@@ -108,21 +114,26 @@ def _gemm(w: Width) -> Fn:
     i, j = f.mul(down, words.block_rows), f.mul(across, words.block_columns)
     i_end = f.imin(f.add(i, words.block_rows), words.rows)
     j_end = f.imin(f.add(j, words.block_columns), words.columns)
-    c_row = rounded_up(f, f.sub(j_end, j), w.lanes)
+    bare = f.icmp("ne", words.c_row, 0)
+    at = affine(f, (batch0, words.c_batch0), (batch1, words.c_batch1), (i, words.c_row))
+    c = f.select(bare, "ptr", f.gep(words.c, f.add(at, j), w.ty), "%scratch")
+    block_row = rounded_up(f, f.sub(j_end, j), w.lanes)
+    c_row = f.select(bare, "i64", words.c_row, block_row)
     at = affine(f, (batch0, words.a_batch0), (batch1, words.a_batch1), (i, words.a_row))
     a = f.gep(words.a, at, w.ty)
     at = affine(f, (batch0, words.b_batch0), (batch1, words.b_batch1), (j, words.b_column))
     b = f.gep(words.b, at, w.ty)
     ahead = _ahead(f, w, words, (batch0, batch1, i, j))
-    _block(f, w, words, a, b, f.sub(i_end, i), f.sub(j_end, j), c_row, ahead)
+    _block(f, w, words, a, b, f.sub(i_end, i), f.sub(j_end, j), c, c_row, ahead)
     copy = affine(f, (batch0, words.copy0), (batch1, words.copy1), (down, words.copy_down))
     ends = [batch0, f.add(batch0, 1), batch1, f.add(batch1, 1), i, i_end, j, j_end]
     ranges = f.alloca("i64", 16, align=64)
-    for number, value in enumerate([*ends, copy, None, c_row]):
+    for number, value in enumerate([*ends, copy, None, block_row]):
         place = f.gep(ranges, number, "i64")
         f.store("ptr" if value is None else "i64", value or "%scratch", place)
     mine = f.gep(ranges, words.skip, "i64")
-    f.indirect(words.nest, f"ptr {words.nest_arguments}, ptr {mine}, ptr %scratch")
+    with f.when(negated(f, bare)):
+        f.indirect(words.nest, f"ptr {words.nest_arguments}, ptr {mine}, ptr %scratch")
     return f
 
 
@@ -140,38 +151,43 @@ def _ahead(f: Fn, w: Width, words: ProductWords, start: tuple[str, str, str, str
 
 
 def _block(
-    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str,
-    ahead: str,
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c: str,
+    c_row: str, ahead: str,
 ) -> None:  # fmt: skip
-    """scratch[rows, columns] = a b."""
+    """c[rows, columns] = a b."""
     dots = f.icmp("ne", words.dots, 0)
     with f.when(dots):
-        _dot_rows(f, w, words, a, b, rows, columns, c_row)
+        _dot_rows(f, w, words, a, b, rows, columns, c, c_row)
     with f.when(negated(f, dots)):
-        _pieces(f, w, words, a, b, rows, columns, c_row, ahead)
+        _pieces(f, w, words, a, b, rows, columns, c, c_row, ahead)
 
 
 def _dot_rows(
-    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str
+    f: Fn,
+    w: Width,
+    words: ProductWords,
+    a: str,
+    b: str,
+    rows: str,
+    columns: str,
+    c: str,
+    c_row: str,
 ) -> None:
     done = "0"
     for count in DOT_ROWS:
         end = f.sub(rows, f.urem(f.sub(rows, done), count))
         with f.loop(done, end, count) as i:
-            line, c = (
-                f.gep(a, f.mul(i, words.a_row), w.ty),
-                f.gep("%scratch", f.mul(i, c_row), w.ty),
-            )
+            line, to = f.gep(a, f.mul(i, words.a_row), w.ty), f.gep(c, f.mul(i, c_row), w.ty)
             f.emit(
                 f"call void @{w.name(f'dots{count}')}(ptr {line}, i64 {words.a_row}, ptr {b}, "
-                f"i64 {words.b_column}, i64 {words.depth}, ptr {c}, i64 {c_row}, i64 {columns})"
+                f"i64 {words.b_column}, i64 {words.depth}, ptr {to}, i64 {c_row}, i64 {columns})"
             )
         done = end
 
 
 def _pieces(
-    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c_row: str,
-    ahead: str,
+    f: Fn, w: Width, words: ProductWords, a: str, b: str, rows: str, columns: str, c: str,
+    c_row: str, ahead: str,
 ) -> None:  # fmt: skip
     """A piece of k at a time, by register tiles."""
     packs = f.icmp("ne", words.packs_a, 0)
@@ -195,12 +211,12 @@ def _pieces(
             wide = rounded_up(f, f.imin(w.columns, f.sub(columns, j)), w.lanes)
             b_row = f.select(f.icmp("eq", words.b_row, 0), "i64", wide, words.b_row)
             panel = f.gep(b, f.add(f.mul(j, words.b_column), f.mul(k, b_row)), w.ty)
-            c = f.gep("%scratch", j, w.ty)
+            to = f.gep(c, j, w.ty)
             for vectors in range(1, w.vectors + 1):
                 with f.when(f.icmp("eq", wide, vectors * w.lanes)):
                     f.emit(
                         f"call void @{w.name(f'panel{vectors}')}(ptr {source}, i64 {a_row}, "
                         f"i64 {a_column}, i64 {below}, ptr {panel}, i64 {b_row}, i64 {depth}, "
-                        f"ptr {c}, i64 {c_row}, i64 {k}, i64 {rows}, ptr {ahead}, "
+                        f"ptr {to}, i64 {c_row}, i64 {k}, i64 {rows}, ptr {ahead}, "
                         f"i64 {words.ahead_count}, i64 {j}, i64 {part})"
                     )

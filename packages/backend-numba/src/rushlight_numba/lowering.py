@@ -152,18 +152,41 @@ def of_product(product: Product) -> Iterator[Work]:
         words = plan.pack.words._replace(source=y, panels=panels)
         yield Work(pack_b, list(words), plan.pack.chunks, plan.pack.ns)
         y = panels
-    code, block, scratch = coded(nest, plan.block_columns, plan.scratch_bytes, distances)
+    given, scratch = plan.words, plan.scratch_bytes
+    result = bare(product)
+    if result is not None:
+        *batches, row, _ = result.strides
+        batches = [0] * (2 - len(batches)) + batches
+        given = given._replace(
+            c=place(result), c_row=row or shape[-1], c_batch0=batches[0], c_batch1=batches[1]
+        )
+    else:
+        code, block, scratch = coded(nest, plan.block_columns, scratch, distances)
+        given = given._replace(nest=code, nest_arguments=block)
     ahead = rows_touched(nest)
     if len(ahead) > products.room_ahead(product.k, product.x.dtype):
         ahead = []
-    given = plan.words._replace(
-        a=place(product.x), b=y, nest=code, nest_arguments=block,
+    given = given._replace(
+        a=place(product.x), b=y,
         ahead=[word for words in ahead for word in words], ahead_count=len(ahead),
     )  # fmt: skip
     ns = plan.ns + prod(shape) * element_ns(nest)
     yield Work(gemm, list(given), plan.chunks, ns, scratch)
     for join in joins:
         yield from of_nest(join)
+
+
+def bare(product: Product) -> Access | None:
+    """Where the product itself is stored in rows of whole vectors, if that is all that is done."""
+    nest, dtype = product.nest, product.x.dtype
+    if len(nest.nodes) != 1 or len(nest.stores) != 1 or len(product.shape) > 4:
+        return None
+    (store,) = nest.stores
+    access = store.access
+    is_copy = [read.buffer for read in nest.reads] == [None] and store.how == "store"
+    is_copy = is_copy and not store.at and access.dtype is dtype
+    whole = product.shape[-1] % products.width(dtype).lanes == 0
+    return access if is_copy and whole and access.strides[-1] == 1 else None
 
 
 def rows_touched(nest: LoopNest) -> list[tuple[Any, ...]]:

@@ -17,7 +17,16 @@ from .codegen.llvm import LANES
 from .packing import SLIVER_GAP, PackWords
 from .tiles import FETCH_EVERY, MOST_AHEAD, TILE_ROWS, Width, lines_of_tile, width
 
-__all__ = ["PackWords", "ProductPlan", "ProductWords", "entry_points", "functions", "plan", "tile"]
+__all__ = [
+    "PackWords",
+    "ProductPlan",
+    "ProductWords",
+    "entry_points",
+    "functions",
+    "plan",
+    "tile",
+    "width",
+]
 
 ALIGN = 64
 BLOCK_BYTES = 128 << 10  # of a block that an epilogue finds in cache; best between 64 and 256 KB
@@ -63,8 +72,8 @@ class ProductPlan(NamedTuple):
     """One product, ready to become records.
 
     pack: the record before it, None where B is read where it lies.
-    words: its own argument block.  Addresses to fill in: a, b (B, or the panels if there are),
-    nest, nest_arguments.
+    words: its own argument block.  Addresses to fill in: a, b (B, or the panels if there are), and
+    nest, nest_arguments or c with its strides.
     chunks, ns: how many, and estimated nanoseconds of all without the nest.
     scratch_bytes: what it occupies of each thread's scratch; the nest's own may begin there.
     block_rows, block_columns: of the largest block; the nest's rows are not longer.
@@ -123,7 +132,7 @@ def plan(
     by_columns = _by_columns(cut, down, across, is_packed=pack is not None)
     words = ProductWords(
         None, strides_a[2], along_k, strides_a[0], strides_a[1],
-        None, strides_b[2], strides_b[3], strides_b[0], strides_b[1],
+        None, strides_b[2], strides_b[3], strides_b[0], strides_b[1], 0, 0, 0, 0,
         m, n, depth, piece, rows, columns, down, across, int(by_columns), max(1, batch1),
         int(dots), int(packs_a), block_bytes, *copy_strides, None, None, 2 * missing, None, 0,
     )  # fmt: skip

@@ -112,7 +112,7 @@ def negated(f: Fn, condition: str) -> str:
 
 def load_words(f: Fn, block: type[Words]) -> Words:
     """The fields of an argument block, loaded."""
-    pointers = ("source", "panels", "a", "b", "nest", "nest_arguments", "ahead")
+    pointers = ("source", "panels", "a", "b", "c", "nest", "nest_arguments", "ahead")
     fields: tuple[str, ...] = block._fields  # type: ignore[attr-defined]  # of a NamedTuple
     types = ("ptr" if name in pointers else "i64" for name in fields)
     return block(*(f.arg("%args", number, ty) for number, ty in enumerate(types)))
