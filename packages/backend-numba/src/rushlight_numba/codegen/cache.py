@@ -3,21 +3,29 @@
 Knows nothing of what the bytes are.  $RUSHLIGHT_CACHE names the folder, else it is the platform's.
 Several processes may share it: an entry appears whole or not at all, and one that is damaged reads
 as absent.  A folder that cannot be written is a cache that stays empty.
+
+Compiling that takes long is told to the logger `rushlight.numba`, as a warning: where logging is
+left as it is, a line on standard error.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 FORMAT = b"rushlight object 1\n"  # first in every entry, then the length, the digest, the bytes
 LENGTH_BYTES = 8
 DIGEST_BYTES = 32
 HEAD_BYTES = len(FORMAT) + LENGTH_BYTES + DIGEST_BYTES
+PATIENCE_S = 2.0  # of compiling before the first line; each further one comes after twice as long
+LOGGER = logging.getLogger("rushlight.numba")
 
 
 def folder() -> Path:
@@ -48,6 +56,34 @@ def _place(key: str) -> Path:
 def _head(code: bytes) -> bytes:
     length = len(code).to_bytes(LENGTH_BYTES, "little")
     return FORMAT + length + hashlib.sha256(code).digest()
+
+
+class Pace:
+    """How long this process has compiled, in seconds, and when it says so next."""
+
+    def __init__(self) -> None:
+        self.spent_s, self.told_at_s = 0.0, PATIENCE_S
+
+    def add(self, seconds: float) -> None:
+        """So much more was spent."""
+        self.spent_s += seconds
+        if self.spent_s > self.told_at_s:
+            self.told_at_s = 2 * self.spent_s
+            LOGGER.warning("compiling for this processor: %.1f s so far", self.spent_s)
+
+
+PACE = Pace()
+
+
+def kept(key: str, make: Callable[[], bytes]) -> bytes:
+    """What was written under `key`; else what `make` makes, which is then kept."""
+    code = read(key)
+    if code is None:
+        began = perf_counter()
+        code = make()
+        PACE.add(perf_counter() - began)
+        write(key, code)
+    return code
 
 
 def read(key: str) -> bytes | None:

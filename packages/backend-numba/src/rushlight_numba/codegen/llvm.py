@@ -269,15 +269,14 @@ def compile_object(text: str, *, level: int = 2) -> bytes:
     level: LLVM's effort in generating code, 0 to 3.
     Raises: RuntimeError with LLVM's own message if the text is no module.
     """
-    key = cache.key(MADE_BY, str(level), text)
-    code = cache.read(key)
-    if code is None:
+
+    def made() -> bytes:
         parsed = binding.parse_assembly(text)
         parsed.verify()
         _optimise(parsed)
-        code = bytes(_machine(level).emit_object(parsed))
-        cache.write(key, code)
-    return code
+        return bytes(_machine(level).emit_object(parsed))
+
+    return cache.kept(cache.key(MADE_BY, str(level), text), made)
 
 
 def emitted(text: str, *, keep: str) -> bytes:

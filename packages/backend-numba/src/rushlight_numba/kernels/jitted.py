@@ -55,10 +55,7 @@ class Jitted:
     def address(self) -> int:
         """Of the function, compiled and loaded."""
         key = cache.key(MADE_BY, version("numba"), source_of(__name__), self.key)
-        code = cache.read(key)
-        if code is None:
-            code = emitted(self.text(), keep=self.name)
-            cache.write(key, code)
+        code = cache.kept(key, lambda: emitted(self.text(), keep=self.name))
         return load(code, [self.name])[self.name]
 
     def text(self) -> str:

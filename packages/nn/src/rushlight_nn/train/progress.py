@@ -1,7 +1,8 @@
-"""A progress bar on the terminal; nothing at all elsewhere."""
+"""A progress bar on the terminal, nothing elsewhere; and lines of what a device says meanwhile."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from types import TracebackType
@@ -14,6 +15,14 @@ from .record import Record
 
 FORMAT = "{desc} |{bar}| {rate_fmt} {remaining}{postfix}"  # of 80 columns, 9 for the bar
 COLUMNS, ROWS = 80, 24
+LOGGER = logging.getLogger("rushlight")  # what all parts of Rushlight log
+
+
+class Lines(logging.Handler):
+    """A line on standard error for each record, above the bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(f"rushlight: {record.getMessage()}", file=sys.stderr)
 
 
 class Progress(Callback):
@@ -41,6 +50,7 @@ class Progress(Callback):
             ncols=None if sized else COLUMNS,
             nrows=None if sized else ROWS,
         )
+        self.lines = Lines()
 
     @staticmethod
     def title(trainer: Trainer) -> str:
@@ -60,6 +70,7 @@ class Progress(Callback):
         self.bar.set_description_str(self.title(trainer), refresh=False)
 
     def __enter__(self) -> Self:
+        LOGGER.addHandler(self.lines)
         return self
 
     def __exit__(
@@ -68,4 +79,5 @@ class Progress(Callback):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        LOGGER.removeHandler(self.lines)
         self.bar.close()
