@@ -27,6 +27,7 @@ from .affine import (
     nowhere,
     numbered,
     permuted,
+    remembered,
     reshaped,
     shifted,
     sliced,
@@ -161,8 +162,11 @@ class Fuser:
         self.hosted = hosted(graph)
         self.maker: dict[Any, Any] = {}  # the step of a value, the Sum of a number
         self.readers: dict[Any, list[Step | Sum]] = {}
+        self.views: set[Value] = set()
         for step in graph.steps:
             self.maker.update((z, step) for z in step.outputs if z is not None)
+            if isinstance(step, Step) and step.op.name in VIEWS:
+                self.views |= {step.z} - forced
             for x in {x for x in step.inputs if isinstance(x, (Value, Number))}:
                 self.readers.setdefault(x, []).append(step)
         results = {x for x in graph.outputs if isinstance(x, Value)}
@@ -183,19 +187,16 @@ class Fuser:
         for step in self.graph.steps:
             if isinstance(step, Step) and step.op.name == "reshape":
                 (x,) = step.inputs
-                if self.is_view(x) and step.z not in self.forced:
+                if x in self.views and step.z in self.views:
                     self.attempt(self.lying, step.z)
             elif isinstance(step, Step) and is_call(step):
                 self.kept.update(x for x in step.inputs if isinstance(x, Value))
         self.forced |= self.missing
         self.kept |= self.missing
+        self.views -= self.missing
         self.missing = set()
         self.behind.clear()
         self.inlining.clear()
-
-    def is_view(self, x: Value) -> bool:
-        step = self.maker.get(x)
-        return isinstance(step, Step) and step.op.name in VIEWS and x not in self.forced
 
     def is_inlined(self, x: Value) -> bool:
         """Whether each reader computes it anew, instead of reading what was stored."""
@@ -230,9 +231,8 @@ class Fuser:
         if found is None:
             if x in self.joined:
                 found = frozenset(self.joined[x])
-            elif self.is_view(x) or self.is_inlined(x):
-                step = self.maker[x]
-                found = self.sources(step)
+            elif x in self.views or self.is_inlined(x):
+                found = self.sources(self.maker[x])
             else:
                 found = frozenset((x,))
             self.behind[x] = found
@@ -247,7 +247,7 @@ class Fuser:
 
     def resolve(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Index]:
         """What is stored or computed behind views of x, and where.  Raises: NotAffine."""
-        while self.is_view(x):
+        while x in self.views:
             step = self.maker[x]
             source = step.inputs[0]
             index = self.through(step, source, index, extents)
@@ -308,6 +308,7 @@ class Fuser:
             elif step.op.name in VIEWS and step.z in self.forced:
                 seen = Value(step.z.spec)
                 self.maker[seen] = step._replace(outputs=(seen,))
+                self.views.add(seen)
                 yield self.copy(seen, step, step.z)
             elif is_reduction(step):
                 yield from self.parts_of_reduction(step)
@@ -427,7 +428,7 @@ class Fuser:
             return None
 
     def is_computed(self, step: Step) -> bool:
-        return len(step.outputs) > 1 or not (self.is_view(step.z) or self.is_inlined(step.z))
+        return len(step.outputs) > 1 or not (step.z in self.views or self.is_inlined(step.z))
 
     def place(self, step: Step) -> None:
         """Put a step where what it reads is computed, else where that is read, or by itself."""
@@ -513,7 +514,7 @@ class Fuser:
 
     def fitting(self, group: Group, step: Step) -> Index | None:
         """Where in the step's domain the group's loops are, if it can be computed there."""
-        for index in candidates(group, domain(step)):
+        for index in candidates(group.shape, group.extents, domain(step)):
             try:
                 if self.fits(group, step, index):
                     return index
@@ -529,9 +530,10 @@ class Fuser:
             if r in group.members:
                 if at is None:
                     return False
-                loops = len(group.extents)
-                mine = numbered(self.result_index(r, group), r.shape, loops)
-                if r in group.summed or numbered(at, r.shape, loops) != mine:
+                loops, mine = len(group.extents), self.result_index(r, group)
+                if r in group.summed or (
+                    at != mine and numbered(at, r.shape, loops) != numbered(mine, r.shape, loops)
+                ):
                     return False
         if step.z in self.places:
             self.address(step.z, index, group.extents)  # raises
@@ -697,7 +699,8 @@ class Fuser:
         stored = self.stored()
         fixed = {r for x in self.kept for r in self.roots(x)}
         fixed = fixed.union(*(self.sources(g.head) for g in self.groups if g.head is not None))
-        for x in [x for x in self.where if x in stored - fixed]:
+        spare = stored - fixed
+        for x in [x for x in self.where if x in spare]:
             cone = self.cone(x, stored)
             if cone is None:
                 continue
@@ -746,13 +749,13 @@ class Fuser:
 
     def ordered(self) -> list[int]:
         """The groups, each after those that it needs, else as they were begun."""
-        done: list[int] = []
+        done: dict[int, None] = {}
         left = [k for k, group in enumerate(self.groups) if group.members]
         while left:
-            k = next(k for k in left if self.groups[k].needs <= {*done})
+            k = next(k for k in left if self.groups[k].needs <= done.keys())
             left.remove(k)
-            done.append(k)
-        return done
+            done[k] = None
+        return [*done]
 
     def stored(self) -> set[Value]:
         """The values that some other group, or the caller, reads."""
@@ -796,19 +799,19 @@ def has_stores(record: LoopNest | Product) -> bool:
     return bool(nest.stores)
 
 
-def candidates(group: Group, shape: Shape) -> Iterator[Index]:
-    """Where loops of a group may be in a value of this shape."""
-    extents, loops = group.extents, len(group.extents)
-    if len(shape) == len(group.shape):
-        _, index = identity(group.shape, every=len(extents) == len(group.shape))
-        pairs = list(zip(shape, group.shape, strict=True))
+@remembered
+def candidates(whole: Shape, extents: tuple[int, ...], shape: Shape) -> list[Index]:
+    """Where loops of a group, which began as `whole`, may be in a value of this shape."""
+    loops, found = len(extents), []
+    if len(shape) == len(whole):
+        _, index = identity(whole, every=loops == len(whole))
+        pairs = list(zip(shape, whole, strict=True))
         if all(n in (1, m) for n, m in pairs):
             zero = nowhere(loops)
-            yield tuple(
-                run if n == m else run._replace(at=zero)
-                for run, (n, m) in zip(index, pairs, strict=True)
-            )
+            runs = zip(index, pairs, strict=True)
+            found.append(tuple([run if n == m else run._replace(at=zero) for run, (n, m) in runs]))
     for used in (loops, loops - 1):  # all of it, or a value per row
         if used > 0 and size(shape) == size(extents[:used]):
             strides = (*strides_of(extents[:used]), *(0,) * (loops - used))
-            yield split(Affine(0, strides), shape, extents)
+            found.append(split(Affine(0, strides), shape, extents))
+    return found

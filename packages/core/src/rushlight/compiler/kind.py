@@ -108,8 +108,9 @@ def hosted(graph: Graph) -> set[Number]:
     """The numbers that Python computes at each call: integers, results, and what kernels take."""
     taken = {x for x in graph.outputs if isinstance(x, Number)}
     for step in graph.steps:
-        if isinstance(step, Step) and not is_nested(step):
-            taken |= {x for x in step.inputs if isinstance(x, Number)}
+        numbers = {x for x in step.inputs if isinstance(x, Number)}
+        if numbers and isinstance(step, Step) and not is_nested(step):
+            taken |= numbers
     found: set[Number] = set()
     for step in reversed(graph.steps):
         if isinstance(step, Sum):

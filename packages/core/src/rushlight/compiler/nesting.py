@@ -190,7 +190,9 @@ class Nesting:
         if not isinstance(x, Number):
             plain = bool(x) if dtype is bool_ else float(x) if dtype in FLOATING else int(x)
             return self.push("constant", (), plain, dtype, ())
-        node = self.symbol(x)
+        if x not in self.known:
+            self.known[x] = self.symbol(x)
+        node = self.known[x]
         kind = self.nodes[node].dtype
         return node if kind is dtype else self.push("cast", (node,), None, dtype, ())
 
@@ -223,6 +225,8 @@ def coalesced(nest: LoopNest) -> LoopNest:
             runs.append([d])
     if any(s.over & {*runs[-1]} for s in nest.stores):
         runs.append([])  # what is summed over outer loops is no lane
+    if len(runs) == len(extents) and runs[-1]:
+        return nest
     where = {d: k for k, run in enumerate(runs) for d in run}
 
     def strides(given: tuple[int, ...]) -> tuple[int, ...]:
