@@ -450,7 +450,7 @@ class Fuser:
 
     def begin(self, step: Step) -> None:
         """A new group for a step."""
-        shape = domain(step)
+        shape = () if is_call(step) else domain(step)
         if is_product(step):
             extents, index = identity(shape, every=True)
             group = Group(shape, extents, head=step, is_closed=not self.policy.epilogues)
