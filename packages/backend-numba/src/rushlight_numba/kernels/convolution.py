@@ -10,12 +10,13 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from rushlight.extend import Access, Call
+from rushlight.extend import Access, Call, LoopNest, Node, Shape, Store, Value
 
 from ..codegen.llvm import LANES
-from ..lowering import Extra, Place, Work, place
+from ..lowering import Extra, Place, Work, joined, of_nest, place
 from ..tiles import Width, width
 from .correlation import CorrelationWords, PackWords, Tile, correlation, packer
+from .filters import Cells, FilterWords, filter_sums
 from .window import ENTRY_WORDS, BlockWords, WindowWords, copier
 
 COPY_BYTES = 384 << 10  # of a part of an image, which shares the second cache with weights
@@ -27,6 +28,9 @@ MOST_CHUNKS = 32
 PACKED = 1 << 14  # weights that a chunk packs
 REGISTERS = 32 if LANES == 16 else 16
 MOST_ROWS, MOST_VECTORS = 14, 8
+MOST_CELL_ROWS = 6
+MOST_OUTPUTS = 128  # of a block of the gradient of filters
+CELL_BYTES = 768 << 10  # of the sums of such a block
 TILE_CYCLES = 30.0  # of its beginning and end
 
 
@@ -252,36 +256,272 @@ def packing(
     return Work(packer(w), list(words), -(-slabs // at_once), ns)
 
 
+class Stated(NamedTuple):
+    """A convolution: its parameters and weights; see `rushlight.ops.conv`."""
+
+    weight: Access
+    filters: Shape
+    stride: Shape
+    padding: Sequence[tuple[int, int]]
+    dilation: Shape
+    groups: int
+
+    @property
+    def channels(self) -> int:
+        """Of the images, of one group."""
+        return self.filters[1]
+
+    @property
+    def outputs(self) -> int:
+        """Of one group."""
+        return self.filters[0] // self.groups
+
+    def offset(self, tap: Sequence[int]) -> int:
+        """Where an element of the window lies in the weights."""
+        return sum(j * along for j, along in zip(tap, self.weight.strides[2:], strict=True))
+
+
+class Batch(NamedTuple):
+    """Images, [batch, channels, *axes]: an array that is read."""
+
+    access: Access
+    shape: Shape
+
+    def images(self, channels: int) -> Images:
+        """With so many channels of a group."""
+        n, c = self.access.strides[:2]
+        return Images(place(self.access), n, channels * c, c)
+
+
+def whole(z: Value, channels: int) -> Images:
+    """The images of a result, with so many channels of a group."""
+    n, c = pitches(z.shape)[:2]
+    return Images(Place(z, 0), n, channels * c, c)
+
+
+def three(axes: Sequence[Axis]) -> list[Axis]:
+    """Those axes, the last ones of three."""
+    return [*[ONE] * (3 - len(axes)), *axes]
+
+
+def windows(x: Batch, counts: Shape, apart: Sequence[int], stated: Stated) -> list[Axis]:
+    """The axes of a convolution of x.  counts, apart: of its results."""
+    return three(
+        [
+            Axis(size, along, tuple([d * j - p for j in range(k)]), s, count, 0, step)
+            for size, along, k, s, (p, _), d, count, step in zip(
+                x.shape[2:], x.access.strides[2:], stated.filters[2:], stated.stride,
+                stated.padding, stated.dilation, counts, apart, strict=True,
+            )
+        ]
+    )  # fmt: skip
+
+
+def forward(x: Batch, stated: Stated, bias: Access | None, z: Value, w: Width) -> list[Work]:
+    """z = conv(x, weight, bias)."""
+    axes = windows(x, z.shape[2:], pitches(z.shape)[2:], stated)
+    group, o, c = stated.weight.strides[0] * stated.outputs, *stated.weight.strides[:2]
+    taps = [stated.offset(tap) for tap in product(*map(range, stated.filters[2:]))]
+    weights = Weights(place(stated.weight), group, o, c, taps, bias)
+    sizes = x.shape[0], stated.groups, stated.channels, stated.outputs
+    images = x.images(stated.channels)
+    return correlated(images, axes, weights, whole(z, stated.outputs), sizes, w)
+
+
+def spread(g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
+    """z[b, c, u] = sum over o and s t + d j - p = u of g[b, o, t] weight[o, c, j].
+
+    For each phase u + p = r modulo s it is a correlation of g with the weights of those j whose
+    d j is r modulo s.
+    """
+    group, c, o = stated.weight.strides[0] * stated.outputs, *stated.weight.strides[:2]
+    sizes = g.shape[0], stated.groups, stated.outputs, stated.channels
+    images, result = g.images(stated.outputs), whole(z, stated.channels)
+    works: list[Work] = []
+    per_axis = [
+        [phase(number, r) for r in range(stated.stride[number])]
+        for phase in (_Phases(g, stated, z.shape, pitches(z.shape)).phase,)
+        for number in range(len(stated.stride))
+    ]
+    for chosen in product(*per_axis):
+        axes = [axis for axis, _ in chosen]
+        if all(axis.count > 0 for axis in axes):
+            taps = [stated.offset(tap) for tap in product(*(js for _, js in chosen))]
+            weights = Weights(place(stated.weight), group, o, c, taps, None)
+            works += correlated(images, three(axes), weights, result, sizes, w)
+    return works
+
+
+class _Phases(NamedTuple):
+    """The results of `spread` along each axis, by their phases."""
+
+    g: Batch
+    stated: Stated
+    shape: Shape
+    pitches: Sequence[int]
+
+    def phase(self, number: int, r: int) -> tuple[Axis, list[int]]:
+        """The axis of the results u of phase r, and the elements of the window that reach them."""
+        s, d = self.stated.stride[number], self.stated.dilation[number]
+        p, pitch = self.stated.padding[number][0], self.pitches[2 + number]
+        first = -((r - p) // s)  # the least q for which u = s q + r - p is not negative
+        u = s * first + r - p
+        reached = [j for j in range(self.stated.filters[2 + number]) if d * j % s == r]
+        axis = Axis(
+            self.g.shape[2 + number], self.g.access.strides[2 + number],
+            tuple([first - d * j // s for j in reached]), 1,
+            -(-(self.shape[2 + number] - u) // s), u * pitch, s * pitch,
+        )  # fmt: skip
+        return axis, reached
+
+
+def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
+    """z[o, c, j] = sum over n, t of g[n, o, t] x[n, c, s t + d j - p]."""
+    axes = windows(x, g.shape[2:], [0] * (len(g.shape) - 2), stated)
+    others = three(
+        [
+            Axis(size, along, (0,), 1, size, 0, 0)
+            for size, along in zip(g.shape[2:], g.access.strides[2:], strict=True)
+        ]
+    )
+    count = prod(stated.filters[2:])
+    batch, groups = x.shape[0], stated.groups
+    output_blocks = -(-stated.outputs // MOST_OUTPUTS)
+    outputs = -(-stated.outputs // output_blocks)
+    most = max(1, CELL_BYTES // (outputs * count * w.lanes * w.size))
+    channels = -(-stated.channels // -(-stated.channels // most))
+    channel_blocks = -(-stated.channels // channels)
+    ns = 2 * batch * prod(g.shape[1:]) * stated.channels * count / FLOPS_PER_NS[w.size]
+    wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
+    blocks = groups * channel_blocks * output_blocks
+
+    def copy_bytes(block: Sequence[int]) -> int:
+        return room(axes, channels, block, w) + room(others, outputs, block, w)
+
+    block = [axis.count for axis in axes]
+    for d, least in enumerate((1, 1, 64)):
+        while block[d] > least and copy_bytes(block) > COPY_BYTES:
+            block[d] = -(-block[d] // 2)
+    while batch * blocks * _blocks(axes, block) <= wanted // 2 and block[1] >= 8:
+        block[1] = -(-block[1] // 2)
+    positions = batch * _blocks(axes, block)
+    at_once = -(-positions // min(positions, -(-wanted // blocks)))
+    copies = -(-positions // at_once)
+    size = prod(stated.filters)
+    to = Place(Extra(copies * size * w.size) if copies > 1 else z, 0)
+    found = part(axes, (block[0], block[1], block[2]))
+    other = part(others, found.block)
+    cells = cells_of(outputs, channels * count, found.block, w)
+    tiles = -(-outputs // cells.rows) * -(-channels * count // cells.columns)
+    near = room(axes, channels, block, w)
+    table_at = near + room(others, outputs, block, w)
+    pieces = block[0] * block[1] * -(-block[2] // (w.lanes // cells.pieces)) + cells.pieces
+    streams_at = table_at + _up(8 * ENTRY_WORDS * pieces, ALIGN)
+    cells_at = streams_at + _up(8 * channels * count, ALIGN)
+    scratch_bytes = cells_at + tiles * cells.rows * cells.columns * w.lanes * w.size
+    images, values = x.images(stated.channels), g.images(stated.outputs)
+    words = FilterWords(
+        images.at, images.n, images.group, images.c, values.at, values.n, values.group, values.c,
+        copier(w), window_words(images, axes, found), window_words(values, others, other),
+        found.plane, other.plane, found.taps, count, to, size, channels, stated.channels, outputs,
+        stated.outputs, groups, channel_blocks, output_blocks, at_once, near, table_at, streams_at,
+        cells_at,
+    )  # fmt: skip
+    cut_words = block_words(axes, batch, found, (other.slice, other.row, 1))
+    works = [Work(filter_sums(w, cells), [*words, *cut_words], copies * blocks, ns, scratch_bytes)]
+    if copies > 1:
+        store = Store(0, Access(z, (1,), 0, z.dtype), "sum")
+        works += of_nest(joined((size,), store, to.buffer, copies, size))
+    return works
+
+
+def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width) -> Cells:
+    """The tile of `filter_sums` that takes the least time for a block."""
+
+    def cycles(cells: Cells) -> float:
+        rows, columns, pieces = cells
+        count = -(-block[0] * block[1] * -(-block[2] // (w.lanes // pieces)) // pieces)
+        tiles = -(-outputs // rows) * -(-elements // columns)
+        arithmetic = rows * columns / 2 + (rows + columns) * (pieces - 1) / 2 + 1
+        loads = (rows + 1.7 * columns) * pieces / 2
+        around = TILE_CYCLES + 2 * rows * columns
+        return tiles * (count * max(arithmetic, loads, 4.5) + around)
+
+    shapes = [
+        Cells(rows, columns, pieces)
+        for rows in range(1, min(MOST_CELL_ROWS, outputs) + 1)
+        for columns in range(1, min(MOST_ROWS, elements) + 1)
+        for pieces in (1, 2, 4)
+        if rows * columns + rows + 1 < REGISTERS and w.lanes // pieces >= 4
+    ]
+    return min(shapes, key=lambda cells: (cycles(cells), cells))
+
+
+def totals(g: Batch, z: Value) -> list[Work]:
+    """z[o] = sum over n, t of g[n, o, t]."""
+    order = [1, 0, *range(2, len(g.shape))]
+    extents = [g.shape[d] for d in order]
+    strides = [g.access.strides[d] for d in order]
+    while len(extents) > 3 and strides[-2] == extents[-1] * strides[-1]:  # rows one behind another
+        n, step = extents.pop(), strides.pop()
+        extents[-1], strides[-1] = extents[-1] * n, step
+    every = range(len(extents))
+    dtype = g.access.dtype
+    read = Node("read", (), 0, dtype, frozenset(every))
+    row = Node("row_sum", (0,), None, dtype, frozenset(every[:-1]))
+    into = Access(z, (1, *[0] * (len(extents) - 1)), 0, dtype)
+    store = Store(1, into, "sum", frozenset(every[1:-1]))
+    source = g.access._replace(strides=tuple(strides))
+    return [*of_nest(LoopNest(tuple(extents), (source,), (read, row), (store,)))]
+
+
 def conv(call: Call) -> list[Work] | None:
     """The works of a convolution; None of one that there is no code for."""
     x, weight, bias = call.inputs
-    stride, padding, dilation, groups = call.step.params
-    shape, filters = call.shapes[0], call.shapes[1]
-    z = call.step.outputs[0]
-    w = fitting(x, shape, filters)
-    if w is None or z is None or shape is None or filters is None or not prod(z.shape):
+    w = fitting(x, *call.shapes[:2])
+    (z,) = call.step.outputs
+    if w is None or not prod(z.shape):
         return None
-    n = len(shape) - 2
-    steps = pitches(z.shape)
-    axes = [
-        Axis(size, along, tuple([d * j - p for j in range(k)]), s, count, 0, apart)
-        for size, along, k, s, (p, _), d, count, apart in zip(
-            shape[2:], x.strides[2:], filters[2:], stride, padding, dilation, z.shape[2:],
-            steps[2:], strict=True,
-        )
-    ]  # fmt: skip
-    channels, outputs = filters[1], filters[0] // groups
-    images = Images(place(x), x.strides[0], channels * x.strides[1], x.strides[1])
-    taps = [
-        sum(j * along for j, along in zip(tap, weight.strides[2:], strict=True))
-        for tap in product(*map(range, filters[2:]))
-    ]
-    weights = Weights(
-        place(weight), outputs * weight.strides[0], weight.strides[0], weight.strides[1], taps, bias
-    )
-    result = Images(Place(z, 0), steps[0], outputs * steps[1], steps[1])
-    sizes = shape[0], groups, channels, outputs
-    return correlated(images, [*[ONE] * (3 - n), *axes], weights, result, sizes, w)
+    stated = Stated(weight, call.shapes[1], *call.step.params)
+    return forward(Batch(x, call.shapes[0]), stated, bias, z, w)
+
+
+def conv_vjp(call: Call) -> list[Work] | None:
+    """The works of its gradients; None of one that there is no code for."""
+    g, x, weight = call.inputs
+    w = fitting(x, *call.shapes)
+    if w is None:
+        return None
+    stated = Stated(weight, call.shapes[2], *call.step.params[:4])
+    cotangent, batch = Batch(g, call.shapes[0]), Batch(x, call.shapes[1])
+    gx, gweight, gbias = call.step.outputs
+    works = [] if gx is None else spread(cotangent, stated, gx, w)
+    works += [] if gweight is None else summed(batch, cotangent, stated, gweight, w)
+    return works + ([] if gbias is None else totals(cotangent, gbias))
+
+
+def conv_transpose(call: Call) -> list[Work] | None:
+    """The works of a transposed convolution; None of one that there is no code for."""
+    x, weight = call.inputs
+    w = fitting(x, *call.shapes)
+    (z,) = call.step.outputs
+    if w is None or not prod(z.shape):
+        return None
+    stated = Stated(weight, call.shapes[1], *call.step.params)
+    return spread(Batch(x, call.shapes[0]), stated, z, w)
+
+
+def conv_transpose_vjp(call: Call) -> list[Work] | None:
+    """The works of its gradients; None of one that there is no code for."""
+    g, x, weight = call.inputs
+    w = fitting(x, *call.shapes)
+    if w is None:
+        return None
+    stated = Stated(weight, call.shapes[2], *call.step.params[:4])
+    cotangent, batch = Batch(g, call.shapes[0]), Batch(x, call.shapes[1])
+    gx, gweight = call.step.outputs
+    works = [] if gx is None else forward(cotangent, stated, None, gx, w)
+    return works + ([] if gweight is None else summed(cotangent, batch, stated, gweight, w))
 
 
 def fitting(x: Access, *shapes: Any) -> Width | None:
@@ -306,4 +546,9 @@ def _up(x: int, to: int) -> int:
     return -(-x // to) * to
 
 
-KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {"conv": conv}
+KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
+    "conv": conv,
+    "conv.vjp": conv_vjp,
+    "conv_transpose": conv_transpose,
+    "conv_transpose.vjp": conv_transpose_vjp,
+}

@@ -1,0 +1,220 @@
+"""The gradient of a correlation with respect to its filters: sums over the pixels of all images.
+
+    result[o, c, j] = sum over n, p of other[n, o, p] image[n, c, stride p + tap j]
+
+Knows nothing of convolutions.  A tile is some outputs by some elements (c, j) of the windows; each
+of its cells sums in the lanes of a vector, over positions in order: blocks of pixels of the images,
+copied as a correlation copies them.  A chunk writes a copy of the result for its positions, and
+a nest adds up the copies in order, so that neither block nor thread changes a sum.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..codegen.llvm import LANES, Fn
+from ..tiles import RECORD, Width, Word, affine, masked_load, negated
+from .correlation import multiply_add
+from .window import (
+    ENTRY_WORDS,
+    BlockWords,
+    Routine,
+    corner,
+    joined,
+    lanes_of,
+    listed,
+    loaded,
+    origin,
+    streamed,
+)
+
+
+class Cells(NamedTuple):
+    """The shape of a register tile.
+
+    rows: outputs; columns: elements of the windows; pieces: of different rows of pixels in a
+    vector.
+    """
+
+    rows: int
+    columns: int
+    pieces: int
+
+
+class FilterWords(NamedTuple):
+    """Argument block of `filter_sums`, before its BlockWords; strides in elements.
+
+    A chunk is `at_once` positions, one group, `channels` of its channels and `outputs` of its
+    outputs; there are channel_blocks and output_blocks of those.
+    image, image_n, image_group, image_c: address, strides over images, groups and channels.
+    other, other_n, other_group, other_o: the same of what is multiplied, over outputs.
+    copy: the function that copies parts; window, other_window: its words for both.
+    plane, other_plane: pitches of the copies' channels.
+    taps, count: where the elements of a window begin in a channel's copy; how many.
+    result, copy_size: the copies of the result, [copies][groups all_outputs, all_channels count].
+    other_at, table_at, streams_at, cells_at: bytes of scratch before those; the copy of the image
+    lies first.
+    """
+
+    image: Word
+    image_n: Word
+    image_group: Word
+    image_c: Word
+    other: Word
+    other_n: Word
+    other_group: Word
+    other_o: Word
+    copy: Word
+    window: Word
+    other_window: Word
+    plane: Word
+    other_plane: Word
+    taps: Word
+    count: Word
+    result: Word
+    copy_size: Word
+    channels: Word
+    all_channels: Word
+    outputs: Word
+    all_outputs: Word
+    groups: Word
+    channel_blocks: Word
+    output_blocks: Word
+    at_once: Word
+    other_at: Word
+    table_at: Word
+    streams_at: Word
+    cells_at: Word
+
+
+def filter_sums(w: Width, cells: Cells) -> Routine:
+    """The function that sums by tiles of that shape."""
+    name = f"filter_sums{cells.rows}x{cells.columns}x{cells.pieces}_{w.ty}{LANES}"
+    return Routine(name, lambda: _filter_sums(name, w, cells))
+
+
+def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
+    f = Fn(name, RECORD)
+    words = loaded(f, FilterWords)
+    blocks = loaded(f, BlockWords, first=len(FilterWords._fields))
+    output_block, rest = (how("%chunk", words.output_blocks) for how in (f.urem, f.udiv))
+    channel_block, rest = (how(rest, words.channel_blocks) for how in (f.urem, f.udiv))
+    group, number = (how(rest, words.groups) for how in (f.urem, f.udiv))
+    first = f.mul(number, words.at_once)
+    last = f.imin(f.add(first, words.at_once), blocks.positions)
+    c, o = f.mul(channel_block, words.channels), f.mul(output_block, words.outputs)
+    channels = f.imin(words.channels, f.sub(words.all_channels, c))
+    outputs = f.imin(words.outputs, f.sub(words.all_outputs, o))
+    elements = f.mul(channels, words.count)
+    other, table, streams, sums = (
+        f.gep("%scratch", at, "i8")
+        for at in (words.other_at, words.table_at, words.streams_at, words.cells_at)
+    )
+    streamed(f, words.taps, words.count, channels, words.plane, streams)
+    across = f.udiv(f.add(elements, cells.columns - 1), cells.columns)
+
+    def place(row: str, element: str) -> str:
+        tile = f.add(f.mul(f.udiv(row, cells.rows), across), f.udiv(element, cells.columns))
+        return f.gep(sums, f.mul(tile, cells.rows * cells.columns), w.vector)
+
+    with f.loop(first, last) as position:
+        image, lo, hi = corner(f, blocks, position)
+        begin = origin(f, blocks, lo)
+        pieces = listed(f, blocks, lo, hi, table, w.lanes // cells.pieces, cells.pieces)
+        at = affine(f, (image, words.image_n), (group, words.image_group), (c, words.image_c))
+        source = f.gep(words.image, at, w.ty)
+        f.indirect(
+            words.copy,
+            f"ptr {words.window}, ptr {source}, i64 {channels}, i64 {begin[0]}, i64 {begin[1]}, "
+            f"i64 {begin[2]}, ptr %scratch",
+        )
+        at = affine(f, (image, words.other_n), (group, words.other_group), (o, words.other_o))
+        source = f.gep(words.other, at, w.ty)
+        f.indirect(
+            words.copy,
+            f"ptr {words.other_window}, ptr {source}, i64 {outputs}, i64 {lo[0]}, i64 {lo[1]}, "
+            f"i64 {lo[2]}, ptr {other}",
+        )
+        far = blocks.far_z, blocks.far_y, blocks.far_x
+        start = f.sub(0, affine(f, *zip(lo, far, strict=True)))  # the list counts from the image's
+        begins = f.icmp("eq", position, first)
+        with (
+            f.loop(0, outputs, cells.rows) as row,
+            f.loop(0, elements, cells.columns) as element,
+        ):
+            rows = [f.imin(f.add(row, r), f.sub(outputs, 1)) for r in range(cells.rows)]
+            ys = [f.gep(other, f.add(start, f.mul(r, words.other_plane)), w.ty) for r in rows]
+            last_one = f.sub(elements, 1)
+            every = [f.imin(f.add(element, t), last_one) for t in range(cells.columns)]
+            xs = [f.gep("%scratch", f.arg(streams, e), w.ty) for e in every]
+            _tile(f, w, cells, xs, ys, (table, pieces), place(row, element), begins)
+    at = affine(
+        f,
+        (number, words.copy_size),
+        (f.add(f.mul(group, words.all_outputs), o), f.mul(words.all_channels, words.count)),
+        (c, words.count),
+    )
+    result = f.gep(words.result, at, w.ty)
+    with f.loop(0, outputs, cells.rows) as row, f.loop(0, elements, cells.columns) as element:
+        here = place(row, element)
+        rows, columns = f.sub(outputs, row), f.sub(elements, element)
+        with (
+            f.loop(0, f.imin(rows, cells.rows)) as r,
+            f.loop(0, f.imin(columns, cells.columns)) as t,
+        ):
+            cell = f.gep(here, f.add(f.mul(r, cells.columns), t), w.vector)
+            lanes = f.load(w.vector, cell)
+            reduce = f"llvm.vector.reduce.fadd.v{w.lanes}f{8 * w.size}"
+            total = f.call(w.ty, reduce, (w.ty, "-0.0"), (w.vector, lanes), flags="reassoc")
+            at = f.mul(f.add(row, r), f.mul(words.all_channels, words.count))
+            f.store(w.ty, total, f.gep(result, f.add(at, f.add(element, t)), w.ty))
+    return f
+
+
+def _tile(
+    f: Fn,
+    w: Width,
+    cells: Cells,
+    xs: list[str],
+    ys: list[str],
+    pixels: tuple[str, str],
+    place: str,
+    begins: str,
+) -> None:
+    """Add the products of a block's pixels to the cells at a place, which may begin at zero.
+
+    xs: where the elements of windows begin; ys: where the outputs do; pixels: their list, and how
+    many pieces it has.
+    """
+    every = [(r, t) for r in range(cells.rows) for t in range(cells.columns)]
+    sums = {cell: f.alloca(w.vector, align=64) for cell in every}
+    places = {cell: f.gep(place, i, w.vector) for i, cell in enumerate(every)}
+    for cell in every:
+        f.store(w.vector, "zeroinitializer", sums[cell])
+    with f.when(negated(f, begins)):
+        for cell in every:
+            f.store(w.vector, f.load(w.vector, places[cell]), sums[cell])
+    table, pieces = pixels
+    lanes = w.lanes // cells.pieces
+    with f.loop(0, pieces, cells.pieces) as piece:
+        entries = f.gep(table, f.mul(piece, ENTRY_WORDS), "i64")
+        found = [
+            [f.arg(entries, q * ENTRY_WORDS + i) for i in range(ENTRY_WORDS)]
+            for q in range(cells.pieces)
+        ]
+        masks = [lanes_of(f, entry[2], lanes) for entry in found]
+
+        def read(line: str, which: int) -> str:
+            parts = [
+                masked_load(f, w, f.gep(line, entry[which], w.ty), mask, lanes)
+                for entry, mask in zip(found, masks, strict=True)
+            ]
+            return joined(f, w.ty, parts, lanes)
+
+        y = [read(line, 1) for line in ys]
+        for t, line in enumerate(xs):
+            x = read(line, 0)
+            for r in range(cells.rows):
+                multiply_add(f, w, x, y[r], sums[r, t])
+    for cell in every:
+        f.store(w.vector, f.load(w.vector, sums[cell]), places[cell])
