@@ -22,6 +22,7 @@ import rushlight_nn as nn
 from rushlight.errors import IndexOutOfRange, KernelFailed
 from rushlight.testing.close import assert_close, assert_same_bits
 from rushlight_numba import program
+from rushlight_numba.kernels import KERNELS
 
 TERMS = 64  # of the longest sum here
 
@@ -142,7 +143,8 @@ class Kernel:
 
 @pytest.fixture
 def sort(device, monkeypatch):
-    """The kernel of argsort, which no nest can do."""
+    """The kernel of argsort, in Python: as of what has no native code."""
+    monkeypatch.delitem(KERNELS, "argsort")
     kernel = Kernel(device.kernels["argsort"])
     monkeypatch.setitem(device.kernels, "argsort", kernel)
     return kernel
