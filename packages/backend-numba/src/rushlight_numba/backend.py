@@ -27,7 +27,9 @@ class NumbaBackend(HostBackend):
     protocol = (1, 0)
     compiles = True
     policy = FusionPolicy(epilogues=True, lanes=LANES)
-    whole = frozenset("cumsum cumprod cummax".split())
+    whole = frozenset(
+        "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold".split()
+    )
 
     def __init__(self) -> None:
         from .eager import kernels

@@ -41,7 +41,8 @@ PASSES = [  # that numpy has no kernel for
     f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")
 ]
 LEAST |= dict.fromkeys(PASSES, 0)
-LEAST |= dict.fromkeys("cumsum cumprod cummax argmax argsort".split(), 1 << 10)
+LEAST |= dict.fromkeys("cumsum cumprod cummax argmax argsort fold".split(), 1 << 10)
+LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
-from . import argmax, convolution, order, scan
+from . import argmax, convolution, order, pooling, scan
 
 if TYPE_CHECKING:
     from ..lowering import Work
@@ -18,4 +18,5 @@ KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
     **convolution.KERNELS,
     **argmax.KERNELS,
     **order.KERNELS,
+    **pooling.KERNELS,
 }
