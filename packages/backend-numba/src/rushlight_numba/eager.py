@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight.extend import Call, Fused, Spec, operations, written
 
+from .kernels import KERNELS
 from .layout import Layout, layout
 from .lowering import native_works
 from .program import Program
@@ -38,7 +39,9 @@ LEAST |= dict.fromkeys(
 )  # fmt: skip
 LEAST |= dict.fromkeys("matmul linear linear.vjp take".split(), 1 << 13)
 PASSES = [  # that numpy has no kernel for
-    f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")
+    f"{name}{which}"
+    for name in ("gelu", "gelu_tanh", "silu", "attention")
+    for which in ("", ".fwd", ".vjp")
 ]
 LEAST |= dict.fromkeys(PASSES, 0)
 LEAST |= dict.fromkeys("cumsum cumprod cummax argmax argsort fold".split(), 1 << 10)
@@ -137,7 +140,8 @@ class Programs:
                 place = layouts[i]
                 xs[i] = x if place is None else place.view(x)
             op = self.op
-            z = op.statement(*xs, **params) if opened else op.run(tuple(xs), op.ordered(params))
+            by_hand = opened and op.name in self.backend.whole
+            z = op.statement(*xs, **params) if by_hand else op.run(tuple(xs), op.ordered(params))
             if not isinstance(z, (tuple, list)):
                 return [z]
             made = [part is not None for part in z]
@@ -147,7 +151,8 @@ class Programs:
         for i in taken:
             place = layouts[i]
             specs.append(type(inputs[i]) if place is None else Spec(place.block, inputs[i].dtype))
-        fused = written(do, specs, self.backend.name)
+        unopened = self.op.name if self.op.name in KERNELS and not opened else ""
+        fused = written(do, specs, self.backend.name, unopened)
         return fused, made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
-from . import argmax, convolution, order, pooling, scan
+from . import argmax, attention, convolution, order, pooling, scan
 
 if TYPE_CHECKING:
     from ..lowering import Work
@@ -17,6 +17,7 @@ KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
     **scan.KERNELS,
     **convolution.KERNELS,
     **argmax.KERNELS,
+    **attention.KERNELS,
     **order.KERNELS,
     **pooling.KERNELS,
 }

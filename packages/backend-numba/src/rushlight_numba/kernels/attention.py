@@ -1,0 +1,234 @@
+"""Attention by blocks of query's rows, so that scores stay in cache and are never all in memory.
+
+forward   z = e v / total with e = exp(q k^T scale - top); top, total: of a row the largest, the sum
+backward  p = exp(q k^T scale - top) / total, h = p (y - sum(y p)) with y = g v^T;
+          gq = h k scale; gk = h^T q scale and gv = p^T g, summed over the blocks
+
+A block is a program of operations, fused once for all blocks of its kind: each of them is the same
+works at places of its own.  Causal rows read no more of k and v than they see.
+Source: Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, whose blocks have columns too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, product
+from math import inf, prod
+from operator import mul
+from typing import Any, NamedTuple
+
+from rushlight.extend import (
+    Access,
+    Call,
+    DType,
+    Shape,
+    Spec,
+    Value,
+    float32,
+    float64,
+    int64,
+    ops,
+    written,
+)
+
+from ..backend import NumbaBackend
+from ..entry import is_whole
+from ..layout import laid
+from ..lowering import Place, Work, lowered, place
+from ..packing import PackWords
+from ..products import entry_points
+
+BLOCK_BYTES = 1 << 20  # of the scores of a block
+LEAST_BYTES = 1 << 22  # of all scores, so that blocks are faster than one program
+LEAST_ROWS = 64  # of a block, however long they are
+
+
+class Operand(NamedTuple):
+    """An array of which a block has some rows; all that it sees if it is tall: k, v and gradients.
+
+    shape: [*b, rows, n].
+    """
+
+    access: Access
+    shape: Shape
+    is_tall: bool
+
+    def part(self, heads: int, rows: int) -> tuple[Shape, tuple[int, ...]]:
+        """Shape and strides of rows, of several heads or without an axis of them."""
+        shape, strides = (rows, self.shape[-1]), self.access.strides[-2:]
+        if heads == 1:
+            return shape, strides
+        return (heads, *shape), (self.access.strides[-3], *strides)
+
+    def at(self, index: Sequence[int], row: int) -> Place:
+        """Where the rows of a head begin."""
+        steps = zip((*index, 0 if self.is_tall else row), self.access.strides, strict=False)
+        start = sum(i * stride for i, stride in steps)
+        return place(self.access._replace(offset=self.access.offset + start))
+
+
+class Kind(NamedTuple):
+    """What a block's works depend on.
+
+    operands: of each the shape and the strides in elements.  start: how many keys the first row
+    sees before its own; None if all rows see all.
+    """
+
+    rule: Callable[..., tuple[Any, ...]]
+    operands: tuple[tuple[Shape, tuple[int, ...]], ...]
+    dtype: DType
+    scale: float
+    start: int | None
+
+
+class Block(NamedTuple):
+    """The works of a block, and the buffers that stand for its operands and its results."""
+
+    works: tuple[Work, ...]
+    operands: tuple[Any, ...]
+    results: tuple[Any, ...]
+
+    def placed(self, operands: Sequence[Place], results: Sequence[Place]) -> Iterator[Work]:
+        """The works on these; a result that has no place stays where it is."""
+        homes = dict(zip(self.operands, operands, strict=True))
+        homes |= zip(self.results, results, strict=False)
+        for work in self.works:
+            yield work._replace(words=moved(work.words, homes))
+
+
+def forward(q: Any, k: Any, v: Any, *, scale: float, start: int | None) -> tuple[Any, ...]:
+    """z, top, total of rows of q."""
+    s = scores(q * scale, k, start)
+    top = s.amax(-1, keepdim=True)
+    e = (s - top).exp()
+    total = e.sum(-1, keepdim=True)
+    return e @ v / total, top, total
+
+
+def backward(
+    g: Any, q: Any, k: Any, v: Any, top: Any, total: Any, *before: Any,
+    scale: float, start: int | None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """gq of these rows, and what they add to gk and gv.  before: gk and gv of other rows."""
+    q = q * scale
+    p = (scores(q, k, start) - (top + total.log())).exp()
+    y = g @ v.mT
+    h = (y - (y * p).sum(-1, keepdim=True)) * p
+    gk, gv = h.mT @ q, p.mT @ g
+    if before:
+        gk, gv = before[0] + gk, before[1] + gv
+    return h @ k * scale, gk, gv
+
+
+def scores(q: Any, k: Any, start: int | None) -> Any:
+    """q k^T, -inf where a row does not see a key."""
+    s = q @ k.mT
+    if start is None:
+        return s
+    rows, columns = [ops.iota(length=n, dtype=int64, device=q.device) for n in s.shape[-2:]]
+    return ops.where(ops.greater_equal((rows + start).unsqueeze(1), columns), s, -inf)
+
+
+@lru_cache(maxsize=512)
+def block(kind: Kind) -> Block | None:
+    """The block of a kind; None if an operand lies as no program reads, or a result elsewhere."""
+    layouts = [found for operand in kind.operands if (found := laid(*operand)) is not None]
+    if len(layouts) < len(kind.operands):
+        return None
+
+    def do(*given: Any) -> Any:
+        views = [layout.view(x) for layout, x in zip(layouts, given, strict=True)]
+        return kind.rule(*views, scale=kind.scale, start=kind.start)
+
+    fused = written(do, [Spec(layout.block, kind.dtype) for layout in layouts], NumbaBackend.name)
+    results = [(fused.outputs[z], z.shape) for z in fused.graph.outputs]
+    if not all(is_whole(access, shape, access.buffer) for access, shape in results):
+        return None
+    works = [work for record in fused.records for work in lowered(record)]
+    return Block((*works,), fused.graph.inputs, tuple([access.buffer for access, _ in results]))
+
+
+def moved(words: Sequence[Any], homes: Mapping[Any, Place]) -> list[Any]:
+    """An argument block with some of its buffers at places in others."""
+    made: list[Any] = []
+    for word in words:
+        if isinstance(word, list):
+            made.append(moved(word, homes))
+        elif isinstance(word, Place) and word.buffer in homes:
+            home = homes[word.buffer]
+            made.append(Place(home.buffer, home.offset + word.offset))
+        else:
+            made.append(word)
+    return made
+
+
+def packed_once(works: Sequence[Work], pack: str, given: frozenset[Any]) -> Iterator[Work]:
+    """The works without those that pack again what their panels hold: all of k for each block.
+
+    given: buffers that none of them writes.
+    """
+    held: dict[Any, list[Any]] = {}
+    for work in works:
+        if work.function == pack:
+            words = PackWords(*work.words)
+            if held.get(words.panels) == work.words and words.source.buffer in given:
+                continue
+            held[words.panels] = work.words
+        yield work
+
+
+def attention(call: Call) -> list[Work] | None:
+    """The works of a pass; None for few scores, which the body does as well, and other types."""
+    is_backward = call.step.op.name.endswith(".vjp")
+    tall = (False, False, True, True, False, False) if is_backward else (False, True, True)
+    arrays = zip(call.inputs, call.shapes, tall, strict=True)
+    given = [Operand(x, shape or (), is_tall) for x, shape, is_tall in arrays]
+    results = [z for z in call.step.outputs if z is not None]
+    tall = (False, True, True) if is_backward else (False, False, False)
+    made = [Operand(dense(z), z.shape, x) for z, x in zip(results, tall, strict=False)]
+    (*batch, rows, _), keys = made[0].shape, given[2].shape[-2]
+    dtype = results[0].dtype
+    causal, scale = call.step.params[:2]
+    row_bytes = keys * dtype.itemsize
+    few = prod(batch) * rows * row_bytes < LEAST_BYTES
+    if dtype not in (float32, float64) or few or (causal and keys > rows):
+        return None
+    heads = batch[-1] if batch else 1
+    together = max(1, min(heads, BLOCK_BYTES // (rows * row_bytes)))
+    together = next(n for n in range(together, 0, -1) if heads % n == 0)
+    height = min(rows, max(LEAST_ROWS, BLOCK_BYTES // row_bytes))
+    height = -(-rows // -(-rows // height))  # of blocks alike
+    works: list[Work] = []
+    steps = [*[range(n) for n in batch[:-1]], range(0, heads, together)][: len(batch)]
+    for index in product(*steps):
+        for first in reversed(range(0, rows, height)):  # of causal ones the last sees all keys
+            last = min(rows, first + height)
+            seen = min(keys, last) if causal else keys
+            sums = is_backward and last < rows
+            operands = [*given, *made[1:]] if sums else given
+            found = block(
+                Kind(
+                    backward if is_backward else forward,
+                    tuple(
+                        [x.part(together, seen if x.is_tall else last - first) for x in operands]
+                    ),
+                    dtype,
+                    scale,
+                    first if causal and first + 1 < seen else None,
+                )
+            )
+            if found is None:
+                return None
+            works += found.placed(*[[x.at(index, first) for x in xs] for xs in (operands, made)])
+    untouched = frozenset(x.access.buffer for x in given)
+    return [*packed_once(works, entry_points(dtype)[0], untouched)]
+
+
+def dense(z: Value) -> Access:
+    """All of a result, in order."""
+    strides = accumulate(z.shape[:0:-1], mul, initial=1)
+    return Access(z, (*strides,)[::-1], 0, z.dtype)
+
+
+KERNELS = dict.fromkeys(("attention", "attention.fwd", "attention.vjp"), attention)
