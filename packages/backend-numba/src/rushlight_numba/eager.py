@@ -62,20 +62,20 @@ class Programs:
         self.numbers = (int, float) if name not in FOLDED else ()  # types that are no part of kinds
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        n = self.count
-        key = (*map(self.kind, given[:n]), *(named.values() if n is None else given[n:]))
+        kinds: list[Any] = []  # what of the arguments decides which program runs
+        for x in given[: self.count]:
+            if isinstance(x, ARRAY):
+                kinds += x.shape, x.strides, x.dtype
+            else:
+                kinds.append(type(x) if type(x) in self.numbers else x)
+        kinds += named.values() if self.count is None else given[self.count :]
+        key = tuple(kinds)
         run = self.found.get(key)
         if run is None:
             if len(self.found) >= KEPT:
                 self.found.pop(next(iter(self.found)), None)
             run = self.found[key] = self.kernel(given, named)
         return run(*given)
-
-    def kind(self, x: Any) -> Any:
-        """What of an argument decides which program runs."""
-        if isinstance(x, ARRAY):
-            return x.shape, x.strides, x.dtype
-        return type(x) if type(x) in self.numbers else x
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
         """What does the operation on arguments of this kind, parameters by position or name."""
@@ -93,7 +93,8 @@ class Programs:
             fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
             if is_native(fused):
                 run = Program(fused, self.backend.workers, keeps=False).run
-                return calling(run, taken, made)
+                every = made is None and len(taken) == len(given) and not named
+                return run if every else calling(run, taken, made)
         return self.other(inputs, params, named)
 
     def other(self, inputs: Sequence[Any], params: dict[str, Any], named: dict[str, Any]) -> Kernel:
@@ -103,7 +104,9 @@ class Programs:
             taken = [i for i, x in enumerate(inputs) if isinstance(x, ARRAY)]
             dense = [Layout(x.shape) if isinstance(x, ARRAY) else None for x in inputs]
             fused, made = self.fused(inputs, params, dense, taken, opened=True)
-            return calling(fused.graph.program().run, taken, made)
+            run = fused.graph.program().run
+            one = made is None or sum(made) == 1
+            return calling((lambda *xs: run(*xs)[0]) if one else run, taken, made)
         return (lambda *given: other(*given, **named)) if named else other
 
     def on_copies(self, which: Sequence[int], named: dict[str, Any]) -> Kernel:
@@ -169,16 +172,51 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     }
 
 
-def sized(small: Kernel | None, large: Kernel, least: int) -> Kernel:
+def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     """One kernel or another, by how many elements its arrays have."""
     if small is None:
         return large
+    if large.count == 1 and not large.op.params:
+        return unary(small, large, least)
+    if large.count == 2 and not large.op.params:
+        return binary(small, large, least)
 
     def run(*given: Any, **named: Any) -> Any:
         for x in given:
             if type(x) is ARRAY and x.size >= least:
                 return large(*given, **named)
         return small(*given, **named)
+
+    return run
+
+
+def unary(small: Kernel, large: Programs, least: int) -> Kernel:
+    """`sized` of f(x), with as little on the way as there can be."""
+    found = large.found
+
+    def run(x: Any) -> Any:
+        if x.size < least:
+            return small(x)
+        run = found.get((x.shape, x.strides, x.dtype), large)
+        return run(x)
+
+    return run
+
+
+def binary(small: Kernel, large: Programs, least: int) -> Kernel:
+    """`sized` of f(x, y)."""
+    found = large.found
+
+    def run(x: Any, y: Any) -> Any:
+        if type(y) is ARRAY and type(x) is ARRAY:
+            if x.size < least and y.size < least:
+                return small(x, y)
+            key = x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype
+            run = found.get(key, large)
+            return run(x, y)
+        if (y if type(y) is ARRAY else x).size < least:
+            return small(x, y)
+        return large(x, y)
 
     return run
 
@@ -191,20 +229,19 @@ def is_native(fused: Fused) -> bool:
     return not handed and all(native_works(call) is not None for call in calls)
 
 
-def calling(
-    run: Callable[..., list[Any]], taken: Sequence[int], made: Sequence[bool] | None
-) -> Kernel:
+def calling(run: Kernel, taken: Sequence[int], made: Sequence[bool] | None) -> Kernel:
     """A kernel that runs a program on some of its arguments, and returns as kernels do."""
     if made is not None:
-        several = made
+        several, one = made, sum(made) == 1
 
         def results(*given: Any) -> tuple[Any, ...]:
-            found = iter(run(*[given[i] for i in taken]))
+            z = run(*[given[i] for i in taken])
+            found = iter([z] if one else z)
             return tuple([next(found) if there else None for there in several])
 
         return results
     if [*taken] == [0]:
-        return lambda x, *_: run(x)[0]
+        return lambda x, *_: run(x)
     if [*taken] == [0, 1]:
-        return lambda x, y, *_: run(x, y)[0]
-    return lambda *given: run(*[given[i] for i in taken])[0]
+        return lambda x, y, *_: run(x, y)
+    return lambda *given: run(*[given[i] for i in taken])
