@@ -149,7 +149,9 @@ class Entry:
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
         self.heirs = heirs or {}
-        self.keeps = True  # memory between calls; else all is new, and inputs may lie as they like
+        # Memory between calls.  Else all is new, inputs lie as they like, and of one result there is
+        # no list.
+        self.keeps = True
         self.arena_bytes = 0  # that every call has of its own
         self.names: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
@@ -205,7 +207,9 @@ class Entry:
             lines.append(f"begin(arrays, {{{known}}})")
         lines.append("start(arrays, solo)" if self.heirs else "start(arrays)")
         lines += ["finish()"] if finish is not None else []
-        lines.append(f"return [{', '.join(map(self.result, self.graph.outputs))}]")
+        results = ", ".join(map(self.result, self.graph.outputs))
+        one = not self.keeps and len(self.graph.outputs) == 1
+        lines.append(f"return {results if one else f'[{results}]'}")
         body = "\n".join(f"        {line}" for line in lines)
         text = f"def run({parameters}):\n    with lock:\n{body}\n"
         self.scope |= {
