@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..cell import Cell, Number, compute
 from ..device import Device
-from ..eager import Meaning, interpreting, spec_of
+from ..eager import Meaning, spec_of
 from ..errors import TracingError
 from ..node import Leaf
 from ..op import Operation
@@ -194,8 +194,7 @@ def infer(op: Operation, device: Device, specs: tuple[Any, ...], params: tuple[A
     except KeyError:
         pass
     stand_ins = [wrap(Value(x), device) if isinstance(x, Spec) else x for x in specs]
-    with interpreting(Tracing(Trace(), recording=False, whole=False)):
-        z = op.statement(*stand_ins, **op.named(params))
+    z = Tracing(Trace(), recording=False, whole=False).open(op, (*stand_ins,), params, False)
     several = isinstance(z, (tuple, list))
     found = tuple([None if part is None else part.spec for part in z]) if several else z.spec
     op.contracts[specs, params] = found
