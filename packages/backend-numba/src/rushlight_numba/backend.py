@@ -28,6 +28,7 @@ class NumbaBackend(HostBackend):
     compiles = True
     policy = FusionPolicy(epilogues=True, lanes=LANES)
     whole = frozenset(
+        "conv conv.vjp conv_transpose conv_transpose.vjp "
         "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold".split()
     )
 
