@@ -46,6 +46,7 @@ PASSES = [  # that numpy has no kernel for
 LEAST |= dict.fromkeys(PASSES, 0)
 LEAST |= dict.fromkeys("cumsum cumprod cummax argmax argsort fold".split(), 1 << 10)
 LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
+LEAST |= dict.fromkeys("conv conv.vjp conv_transpose conv_transpose.vjp".split(), 0)
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 
