@@ -39,9 +39,9 @@ def bynest():
 
 @pytest.fixture
 def written(monkeypatch):
-    """The keys of the nests whose code is written."""
-    keys, right = [], NestCode.function
-    monkeypatch.setattr(NestCode, "function", lambda code: keys.append(code.key) or right(code))
+    """The keys of the nests whose code is made or loaded."""
+    keys, right = [], NestCode.address
+    monkeypatch.setattr(NestCode, "address", lambda code: keys.append(code.key) or right(code))
     monkeypatch.setattr("rushlight_numba.program._native", {})
     return keys
 
@@ -241,9 +241,9 @@ def losses(device, through, batches):
 def test_a_model_is_trained_and_another_batch_compiles_nothing(bynest, written):
     whole = (8, 8, 8, 8)
     ours = losses(bynest, rl.compile, whole)
-    count = len(written)
-    assert count > 5
+    assert len(written) > 5
     np.testing.assert_allclose(ours, losses(bynest, lambda step: step, whole), rtol=1e-4)
+    count = len(written)
     mixed = (8, 5, 8, 11)
     ours = losses(bynest, rl.compile, mixed)
     np.testing.assert_allclose(ours, losses(bynest, lambda step: step, mixed), rtol=1e-4)

@@ -200,6 +200,35 @@ def test_what_was_compiled_is_read_from_the_cache(monkeypatch):
         llvm.compile_object(text, level=1)
 
 
+def test_what_was_written_once_is_not_written_again():
+    first = llvm.written_once("five", lambda: [writer(5)])
+    assert llvm.written_once("five", lambda: pytest.fail("written again")) == first
+    assert llvm.written_once("six", lambda: [writer(6)]) != first
+    with pytest.raises(ZeroDivisionError):  # the effort is part of what decides
+        llvm.written_once("five", lambda: 1 / 0, level=1)
+
+
+def test_other_sources_write_anew(monkeypatch):
+    llvm.written_once("seven", lambda: [writer(7)])
+    monkeypatch.setattr(llvm, "_sources", lambda: "of another version")
+    with pytest.raises(ZeroDivisionError):
+        llvm.written_once("seven", lambda: 1 / 0)
+
+
+def test_code_without_its_object_is_written_anew(tmp_path):
+    first = llvm.written_once("eight", lambda: [writer(8)])
+    for file in sorted(tmp_path.iterdir(), key=lambda file: file.stat().st_size)[1:]:
+        file.unlink()
+    assert llvm.written_once("eight", lambda: [writer(8)]) == first
+    assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_nothing_is_kept_where_sources_are_not_there(monkeypatch):
+    monkeypatch.setattr(llvm, "_sources", lambda: "")
+    written = [llvm.written_once("nine", lambda n=n: [writer(n)]) for n in (9, 10)]
+    assert written[0] != written[1]
+
+
 def test_threads_compile_at_once():
     found = {}
 

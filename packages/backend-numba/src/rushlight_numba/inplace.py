@@ -56,7 +56,7 @@ def successors(works: Sequence[Work], lives: Mapping[Any, Life]) -> dict[Any, An
     touching, last = touched(works), {x: life.last for x, life in lives.items()}
     found: dict[Any, Any] = {}
     for buffer, life in sorted(lives.items(), key=lambda item: item[1].first):
-        for x in works[life.first].touched():
+        for x in works[life.first].touched:
             home = found.get(x, x)
             if (
                 x in lives
@@ -75,7 +75,7 @@ def touched(works: Sequence[Work]) -> dict[Any, list[int]]:
     """The works that read or write each buffer."""
     found: dict[Any, list[int]] = {}
     for i, work in enumerate(works):
-        for buffer in work.touched():
+        for buffer in work.touched:
             found.setdefault(buffer, []).append(i)
     return found
 
@@ -91,7 +91,7 @@ def follows(
     between = {i for i in (*touching[buffer], *touching.get(x, ())) if i >= start}
     written = reads = places = 0
     for work in map(works.__getitem__, between):
-        places += sum(place.buffer is x for place in work.places())
+        places += sum(place.buffer is x for place in work.places)
         for code in work.codes():
             if not isinstance(code, NestCode):
                 continue  # what it reads counts as places, below

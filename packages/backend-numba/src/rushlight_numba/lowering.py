@@ -6,6 +6,7 @@ Knows no memory: what becomes an address is a Place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
@@ -53,13 +54,8 @@ class Code(Protocol):
         """Of the function, compiled and loaded."""
 
 
-class Work(NamedTuple):
-    """A record before it is linked.
-
-    function: its name among the pool's and the products' functions, or its code, or a step to be
-    called.  words: its argument block, of integers, Places, Codes, and lists, which are blocks of
-    their own.
-    """
+class Lowered(NamedTuple):
+    """What there is to say of a work."""
 
     function: str | Code | Call
     words: list[Any]
@@ -67,6 +63,16 @@ class Work(NamedTuple):
     ns: float
     scratch_bytes: int = 0
 
+
+class Work(Lowered):
+    """A record before it is linked.
+
+    function: its name among the pool's and the products' functions, or its code, or a step to be
+    called.  words: its argument block, of integers, Places, Codes, and lists, which are blocks of
+    their own, none of which changes.
+    """
+
+    @cached_property
     def places(self) -> list[Place]:
         """All of its pointers."""
         return [*places_of(self.words)]
@@ -75,10 +81,11 @@ class Work(NamedTuple):
         """What is compiled for it."""
         return [x for x in (self.function, *self.words) if hasattr(x, "address")]
 
+    @cached_property
     def touched(self) -> dict[Any, None]:
         """The buffers that it reads or writes, each once."""
         if not isinstance(self.function, Call):
-            return dict.fromkeys(place.buffer for place in self.places())
+            return dict.fromkeys([place.buffer for place in self.places])
         read = [x.buffer for x in self.function.inputs if isinstance(x, Access)]
         return dict.fromkeys([*read, *(z for z in self.function.step.outputs if z is not None)])
 

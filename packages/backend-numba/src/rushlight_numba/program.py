@@ -17,7 +17,7 @@ from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 
 from . import products
 from .backend import processors
-from .codegen.llvm import native
+from .codegen.llvm import written_once
 from .entry import Entry, laid_out, view
 from .inplace import LARGE, heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
@@ -75,7 +75,7 @@ class Program:
 
     def numbers_read(self) -> list[Any]:
         """The numbers that nests read, and of each which word of 64 bits."""
-        found = [place for work in self.works for place in work.places()]
+        found = [place for work in self.works for place in work.places]
         words = [(x, offset // 8) for x, offset in found if isinstance(x, Number)]
         return list(dict.fromkeys(words))
 
@@ -94,7 +94,7 @@ class Program:
         self.heirs = {} if self.is_apart else heirs(self.fused, fresh, self.works)
         lives: dict[Any, Life] = {}
         for i, work in enumerate(self.works):
-            for buffer in work.touched():
+            for buffer in work.touched:
                 if buffer not in self.slots and not isinstance(buffer, Number):
                     first = lives[buffer].first if buffer in lives else i
                     lives[buffer] = Life(self.size(buffer), first, i)
@@ -141,7 +141,7 @@ class Program:
         total = sum(ns for *_, ns in records)
         guards, block = self.guards() if self.heirs else [], 0
         if guards:
-            overwrites = [not self.heirs.keys().isdisjoint(x.touched()) for x in self.works]
+            overwrites = [not self.heirs.keys().isdisjoint(x.touched) for x in self.works]
             block = self.block([len(guards), 0, 0, *guards], words, at)
             records.insert(overwrites.index(True), (at["gate"], block, CALLER, 0.0))
         # as many as the system has, since more may be allowed after this is linked
@@ -290,5 +290,5 @@ def product_functions(name: str) -> dict[str, int]:
     """Addresses of all functions of products of the type for which `name` is one."""
     for dtype in (np.dtype("float32"), np.dtype("float64")):
         if name in products.entry_points(dtype):
-            return native(products.functions(dtype), level=3)
+            return written_once(f"products {name}", partial(products.functions, dtype), level=3)
     raise KeyError(name)

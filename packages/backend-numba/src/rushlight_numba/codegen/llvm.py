@@ -12,7 +12,8 @@ import math
 import os
 import struct
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import llvmlite
 from llvmlite import binding
@@ -358,3 +359,30 @@ def native(functions: Sequence[Fn], *, level: int = 2) -> dict[str, int]:
     """Compile and load functions that belong together; the address of each by name."""
     names = [function.name for function in functions]
     return load(compile_object(module(functions), level=level), names)
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of this package's text, all of which decides what it writes; empty if it is gone."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return cache.key(*[file.read_text("utf-8") for file in files]) if files else ""
+
+
+def written_once(key: str, write: Callable[[], Sequence[Fn]], *, level: int = 2) -> dict[str, int]:
+    """`native(write())`, but that nothing is written where this package has done so before.
+
+    key: all that decides what is written, beside the text of this package.
+    """
+    entry = cache.key(MADE_BY, _sources(), str(level), key)
+    told = cache.read(entry) if _sources() else None
+    if told is not None:
+        place, *names = told.decode().splitlines()
+        code = cache.read(place)
+        if code is not None:
+            return load(code, names)
+    functions = write()
+    found = native(functions, level=level)
+    if _sources():
+        place = cache.key(MADE_BY, str(level), module(functions))
+        cache.write(entry, "\n".join([place, *found]).encode())
+    return found

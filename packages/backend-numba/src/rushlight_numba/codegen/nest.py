@@ -19,7 +19,7 @@ from rushlight.extend import ROW, Access, DType, LoopNest
 from . import mathematics
 from .lanes import FORMS
 from .layout import Layout, constant_word
-from .llvm import LANES, Fn, module, native
+from .llvm import LANES, Fn, module, native, written_once
 from .schedule import Schedule
 from .writer import Writer
 
@@ -40,6 +40,17 @@ def supports(op: str, dtypes: Sequence[DType]) -> bool:
     return op in KINDS and all(form is not None and form.kind in KINDS[op] for form in forms)
 
 
+_forms: dict[str, tuple[Schedule, Layout]] = {}  # of the nests of this process, by their text
+
+
+def formed(nest: LoopNest) -> tuple[Schedule, Layout]:
+    """What depends on a nest's text alone.  It holds no buffer, which may hold what is large."""
+    reads = [x if x.buffer is None else x._replace(buffer=...) for x in nest.reads]
+    stores = [s._replace(access=s.access._replace(buffer=...)) for s in nest.stores]
+    bare = nest._replace(reads=tuple(reads), stores=tuple(stores))
+    return Schedule(bare), Layout(bare)
+
+
 class NestCode:
     """The code of a nest, for any sizes.
 
@@ -52,15 +63,15 @@ class NestCode:
         self.nest = nest
         self.lanes = lanes
         self.nontemporal = frozenset(nontemporal)
-        self.schedule = Schedule(nest)
-        self.layout = Layout(nest)
+        text = nest.text()
+        self.schedule, self.layout = _forms.get(text) or _forms.setdefault(text, formed(nest))
         self.stash_count = self.schedule.slots
-        self.key = f"{nest.text()}\nlanes {lanes} nontemporal {sorted(self.nontemporal)}"
+        self.key = f"{text}\nlanes {lanes} nontemporal {sorted(self.nontemporal)}"
         self.name = f"nest_{hashlib.sha256(self.key.encode()).hexdigest()[:24]}"
 
     def address(self) -> int:
         """Of the function, compiled and loaded."""
-        return native([self.function()])[self.name]
+        return written_once(self.key, lambda: [self.function()])[self.name]
 
     def function(self) -> Fn:
         """The function, in LLVM's language."""
@@ -80,11 +91,12 @@ class NestCode:
         apart: of each store that is `apart`, by its number, how many elements lie between copies.
         """
         layout, nodes = self.layout, self.nest.nodes
+        accesses = [*self.nest.reads, *(s.access for s in self.nest.stores)]
         words: list[Any] = [0] * layout.words
-        for a, access in enumerate(layout.accesses):
+        for a, access in enumerate(accesses):
             words[a] = 0 if access.buffer is None else address(access)
         for (a, d), word in layout.strides.items():
-            words[word] = layout.accesses[a].strides[d]
+            words[word] = accesses[a].strides[d]
         for i, word in layout.constants.items():
             words[word] = constant_word(nodes[i])
         for i, word in layout.offsets.items():
