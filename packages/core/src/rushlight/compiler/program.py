@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -17,6 +19,22 @@ from .graph import Graph, Program, Step, Value, blame
 from .trace import Trace, Tracing
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Inside, nothing looks for garbage: making programs leaves little, and all else is large.
+
+    What was imported would be looked through: 15 of 37 ms for the training step of an MLP.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@uncollected()
 def built(graph: Graph) -> Program:
     """The graph as a program: of the one device that does it all and compiles, or replayed."""
     devices = {step.device for step in graph.steps if isinstance(step, Step)}
