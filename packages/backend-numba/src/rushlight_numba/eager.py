@@ -16,7 +16,7 @@ import numpy as np
 from rushlight.extend import Call, Fused, Spec, operations, written
 
 from .kernels import KERNELS
-from .layout import Layout, layout
+from .layout import Layout, common_order, layout
 from .lowering import native_works
 from .program import Program
 
@@ -28,10 +28,13 @@ ARRAY = np.ndarray
 KEPT = 512  # programs of one operation
 # How many elements of its arrays make a program of an operation faster than numpy's kernel.
 LEAST = dict.fromkeys(
-    "add sub mul div neg abs maximum minimum where kink kinked relu gate sqrt root sum max min "
-    "mean prod cast equal not_equal less less_equal greater greater_equal".split(), 1 << 15
+    "add sub mul div neg abs maximum minimum where kink kinked relu gate sqrt root "
+    "cast equal not_equal less less_equal greater greater_equal".split(), 1 << 15
 )  # fmt: skip
-LEAST |= dict.fromkeys("exp log sin cos tanh erf sigmoid pow mse mse.vjp".split(), 1 << 12)
+LEAST |= dict.fromkeys("exp log sin cos tanh erf sigmoid pow".split(), 1 << 12)
+ELEMENTWISE = frozenset(LEAST)
+LEAST |= dict.fromkeys("sum max min mean prod".split(), 1 << 15)
+LEAST |= dict.fromkeys(["mse", "mse.vjp"], 1 << 12)
 LEAST |= dict.fromkeys(
     "softmax softmax.vjp log_softmax log_softmax.vjp layer_norm layer_norm.fwd layer_norm.vjp "
     "batch_norm batch_norm.fwd batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp "
@@ -85,6 +88,9 @@ class Programs:
         arrays = [isinstance(x, ARRAY) for x in inputs]
         if any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array):
             return self.other(inputs, params, named)
+        order = common_order([x for x in inputs if isinstance(x, ARRAY)])
+        if self.op.name in ELEMENTWISE and order is not None:
+            return self.on_turned(order, named)
         layouts = [layout(x) if a else None for x, a in zip(inputs, arrays, strict=True)]
         scattered = [i for i, a in enumerate(arrays) if a and layouts[i] is None]
         if scattered:
@@ -109,6 +115,16 @@ class Programs:
             one = made is None or sum(made) == 1
             return calling((lambda *xs: run(*xs)[0]) if one else run, taken, made)
         return (lambda *given: other(*given, **named)) if named else other
+
+    def on_turned(self, order: Sequence[int], named: dict[str, Any]) -> Kernel:
+        """The kernel on arrays whose axes are put in the order in which they lie, and back."""
+        back = np.argsort(order)
+
+        def run(*given: Any) -> Any:
+            turned = [x.transpose(order) if isinstance(x, ARRAY) and x.ndim else x for x in given]
+            return self(*turned, **named).transpose(back)
+
+        return run
 
     def on_copies(self, which: Sequence[int], named: dict[str, Any]) -> Kernel:
         """The kernel on copies of some of its arguments, which lie where no program reads."""
@@ -177,7 +193,7 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     """One kernel or another, by how many elements its arrays have."""
     if small is None:
         return large
-    if large.count == 1 and not large.op.params:
+    if large.count == 1:
         return unary(small, large, least)
     if large.count == 2 and not large.op.params:
         return binary(small, large, least)
@@ -192,7 +208,7 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
 
 
 def unary(small: Kernel, large: Programs, least: int) -> Kernel:
-    """`sized` of f(x), with as little on the way as there can be."""
+    """`sized` of f(x, *params), with as little on the way as there can be."""
     found = large.found
 
     def run(x: Any) -> Any:
@@ -201,7 +217,13 @@ def unary(small: Kernel, large: Programs, least: int) -> Kernel:
         run = found.get((x.shape, x.strides, x.dtype), large)
         return run(x)
 
-    return run
+    def run_with(x: Any, *params: Any) -> Any:
+        if x.size < least:
+            return small(x, *params)
+        run = found.get((x.shape, x.strides, x.dtype, *params), large)
+        return run(x, *params)
+
+    return run_with if large.op.params else run
 
 
 def binary(small: Kernel, large: Programs, least: int) -> Kernel:
