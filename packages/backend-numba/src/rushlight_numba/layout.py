@@ -6,6 +6,7 @@ Knows nothing of programs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rushlight.extend import Shape, operations
@@ -65,3 +66,21 @@ def laid(shape: Shape, strides: Sequence[int]) -> Layout | None:
     order = tuple([outwards.index(d) for d in axes])
     once = tuple([n if d in steps else 1 for d, n in enumerate(shape)])
     return Layout(tuple(block), tuple(bounds), order, once, tuple(shape))
+
+
+def common_order(arrays: Sequence[Any]) -> list[int] | None:
+    """The axes of all arrays from the outermost to the innermost, as they lie in memory.
+
+    None if they lie in different orders, in that of their shape, or repeat elements or are read
+    backwards; an array without axes lies in any order.
+    """
+    shaped = [x for x in arrays if x.ndim]
+    if len({x.shape for x in shaped}) != 1:
+        return None
+    long = [d for d, n in enumerate(shaped[0].shape) if n > 1]
+    orders = [sorted(long, key=lambda d, steps=x.strides: -steps[d]) for x in shaped]
+    if any(x.strides[d] <= 0 for x in shaped for d in long):
+        return None
+    if any(order != orders[0] for order in orders) or orders[0] == long:
+        return None
+    return [d for d in range(shaped[0].ndim) if d not in long] + orders[0]
