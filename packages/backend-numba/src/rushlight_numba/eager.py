@@ -47,7 +47,9 @@ PASSES = [  # that numpy has no kernel for
     for which in ("", ".fwd", ".vjp")
 ]
 LEAST |= dict.fromkeys(PASSES, 0)
-LEAST |= dict.fromkeys("cumsum cumprod cummax argmax argsort fold".split(), 1 << 10)
+LEAST |= dict.fromkeys("gather ungather scatter scatter_add".split(), 1 << 8)
+LEAST |= dict.fromkeys("cumsum cumprod cummax argsort fold pad concat".split(), 1 << 10)
+LEAST |= {"argmax": 1 << 18, "untake": 0}
 LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
 LEAST |= dict.fromkeys("conv conv.vjp conv_transpose conv_transpose.vjp".split(), 0)
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x

@@ -25,40 +25,42 @@ def along(
     """Lines whose elements are neighbours: the largest, then where it stands."""
     for line in range(chunk * width, min((chunk + 1) * width, count)):
         start = line * x_line
-        for k in range(LANES):
-            best[k] = x[start]
+        lanes = min(LANES, n)
+        for k in range(lanes):
+            best[k] = x[start + k]
         whole = n - n % LANES
-        for i in range(0, whole, LANES):
+        for i in range(LANES, whole, LANES):
             for k in range(LANES):
-                v = x[start + i + k]
-                best[k] = v if v > best[k] or v != v else best[k]  # noqa: PLR0124  nan
-        for k in range(n - whole):
-            v = x[start + whole + k]
-            best[k] = v if v > best[k] or v != v else best[k]  # noqa: PLR0124  nan
-        top = best[0]
-        for k in range(1, LANES):
-            v = best[k]
-            top = v if v > top or v != v else top  # noqa: PLR0124  nan
-        z[line] = found(x, start, n, top)
+                best[k] = larger(best[k], x[start + i + k])
+        for i in range(max(whole, lanes), n):
+            best[0] = larger(best[0], x[start + i])
+        while lanes > 1:
+            half = (lanes + 1) // 2
+            for k in range(lanes - half):
+                best[k] = larger(best[k], best[half + k])
+            lanes = half
+        z[line] = found(x, start, n, best[0])
+
+
+def larger(x: float, y: float) -> float:
+    """The larger of two; nan if one is."""
+    return y if (y > x) | (y != y) else x  # noqa: PLR0124  nan alone is not equal to itself
 
 
 def found(x: Pointer, start: int, n: int, top: float) -> int:
-    """Where the first element equal to `top` stands; the first nan if that is nan."""
-    at = 0
-    while at + LANES <= n:
-        hits = 0
+    """Where the first element equal to `top` stands, or the first nan if that is nan."""
+    at, is_here = 0, False
+    while at + LANES <= n and not is_here:
         for k in range(LANES):
             v = x[start + at + k]
-            hits += 1 if v == top or v != v else 0  # noqa: PLR0124  nan
-        if hits:
-            break
+            is_here |= (v == top) | (v != v)  # noqa: PLR0124  nan
         at += LANES
-    while at < n - 1:
-        v = x[start + at]
-        if v == top or v != v:  # noqa: PLR0124  nan
-            break
-        at += 1
-    return at
+    at -= LANES if is_here else 0
+    first = n
+    for k in range(at, min(at + LANES, n)):
+        v = x[start + k]
+        first = min(first, k if (v == top) | (v != v) else n)  # noqa: PLR0124  nan
+    return first
 
 
 def beside(
@@ -76,7 +78,7 @@ def beside(
     for i in range(1, n):
         for k in range(m):
             v, top = x[start + i * x_step + k * x_line], best[k]
-            wins = (v > top) | ((v != v) & (top == top))  # noqa: PLR0124  nan
+            wins = (v > top) | ((v != v) & (top == top))  # noqa: PLR0124  the first nan
             best[k] = v if wins else top
             z[place + k] = i if wins else z[place + k]
 
