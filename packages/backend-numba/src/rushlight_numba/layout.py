@@ -6,7 +6,6 @@ Knows nothing of programs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rushlight.extend import Shape, operations
@@ -78,9 +77,10 @@ def common_order(arrays: Sequence[Any]) -> list[int] | None:
     if len({x.shape for x in shaped}) != 1:
         return None
     long = [d for d, n in enumerate(shaped[0].shape) if n > 1]
-    orders = [sorted(long, key=lambda d, steps=x.strides: -steps[d]) for x in shaped]
     if any(x.strides[d] <= 0 for x in shaped for d in long):
         return None
-    if any(order != orders[0] for order in orders) or orders[0] == long:
+    order = sorted(long, key=shaped[0].strides.__getitem__, reverse=True)
+    ordered = [[x.strides[d] for d in order] for x in shaped]
+    if order == long or any(steps != sorted(steps, reverse=True) for steps in ordered):
         return None
-    return [d for d in range(shaped[0].ndim) if d not in long] + orders[0]
+    return [d for d in range(shaped[0].ndim) if d not in long] + order
