@@ -16,7 +16,7 @@ import numpy as np
 from rushlight.extend import Call, Fused, Spec, operations, written
 
 from .kernels import KERNELS
-from .layout import Layout, common_order, layout
+from .layout import Layout, common_order, in_order, is_far, layout
 from .lowering import native_works
 from .program import Program
 
@@ -33,7 +33,8 @@ LEAST = dict.fromkeys(
 )  # fmt: skip
 LEAST |= dict.fromkeys("exp log sin cos tanh erf sigmoid pow".split(), 1 << 12)
 ELEMENTWISE = frozenset(LEAST)
-LEAST |= dict.fromkeys("sum max min mean prod".split(), 1 << 15)
+REDUCTIONS = frozenset("sum max min mean prod".split())
+LEAST |= dict.fromkeys(REDUCTIONS, 1 << 15)
 LEAST |= dict.fromkeys(["mse", "mse.vjp"], 1 << 12)
 LEAST |= dict.fromkeys(
     "softmax softmax.vjp log_softmax log_softmax.vjp layer_norm layer_norm.fwd layer_norm.vjp "
@@ -52,6 +53,9 @@ LEAST |= dict.fromkeys("cumsum cumprod cummax argsort fold pad concat".split(), 
 LEAST |= {"argmax": 1 << 18, "untake": 0}
 LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
 LEAST |= dict.fromkeys("conv conv.vjp conv_transpose conv_transpose.vjp".split(), 0)
+# What computes the same on arrays whose axes are turned, each a result of that order.
+TURNED = frozenset("softmax softmax.vjp log_softmax log_softmax.vjp".split())
+TURNED |= ELEMENTWISE | REDUCTIONS
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 
@@ -90,11 +94,12 @@ class Programs:
         arrays = [isinstance(x, ARRAY) for x in inputs]
         if any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array):
             return self.other(inputs, params, named)
-        order = common_order([x for x in inputs if isinstance(x, ARRAY)])
-        if self.op.name in ELEMENTWISE and order is not None:
-            return self.on_turned(order, named)
+        if self.op.name in TURNED:
+            order = common_order([x for x in inputs if isinstance(x, ARRAY)])
+            if order is not None:
+                return self.on_turned(order, given[n:])
         layouts = [layout(x) if a else None for x, a in zip(inputs, arrays, strict=True)]
-        scattered = [i for i, a in enumerate(arrays) if a and layouts[i] is None]
+        scattered = [i for i, a in enumerate(arrays) if a and is_far(inputs[i], layouts[i])]
         if scattered:
             return self.on_copies(scattered, named)
         taken = [i for i, x in enumerate(inputs) if arrays[i] or type(x) in self.numbers]
@@ -118,13 +123,21 @@ class Programs:
             return calling((lambda *xs: run(*xs)[0]) if one else run, taken, made)
         return (lambda *given: other(*given, **named)) if named else other
 
-    def on_turned(self, order: Sequence[int], named: dict[str, Any]) -> Kernel:
+    def on_turned(self, order: Sequence[int], params: Sequence[Any]) -> Kernel:
         """The kernel on arrays whose axes are put in the order in which they lie, and back."""
-        back = np.argsort(order)
+        kept, count = order, len(self.op.inputs)
+        if self.op.name in REDUCTIONS:
+            axes, keepdim = params
+            kept = order if keepdim else [d for d in order if d not in axes]
+            params = tuple(sorted(map(order.index, axes))), keepdim
+        elif params:
+            params = (order.index(params[0]),)
+        back = np.argsort(kept)
 
         def run(*given: Any) -> Any:
-            turned = [x.transpose(order) if isinstance(x, ARRAY) and x.ndim else x for x in given]
-            return self(*turned, **named).transpose(back)
+            xs = given[:count]
+            turned = [x.transpose(order) if isinstance(x, ARRAY) and x.ndim else x for x in xs]
+            return self(*turned, *params).transpose(back)
 
         return run
 
@@ -134,7 +147,7 @@ class Programs:
         def run(*given: Any) -> Any:
             dense = list(given)
             for i in which:
-                dense[i] = np.ascontiguousarray(given[i])
+                dense[i] = in_order(given[i])
             return self(*dense, **named)
 
         return run
