@@ -45,7 +45,7 @@ class Builder:
         self.now: dict[Any, Any] = {}
         self.maker: dict[Value, Step] = {}
         self.known: dict[Any, Step] = {}
-        self.starts: dict[Value, list[int]] = {}  # of the parts of a concatenation, and its end
+        self.starts: dict[Value, list[int]] = {}  # see `part_at`
 
     def write(self, step: Step) -> None:
         """A step of the old graph, its inputs as they are now."""
@@ -86,6 +86,18 @@ class Builder:
         """The step that made x, if it is of this name; else None."""
         step = self.maker.get(x) if isinstance(x, Value) else None
         return step if step is not None and step.op.name == name else None
+
+    def part_at(self, whole: Step, place: int) -> tuple[Value, int]:
+        """The part of a concatenation in which a place along its axis lies, and where that begins.
+
+        The nearest one if the place is outside.
+        """
+        starts = self.starts.get(whole.z)
+        if starts is None:
+            lengths = [part.shape[whole.params[0]] for part in whole.inputs]
+            starts = self.starts[whole.z] = [*accumulate(lengths, initial=0)]
+        k = min(max(bisect(starts, place), 1), len(whole.inputs)) - 1
+        return whole.inputs[k], starts[k]
 
 
 def same(x: Any) -> Any:
@@ -130,17 +142,13 @@ def slice(builder: Builder, step: Step) -> Any:
     if whole is None:
         return None
     axis = whole.params[0]
-    starts = builder.starts.get(whole.z)
-    if starts is None:
-        lengths = [part.shape[axis] for part in whole.inputs]
-        starts = builder.starts[whole.z] = [*accumulate(lengths, initial=0)]
     first, length, stride = bounds[axis]
     least, most = sorted((first, first + (length - 1) * stride))
-    k = bisect(starts, least)
-    if not 0 < k < len(starts) or most >= starts[k]:
+    part, start = builder.part_at(whole, least)
+    if not start <= least <= most < start + part.shape[axis]:
         return None
-    within = (*bounds[:axis], (first - starts[k - 1], length, stride), *bounds[axis + 1 :])
-    return builder.step("slice", step, (whole.inputs[k - 1],), (within,), z.spec)
+    within = (*bounds[:axis], (first - start, length, stride), *bounds[axis + 1 :])
+    return builder.step("slice", step, (part,), (within,), z.spec)
 
 
 def cast(_: Builder, step: Step) -> Any:
@@ -241,8 +249,10 @@ def concat(_: Builder, step: Step) -> Any:
 def over_parts(builder: Builder, step: Step) -> Any:
     """An elementwise step on concatenations of the same 1-d parts: a concatenation of steps."""
     z = step.z
+    if len(z.shape) != 1 or not is_pointwise(step):
+        return None
     wholes = [w for x in step.inputs if (w := builder.behind(x, "concat")) is not None]
-    if not wholes or len(z.shape) != 1 or not is_pointwise(step):
+    if not wholes:
         return None
     lengths = [part.shape[0] for part in wholes[0].inputs]
     if any([part.shape[0] for part in w.inputs] != lengths for w in wholes):
@@ -261,6 +271,10 @@ def part_of(builder: Builder, step: Step, x: Any, start: int, n: int) -> Any:
     if not isinstance(x, Value) or x.shape in ((), (1,)):
         return x
     before = builder.maker.get(x)
+    if before is not None and before.op.name == "concat":
+        part, begins = builder.part_at(before, start)
+        if (begins, part.shape) == (start, (n,)):
+            return part
     if before is not None and is_pointwise(before):
         inputs = [part_of(builder, before, y, start, n) for y in before.inputs]
         return builder.step(before.op.name, before, (*inputs,), before.params, Spec((n,), x.dtype))
