@@ -149,7 +149,7 @@ class Entry:
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
         self.heirs = heirs or {}
-        # Memory between calls.  Else all is new, inputs lie as they like, and one result is no list.
+        # Memory between calls; else all is new, inputs lie as they like, one result is no list.
         self.keeps = True
         self.arena_bytes = 0  # that every call has of its own
         self.names: dict[Any, str] = {}

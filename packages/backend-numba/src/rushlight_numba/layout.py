@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rushlight.extend import Shape, operations
+
+from .memory import empty
+
+FAR_BYTES = 1 << 10  # from one element of a row to the next: each is in a line of its own
+MANY_BYTES = 1 << 20  # of an array, which no cache of a core keeps until its lines are read again
+LINE_BYTES = 64
 
 
 class Layout(NamedTuple):
@@ -84,3 +92,19 @@ def common_order(arrays: Sequence[Any]) -> list[int] | None:
     if order == long or any(steps != sorted(steps, reverse=True) for steps in ordered):
         return None
     return [d for d in range(shaped[0].ndim) if d not in long] + order
+
+
+def is_far(x: Any, place: Layout | None) -> bool:
+    """Whether a copy in order is read faster than the array, or the only way to read it."""
+    return place is None or (x.nbytes >= MANY_BYTES and x.strides[-1] >= FAR_BYTES)
+
+
+def in_order(x: Any) -> Any:
+    """A copy whose elements lie in order."""
+    z = empty(x.shape, x.dtype)
+    step = max(x.shape[-1], 1)
+    if x.strides[-1] >= FAR_BYTES:
+        step = LINE_BYTES // x.itemsize  # a line of z is written while it is in cache
+    for i in range(0, x.shape[-1], step):
+        np.copyto(z[..., i : i + step], x[..., i : i + step])
+    return z
