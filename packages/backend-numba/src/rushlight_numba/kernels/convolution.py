@@ -31,6 +31,7 @@ MOST_ROWS, MOST_VECTORS = 14, 8
 MOST_CELL_ROWS = 6
 MOST_OUTPUTS = 128  # of a block of the gradient of filters
 CELL_BYTES = 768 << 10  # of the sums of such a block
+LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
 TILE_CYCLES = 30.0  # of its beginning and end
 
 
@@ -77,7 +78,7 @@ class Part(NamedTuple):
     """The copy of a part of the images: its layout for blocks of results.
 
     block: results along each axis.  planes, rows, width, phases: of a channel.
-    plane, slice, row: pitches.  taps: where the elements of a window begin.
+    plane, phase: pitches.  taps: where the elements of a window begin.
     """
 
     block: tuple[int, int, int]
@@ -86,9 +87,13 @@ class Part(NamedTuple):
     width: int
     phases: tuple[int, ...]
     plane: int
-    slice: int
-    row: int
+    phase: int
     taps: list[int]
+
+    @property
+    def slice(self) -> int:
+        """From one z to the next."""
+        return self.rows * self.width
 
 
 def part(axes: Sequence[Axis], block: tuple[int, int, int]) -> Part:
@@ -101,15 +106,15 @@ def part(axes: Sequence[Axis], block: tuple[int, int, int]) -> Part:
         (n - 1) * axis.step + max(axis.reach, default=0) + 1
         for n, axis in zip(block[:2], axes[:2], strict=True)
     )
-    row = width * len(phases)
-    plane = -(-planes * rows * row // 16) * 16
+    phase = planes * rows * width
+    plane = _up(phase * len(phases), 16)
     if plane % 256 == 0:  # lines so far apart would fall on the same sets of the first cache
         plane += 16
     taps = [
-        z * rows * row + y * row + phases.index(far % step) * width + far // step
+        phases.index(far % step) * phase + (z * rows + y) * width + far // step
         for z, y, far in product(*(axis.reach for axis in axes))
     ]
-    return Part(block, planes, rows, width, tuple(phases), plane, rows * row, row, taps)
+    return Part(block, planes, rows, width, tuple(phases), plane, phase, taps)
 
 
 def cut(axes: Sequence[Axis], channels: int, w: Width) -> tuple[int, int, int]:
@@ -132,8 +137,8 @@ def window_words(images: Images, axes: Sequence[Axis], found: Part) -> list[Any]
     return list(
         WindowWords(
             images.c, *(axis.stride for axis in axes), *(axis.size for axis in axes),
-            found.planes, found.rows, found.width, found.plane, found.slice, found.row,
-            axes[2].step, len(found.phases), list(found.phases),
+            found.planes, found.rows, found.width, found.plane, found.phase, found.slice,
+            found.width, axes[2].step, len(found.phases), list(found.phases),
         )
     )  # fmt: skip
 
@@ -141,7 +146,7 @@ def window_words(images: Images, axes: Sequence[Axis], found: Part) -> list[Any]
 def block_words(axes: Sequence[Axis], batch: int, found: Part, far: Sequence[int]) -> BlockWords:
     """How results are cut into blocks.  far: strides of results beside the copy."""
     counts = [-(-axis.count // n) for axis, n in zip(axes, found.block, strict=True)]
-    near = found.slice * axes[0].step, found.row * axes[1].step
+    near = found.slice * axes[0].step, found.width * axes[1].step
     return BlockWords(
         *(axis.count for axis in axes), *found.block, *counts[1:], prod(counts),
         batch * prod(counts), *(axis.step for axis in axes), *(axis.base for axis in axes),
@@ -157,7 +162,7 @@ def shape_of(outputs: int, steps: int, block: tuple[int, int, int], w: Width) ->
         count = block[0] * block[1] * -(-block[2] // (w.lanes // pieces))
         tiles = -(-outputs // rows) * -(-count // (vectors * pieces))
         arithmetic = rows * vectors / 2 + vectors * (pieces - 1) / 2
-        loads = (rows + 1.5 * vectors * pieces) / 2
+        loads = rows / 2 + LOAD_CYCLES * vectors * pieces
         return tiles * (steps * max(arithmetic, loads, 4.5) + TILE_CYCLES + rows * vectors * pieces)
 
     shapes = [
@@ -427,7 +432,7 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
         stated.outputs, groups, channel_blocks, output_blocks, at_once, near, table_at, streams_at,
         cells_at,
     )  # fmt: skip
-    cut_words = block_words(axes, batch, found, (other.slice, other.row, 1))
+    cut_words = block_words(axes, batch, found, (other.slice, other.width, 1))
     works = [Work(filter_sums(w, cells), [*words, *cut_words], copies * blocks, ns, scratch_bytes)]
     if copies > 1:
         store = Store(0, Access(z, (1,), 0, z.dtype), "sum")
@@ -443,7 +448,7 @@ def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width)
         count = -(-block[0] * block[1] * -(-block[2] // (w.lanes // pieces)) // pieces)
         tiles = -(-outputs // rows) * -(-elements // columns)
         arithmetic = rows * columns / 2 + (rows + columns) * (pieces - 1) / 2 + 1
-        loads = (rows + 1.7 * columns) * pieces / 2
+        loads = (rows / 2 + LOAD_CYCLES * columns) * pieces
         around = TILE_CYCLES + 2 * rows * columns
         return tiles * (count * max(arithmetic, loads, 4.5) + around)
 
@@ -452,7 +457,7 @@ def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width)
         for rows in range(1, min(MOST_CELL_ROWS, outputs) + 1)
         for columns in range(1, min(MOST_ROWS, elements) + 1)
         for pieces in (1, 2, 4)
-        if rows * columns + rows + 1 < REGISTERS and w.lanes // pieces >= 4
+        if rows * columns + rows + columns < REGISTERS + 3 and w.lanes // pieces >= 4
     ]
     return min(shapes, key=lambda cells: (cycles(cells), cells))
 

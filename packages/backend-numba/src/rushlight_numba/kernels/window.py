@@ -4,7 +4,7 @@ Knows neither weights nor sums.  Every image has three axes z, y, x; those that 
 element.  A part is copied with zeros beyond the border, and its rows are split by the phases of the
 stride, so that for every element of a window the pixels of a row of results are contiguous:
 
-    copy[c, z, y, phase, t] = image[c, z0 + z, y0 + y, x0 + residue[phase] + stride t]
+    copy[c, phase, z, y, t] = image[c, z0 + z, y0 + y, x0 + residue[phase] + stride t]
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WindowWords(NamedTuple):
 
     channel, z, y, x: strides of the image; size_z, size_y, size_x: its extents.
     planes, rows, width: of the copy of a channel; width: of one phase of a row.
-    plane, slice, row: pitches of a channel's copy, of z and of y.
+    plane, phase, slice, row: pitches of a channel's copy, of a phase, of z and of y.
     step: stride of the windows along x; residues: of each phase.
     """
 
@@ -61,6 +61,7 @@ class WindowWords(NamedTuple):
     rows: Word
     width: Word
     plane: Word
+    phase: Word
     slice: Word
     row: Word
     step: Word
@@ -126,66 +127,78 @@ def _copier(name: str, w: Width) -> Fn:
     words = loaded(f, WindowWords, "%words")
     stride = f.mul(words.step, words.x)
     dense = f.icmp("eq", stride, 1)
-    with (
-        f.loop(0, "%channels") as c,
-        f.loop(0, words.planes) as plane,
-        f.loop(0, words.rows) as row,
-    ):
-        z, y = f.add("%z", plane), f.add("%y", row)
-        inside = f.op(f"and i1 {f.icmp('ult', z, words.size_z)}, {f.icmp('ult', y, words.size_y)}")
-        at = affine(f, (c, words.channel), (z, words.z), (y, words.y))
-        line = f.gep("%image", at, w.ty)
-        to = f.gep(
-            "%copy", affine(f, (c, words.plane), (plane, words.slice), (row, words.row)), w.ty
-        )
-        with f.loop(0, words.phases) as phase:
-            start = f.add("%x", f.arg(words.residues, phase))
-            before = f.udiv(f.add(f.imax(f.sub(0, start), 0), f.sub(words.step, 1)), words.step)
-            left = f.imax(f.sub(words.size_x, start), 0)
-            until = f.udiv(f.add(left, f.sub(words.step, 1)), words.step)
-            lo = f.imin(f.select(inside, "i64", before, words.width), words.width)
-            hi = f.imax(lo, f.imin(until, words.width))
-            source = f.gep(line, f.mul(start, words.x), w.ty)
-            _copy_row(
-                f,
-                w,
-                source,
-                stride,
-                dense,
-                f.gep(to, f.mul(phase, words.width), w.ty),
-                (lo, hi, words.width),
-            )
+    with f.loop(0, "%channels") as c, f.loop(0, words.phases) as phase:
+        start = f.add("%x", f.arg(words.residues, phase))
+        before = f.udiv(f.add(f.imax(f.sub(0, start), 0), f.sub(words.step, 1)), words.step)
+        left = f.imax(f.sub(words.size_x, start), 0)
+        until = f.udiv(f.add(left, f.sub(words.step, 1)), words.step)
+        lo = f.imin(before, words.width)
+        hi = f.imax(lo, f.imin(until, words.width))
+        row = _Row(f, w, stride, dense, lo, hi, words.width)
+        here = f.gep("%image", f.add(f.mul(c, words.channel), f.mul(start, words.x)), w.ty)
+        to = f.gep("%copy", affine(f, (c, words.plane), (phase, words.phase)), w.ty)
+        with f.loop(0, words.planes) as plane, f.loop(0, words.rows) as number:
+            z, y = f.add("%z", plane), f.add("%y", number)
+            pairs = (z, words.size_z), (y, words.size_y)
+            inside = f.op(f"and i1 {', '.join(f.icmp('ult', *pair) for pair in pairs)}")
+            line = f.gep(here, affine(f, (z, words.z), (y, words.y)), w.ty)
+            at = affine(f, (plane, words.slice), (number, words.row))
+            row.write(line, inside, f.gep(to, at, w.ty))
     return f
 
 
-def _copy_row(f: Fn, w: Width, source: str, stride: str, dense: str, to: str, ends: Three) -> None:
-    """Zeros until ends[0], then elements of the source until ends[1], zeros until ends[2]."""
-    lo, hi, width = ends
-    with f.loop(0, lo, w.lanes) as t:
-        f.store(w.vector, "zeroinitializer", f.gep(to, t, w.ty), w.size)
-    whole = f.sub(hi, f.urem(f.sub(hi, lo), w.lanes))
-    mask = first_lanes(f, f.sub(hi, whole), w.lanes)
-    tail = f.icmp("slt", whole, hi)
-    yes, no, done = f.fresh("dense"), f.fresh("apart"), f.fresh("done")
-    f.branch(dense, yes, no)
-    f.label(yes)
-    with f.loop(lo, whole, w.lanes) as t:
-        f.store(
-            w.vector, f.load(w.vector, f.gep(source, t, w.ty), w.size), f.gep(to, t, w.ty), w.size
-        )
-    with f.when(tail):
-        x = masked_load(f, w, f.gep(source, whole, w.ty), mask, w.lanes)
-        f.store(w.vector, x, f.gep(to, whole, w.ty), w.size)
-    f.jump(done)
-    f.label(no)
-    with f.loop(lo, hi) as t:
-        x = f.load(w.ty, f.gep(source, f.mul(t, stride), w.ty))
-        f.store(w.ty, x, f.gep(to, t, w.ty), w.size)
-    f.jump(done)
-    f.label(done)
-    rest = f.select(dense, "i64", f.select(tail, "i64", f.add(whole, w.lanes), whole), hi)
-    with f.loop(rest, width, w.lanes) as t:
-        f.store(w.vector, "zeroinitializer", f.gep(to, t, w.ty), w.size)
+class _Row:
+    """Code that copies a row: zeros, then what the image has from `lo` to `hi`, then zeros."""
+
+    def __init__(
+        self, f: Fn, w: Width, stride: str, dense: str, lo: str, hi: str, width: str
+    ) -> None:
+        self.f, self.w, self.stride, self.dense = f, w, stride, dense
+        self.lo, self.hi, self.width = lo, hi, width
+        self.whole = f.sub(hi, f.urem(f.sub(hi, lo), w.lanes))  # where whole vectors end
+        self.mask = first_lanes(f, f.sub(hi, self.whole), w.lanes)
+        self.has_tail = f.icmp("slt", self.whole, hi)
+
+    def write(self, source: str, inside: str, to: str) -> None:
+        """Write a row, of zeros only unless it is inside of the image."""
+        f = self.f
+        yes, apart, no, done = (f.fresh(x) for x in ("dense", "apart", "no", "done"))
+        begin = f.fresh("begin")
+        f.branch(inside, begin, no)
+        f.label(begin)
+        self.zeros(to, "0", self.lo)
+        f.branch(self.dense, yes, apart)
+        f.label(yes)
+        self.copied(source, to)
+        f.jump(done)
+        f.label(apart)
+        with f.loop(self.lo, self.hi) as t:
+            x = f.load(self.w.ty, f.gep(source, f.mul(t, self.stride), self.w.ty))
+            f.store(self.w.ty, x, f.gep(to, t, self.w.ty), self.w.size)
+        self.zeros(to, self.hi, self.width)
+        f.jump(done)
+        f.label(no)
+        self.zeros(to, "0", self.width)
+        f.jump(done)
+        f.label(done)
+
+    def zeros(self, to: str, lo: str, hi: str) -> None:
+        """Zeros from `lo` to `hi`, and up to a vector beyond."""
+        with self.f.loop(lo, hi, self.w.lanes) as t:
+            place = self.f.gep(to, t, self.w.ty)
+            self.f.store(self.w.vector, "zeroinitializer", place, self.w.size)
+
+    def copied(self, source: str, to: str) -> None:
+        """Elements that lie side by side, and the zeros after them."""
+        f, w = self.f, self.w
+        with f.loop(self.lo, self.whole, w.lanes) as t:
+            x = f.load(w.vector, f.gep(source, t, w.ty), w.size)
+            f.store(w.vector, x, f.gep(to, t, w.ty), w.size)
+        with f.when(self.has_tail):
+            x = masked_load(f, w, f.gep(source, self.whole, w.ty), self.mask, w.lanes)
+            f.store(w.vector, x, f.gep(to, self.whole, w.ty), w.size)
+        after = f.select(self.has_tail, "i64", f.add(self.whole, w.lanes), self.whole)
+        self.zeros(to, after, self.width)
 
 
 def corner(f: Fn, words: BlockWords, position: str) -> tuple[str, Three, Three]:
