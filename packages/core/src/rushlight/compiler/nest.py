@@ -7,7 +7,7 @@ reduction along it makes a scalar of the row that later passes over the same row
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from ..dtypes import DType
@@ -23,6 +23,13 @@ def name_of(dtype: DType) -> str:
     return dtype.name
 
 
+@cache
+def listed(loops: frozenset[int]) -> str:
+    """Numbers of loops, in order."""
+    return str(sorted(loops))
+
+
+@lru_cache(4096)
 def marks(strides: tuple[int, ...]) -> str:
     """Of each stride whether it is 0, the row's 1, or another."""
     last = len(strides) - 1
@@ -115,13 +122,13 @@ class LoopNest(NamedTuple):
         lines += [f"r{i} = {read.pattern()}" for i, read in enumerate(self.reads)]
         for i, x in enumerate(self.nodes):
             param = "" if x.param is None or x.is_passed else f"[{x.param}]"
-            param = f"[{marks(x.param[1])}]" if x.op == "index" else param
-            param = f"[{x.param[0]}]" if x.op == "gather" else param
-            args = ", ".join(f"v{a}" for a in x.args)
-            lines.append(f"v{i} = {x.op}{param}({args}) {name_of(x.dtype)} over {sorted(x.loops)}")
+            if x.op in ("index", "gather"):
+                param = f"[{marks(x.param[1]) if x.op == 'index' else x.param[0]}]"
+            args = ", ".join([f"v{a}" for a in x.args])
+            lines.append(f"v{i} = {x.op}{param}({args}) {name_of(x.dtype)} over {listed(x.loops)}")
         for s in self.stores:
             more = " apart" if s.apart else f" at v{s.at[0]}" if s.at else ""
-            lines.append(f"{s.how} {s.access.pattern()} over {sorted(s.over)}{more} <- v{s.node}")
+            lines.append(f"{s.how} {s.access.pattern()} over {listed(s.over)}{more} <- v{s.node}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
