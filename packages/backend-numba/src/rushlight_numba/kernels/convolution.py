@@ -19,7 +19,8 @@ from .correlation import CorrelationWords, PackWords, Tile, correlation, packer
 from .filters import Cells, FilterWords, filter_sums
 from .window import ENTRY_WORDS, BlockWords, WindowWords, copier
 
-COPY_BYTES = 384 << 10  # of a part of an image, which shares the second cache with weights
+COPY_BYTES = 384 << 10  # of parts of images, which share the second cache with weights
+NEAR_BYTES, FEW_OUTPUTS = 24 << 10, 8  # the same in the first, for so few outputs
 ALIGN = 64
 FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
 ELEMENT_NS = 0.1  # copied
@@ -117,13 +118,23 @@ def part(axes: Sequence[Axis], block: tuple[int, int, int]) -> Part:
     return Part(block, planes, rows, width, tuple(phases), plane, phase, taps)
 
 
-def cut(axes: Sequence[Axis], channels: int, w: Width) -> tuple[int, int, int]:
-    """The largest block of results whose part of the images fits in cache."""
+def cut(
+    axes: Sequence[Axis], fits: Callable[[Sequence[int]], bool], least: float
+) -> tuple[int, int, int]:
+    """The largest block of results that fits, if there are at least so many; else a smaller one."""
     block = [axis.count for axis in axes]
-    for d, least in enumerate((1, 1, 64)):
-        while block[d] > least and room(axes, channels, block, w) > COPY_BYTES:
+    for d, end in enumerate((1, 1, 64)):
+        while block[d] > end and not fits(block):
+            block[d] = -(-block[d] // 2)
+    for d, end in enumerate((1, 7)):
+        while block[d] > end and _blocks(axes, block) < least:
             block[d] = -(-block[d] // 2)
     return block[0], block[1], block[2]
+
+
+def cache_bytes(outputs: int) -> int:
+    """How much of the images a block may need: what is read once only stays in the first cache."""
+    return NEAR_BYTES if outputs <= FEW_OUTPUTS else COPY_BYTES
 
 
 def room(axes: Sequence[Axis], channels: int, block: Sequence[int], w: Width) -> int:
@@ -203,9 +214,9 @@ def correlated(
     steps = channels * len(weights.taps)
     ns = 2 * batch * groups * outputs * prod(x.count for x in axes) * steps / FLOPS_PER_NS[w.size]
     wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
-    block = cut(axes, channels, w)
-    while batch * groups * _blocks(axes, block) <= wanted // 2 and block[1] >= 8:
-        block = block[0], -(-block[1] // 2), block[2]
+    most = cache_bytes(outputs)
+    least = wanted / 2 / (batch * groups)
+    block = cut(axes, lambda block: room(axes, channels, block, w) <= most, least)
     found = part(axes, block)
     tile = shape_of(outputs, steps, block, w)
     tiles = -(-outputs // tile.rows)
@@ -304,31 +315,42 @@ def whole(z: Value, channels: int) -> Images:
     return Images(Place(z, 0), n, channels * c, c)
 
 
-def three(axes: Sequence[Axis]) -> list[Axis]:
-    """Those axes, the last ones of three."""
-    return [*[ONE] * (3 - len(axes)), *axes]
+def three(axes: Sequence[Axis], batch: Axis) -> list[Axis]:
+    """Three axes: the batch is one, if there is room, so that a block may be of several images."""
+    return [*axes] if len(axes) == 3 else [batch, *[ONE] * (2 - len(axes)), *axes]
+
+
+def beyond(batch: int, dims: int) -> int:
+    """The batch that is not among those axes."""
+    return batch if dims == 3 else 1
+
+
+def of_batch(x: Batch, apart: int) -> Axis:
+    """The axis of the images of a batch, whose results lie so far apart."""
+    n = x.shape[0]
+    return Axis(n, x.access.strides[0], (0,), 1, n, 0, apart)
 
 
 def windows(x: Batch, counts: Shape, apart: Sequence[int], stated: Stated) -> list[Axis]:
-    """The axes of a convolution of x.  counts, apart: of its results."""
-    return three(
-        [
-            Axis(size, along, tuple([d * j - p for j in range(k)]), s, count, 0, step)
-            for size, along, k, s, (p, _), d, count, step in zip(
-                x.shape[2:], x.access.strides[2:], stated.filters[2:], stated.stride,
-                stated.padding, stated.dilation, counts, apart, strict=True,
-            )
-        ]
-    )  # fmt: skip
+    """The axes of a convolution of x.  counts, apart: of its results, of which the batch first."""
+    axes = [
+        Axis(size, along, tuple([d * j - p for j in range(k)]), s, count, 0, step)
+        for size, along, k, s, (p, _), d, count, step in zip(
+            x.shape[2:], x.access.strides[2:], stated.filters[2:], stated.stride, stated.padding,
+            stated.dilation, counts[2:], apart[2:], strict=True,
+        )
+    ]  # fmt: skip
+    return three(axes, of_batch(x, apart[0]))
 
 
 def forward(x: Batch, stated: Stated, bias: Access | None, z: Value, w: Width) -> list[Work]:
     """z = conv(x, weight, bias)."""
-    axes = windows(x, z.shape[2:], pitches(z.shape)[2:], stated)
+    axes = windows(x, z.shape, pitches(z.shape), stated)
     group, o, c = stated.weight.strides[0] * stated.outputs, *stated.weight.strides[:2]
     taps = [stated.offset(tap) for tap in product(*map(range, stated.filters[2:]))]
     weights = Weights(place(stated.weight), group, o, c, taps, bias)
-    sizes = x.shape[0], stated.groups, stated.channels, stated.outputs
+    batch = beyond(x.shape[0], len(z.shape) - 2)
+    sizes = batch, stated.groups, stated.channels, stated.outputs
     images = x.images(stated.channels)
     return correlated(images, axes, weights, whole(z, stated.outputs), sizes, w)
 
@@ -340,20 +362,18 @@ def spread(g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
     d j is r modulo s.
     """
     group, c, o = stated.weight.strides[0] * stated.outputs, *stated.weight.strides[:2]
-    sizes = g.shape[0], stated.groups, stated.outputs, stated.channels
+    batch = beyond(g.shape[0], len(z.shape) - 2)
+    sizes = batch, stated.groups, stated.outputs, stated.channels
     images, result = g.images(stated.outputs), whole(z, stated.channels)
     works: list[Work] = []
-    per_axis = [
-        [phase(number, r) for r in range(stated.stride[number])]
-        for phase in (_Phases(g, stated, z.shape, pitches(z.shape)).phase,)
-        for number in range(len(stated.stride))
-    ]
+    phases = _Phases(g, stated, z.shape, pitches(z.shape))
+    per_axis = [[phases.phase(d, r) for r in range(s)] for d, s in enumerate(stated.stride)]
     for chosen in product(*per_axis):
-        axes = [axis for axis, _ in chosen]
+        axes = three([axis for axis, _ in chosen], of_batch(g, phases.pitches[0]))
         if all(axis.count > 0 for axis in axes):
             taps = [stated.offset(tap) for tap in product(*(js for _, js in chosen))]
             weights = Weights(place(stated.weight), group, o, c, taps, None)
-            works += correlated(images, three(axes), weights, result, sizes, w)
+            works += correlated(images, axes, weights, result, sizes, w)
     return works
 
 
@@ -382,40 +402,36 @@ class _Phases(NamedTuple):
 
 def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
     """z[o, c, j] = sum over n, t of g[n, o, t] x[n, c, s t + d j - p]."""
-    axes = windows(x, g.shape[2:], [0] * (len(g.shape) - 2), stated)
+    axes = windows(x, g.shape, [0] * len(g.shape), stated)
     others = three(
         [
             Axis(size, along, (0,), 1, size, 0, 0)
             for size, along in zip(g.shape[2:], g.access.strides[2:], strict=True)
-        ]
+        ],
+        of_batch(g, 0),
     )
     count = prod(stated.filters[2:])
-    batch, groups = x.shape[0], stated.groups
+    batch, groups = beyond(x.shape[0], len(g.shape) - 2), stated.groups
     output_blocks = -(-stated.outputs // MOST_OUTPUTS)
     outputs = -(-stated.outputs // output_blocks)
     most = max(1, CELL_BYTES // (outputs * count * w.lanes * w.size))
     channels = -(-stated.channels // -(-stated.channels // most))
     channel_blocks = -(-stated.channels // channels)
-    ns = 2 * batch * prod(g.shape[1:]) * stated.channels * count / FLOPS_PER_NS[w.size]
+    ns = 2 * prod(g.shape) * stated.channels * count / FLOPS_PER_NS[w.size]
     wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
     blocks = groups * channel_blocks * output_blocks
 
-    def copy_bytes(block: Sequence[int]) -> int:
-        return room(axes, channels, block, w) + room(others, outputs, block, w)
+    def fits(block: Sequence[int]) -> bool:
+        n_bytes = room(axes, channels, block, w) + room(others, outputs, block, w)
+        return n_bytes <= cache_bytes(outputs)
 
-    block = [axis.count for axis in axes]
-    for d, least in enumerate((1, 1, 64)):
-        while block[d] > least and copy_bytes(block) > COPY_BYTES:
-            block[d] = -(-block[d] // 2)
-    while batch * blocks * _blocks(axes, block) <= wanted // 2 and block[1] >= 8:
-        block[1] = -(-block[1] // 2)
+    block = cut(axes, fits, wanted / 2 / (batch * blocks))
     positions = batch * _blocks(axes, block)
     at_once = -(-positions // min(positions, -(-wanted // blocks)))
     copies = -(-positions // at_once)
     size = prod(stated.filters)
     to = Place(Extra(copies * size * w.size) if copies > 1 else z, 0)
-    found = part(axes, (block[0], block[1], block[2]))
-    other = part(others, found.block)
+    found, other = part(axes, block), part(others, block)
     cells = cells_of(outputs, channels * count, found.block, w)
     tiles = -(-outputs // cells.rows) * -(-channels * count // cells.columns)
     near = room(axes, channels, block, w)
