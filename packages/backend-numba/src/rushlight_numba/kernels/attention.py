@@ -27,7 +27,7 @@ from rushlight.extend import (
     Value,
     float32,
     float64,
-    int64,
+    int32,
     ops,
     written,
 )
@@ -38,10 +38,14 @@ from ..layout import laid
 from ..lowering import Place, Work, lowered, place
 from ..packing import PackWords
 from ..products import entry_points
+from ..tiles import width
 
-BLOCK_BYTES = 1 << 20  # of the scores of a block
-LEAST_BYTES = 1 << 22  # of all scores, so that blocks are faster than one program
-LEAST_ROWS = 64  # of a block, however long they are
+# On two cores with 2 MB each; T: rows and keys of 8 heads of 64.
+BLOCK_BYTES = 3 << 19  # of the scores of a block; T = 2048: 108 ms, with a third 120
+LEAST_BYTES = {False: 1 << 24, True: 1 << 22}  # of all scores, by causal; T = 512: 6.3 ms, else 6.9
+ROWS = 96  # of a block or a multiple of them, so that threads have tiles alike; causal blocks have
+# but so many: what they compute and nobody sees is half of them, of T = 512 a tenth
+PANEL = 64  # keys that are packed together: causal blocks see some of the panels packed once
 
 
 class Operand(NamedTuple):
@@ -99,7 +103,7 @@ class Block(NamedTuple):
 
 def forward(q: Any, k: Any, v: Any, *, scale: float, start: int | None) -> tuple[Any, ...]:
     """z, top, total of rows of q."""
-    s = scores(q * scale, k, start)
+    s = scores(q, k, scale, start)
     top = s.amax(-1, keepdim=True)
     e = (s - top).exp()
     total = e.sum(-1, keepdim=True)
@@ -111,22 +115,21 @@ def backward(
     scale: float, start: int | None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """gq of these rows, and what they add to gk and gv.  before: gk and gv of other rows."""
-    q = q * scale
-    p = (scores(q, k, start) - (top + total.log())).exp()
+    p = (scores(q, k, scale, start) - (top + total.log())).exp()
     y = g @ v.mT
     h = (y - (y * p).sum(-1, keepdim=True)) * p
-    gk, gv = h.mT @ q, p.mT @ g
+    gk, gv = h.mT @ q * scale, p.mT @ g
     if before:
         gk, gv = before[0] + gk, before[1] + gv
     return h @ k * scale, gk, gv
 
 
-def scores(q: Any, k: Any, start: int | None) -> Any:
-    """q k^T, -inf where a row does not see a key."""
-    s = q @ k.mT
+def scores(q: Any, k: Any, scale: float, start: int | None) -> Any:
+    """q k^T scale, -inf where a row does not see a key."""
+    s = q @ k.mT * scale
     if start is None:
         return s
-    rows, columns = [ops.iota(length=n, dtype=int64, device=q.device) for n in s.shape[-2:]]
+    rows, columns = [ops.iota(length=n, dtype=int32, device=q.device) for n in s.shape[-2:]]
     return ops.where(ops.greater_equal((rows + start).unsqueeze(1), columns), s, -inf)
 
 
@@ -163,19 +166,27 @@ def moved(words: Sequence[Any], homes: Mapping[Any, Place]) -> list[Any]:
     return made
 
 
-def packed_once(works: Sequence[Work], pack: str, given: frozenset[Any]) -> Iterator[Work]:
-    """The works without those that pack again what their panels hold: all of k for each block.
+def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> Iterator[Work]:
+    """The works without those that pack a part of what is packed: all of k and v, for each block.
 
     given: buffers that none of them writes.
     """
-    held: dict[Any, list[Any]] = {}
+    pack, panel = entry_points(dtype)[0], width(dtype).columns
+    held: dict[PackWords, PackWords] = {}  # by what decides how panels begin
+    homes: dict[Any, Place] = {}  # panels that are not packed, and those in their place
     for work in works:
         if work.function == pack:
             words = PackWords(*work.words)
-            if held.get(words.panels) == work.words and words.source.buffer in given:
+            key = words._replace(panels=None, batch_size=0, columns=0, span=0, across=0, pieces=0)
+            whole = held.get(key)
+            homes.pop(words.panels.buffer, None)
+            if whole and words.columns in (whole.columns, words.columns // panel * panel):
+                homes[words.panels.buffer] = whole.panels
                 continue
-            held[words.panels] = work.words
-        yield work
+            held = {x: y for x, y in held.items() if y.panels != words.panels}
+            if words.source.buffer in given:
+                held[key] = words
+        yield work._replace(words=moved(work.words, homes)) if homes else work
 
 
 def attention(call: Call) -> list[Work] | None:
@@ -191,20 +202,20 @@ def attention(call: Call) -> list[Work] | None:
     dtype = results[0].dtype
     causal, scale = call.step.params[:2]
     row_bytes = keys * dtype.itemsize
-    few = prod(batch) * rows * row_bytes < LEAST_BYTES
+    few = prod(batch) * rows * row_bytes < LEAST_BYTES[causal]
     if dtype not in (float32, float64) or few or (causal and keys > rows):
         return None
     heads = batch[-1] if batch else 1
     together = max(1, min(heads, BLOCK_BYTES // (rows * row_bytes)))
     together = next(n for n in range(together, 0, -1) if heads % n == 0)
-    height = min(rows, max(LEAST_ROWS, BLOCK_BYTES // row_bytes))
-    height = -(-rows // -(-rows // height))  # of blocks alike
+    height = ROWS if causal else max(1, BLOCK_BYTES // row_bytes // ROWS) * ROWS
+    height = rows if together > 1 else min(rows, height)
     works: list[Work] = []
     steps = [*[range(n) for n in batch[:-1]], range(0, heads, together)][: len(batch)]
     for index in product(*steps):
         for first in reversed(range(0, rows, height)):  # of causal ones the last sees all keys
             last = min(rows, first + height)
-            seen = min(keys, last) if causal else keys
+            seen = min(keys, -(-last // PANEL) * PANEL) if causal else keys
             sums = is_backward and last < rows
             operands = [*given, *made[1:]] if sums else given
             found = block(
@@ -222,7 +233,7 @@ def attention(call: Call) -> list[Work] | None:
                 return None
             works += found.placed(*[[x.at(index, first) for x in xs] for xs in (operands, made)])
     untouched = frozenset(x.access.buffer for x in given)
-    return [*packed_once(works, entry_points(dtype)[0], untouched)]
+    return [*packed_once(works, dtype, untouched)]
 
 
 def dense(z: Value) -> Access:
