@@ -66,7 +66,10 @@ def time_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
 def work_table(comparison: Comparison, names: list[str]) -> Iterator[str]:
     """Ours: records, kernels, memory, speed beside the ceiling."""
     peaks = [comparison.ceiling(unit) for unit in ("gflops", "gbytes")]
-    yield f"Ceilings: {peaks[0]:.0f} GFLOP/s (multiply-adds), {peaks[1]:.1f} GB/s (sums of large arrays)."
+    yield (
+        f"Ceilings: {peaks[0]:.0f} GFLOP/s (multiply-adds), "
+        f"{peaks[1]:.1f} GB/s (sums of large arrays)."
+    )
     yield ""
     yield (
         "| | records | kernels | arena MB | moved MB | process MB | GFLOP/s | GB/s at least "
