@@ -730,7 +730,7 @@ def stepping(a: Author) -> None:
     if text.startswith("{z}"):
         a.write(text, w)
     else:
-        a.tell(text, w)
+        a.tell(text, w, changes=".sub_(" in text)
 
 
 KINDS: dict[Callable[[Author], None], int] = {
