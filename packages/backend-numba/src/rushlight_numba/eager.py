@@ -130,7 +130,7 @@ class Programs:
             axes, keepdim = params
             kept = order if keepdim else [d for d in order if d not in axes]
             params = tuple(sorted(map(order.index, axes))), keepdim
-        elif params:
+        elif self.op.name not in ELEMENTWISE:
             params = (order.index(params[0]),)
         back = np.argsort(kept)
 
