@@ -85,6 +85,15 @@ def conformance(session: nox.Session, device: str) -> None:
     session.run("pytest", "tests/conformance", "--device", device, "--device-required")
 
 
+@nox.session
+def native(session: nox.Session) -> None:
+    """The same suite on `numba` with native code for what has few elements too: all of the suite."""
+    install(session, "test")
+    where = {"RUSHLIGHT_NUMBA_LEAST": "0"}
+    command = ["pytest", "tests/conformance", "--device", "numba", "--device-required"]
+    session.run(*command, env=where)
+
+
 @nox.session(reuse_venv=False)
 def isolation(session: nox.Session) -> None:
     """Core alone, with its dependencies and nothing else."""
