@@ -87,7 +87,7 @@ def conformance(session: nox.Session, device: str) -> None:
 
 @nox.session
 def native(session: nox.Session) -> None:
-    """The same suite on `numba` with native code for what has few elements too: all of the suite."""
+    """The same suite on `numba`, with native code for what has few elements too."""
     install(session, "test")
     where = {"RUSHLIGHT_NUMBA_LEAST": "0"}
     command = ["pytest", "tests/conformance", "--device", "numba", "--device-required"]
