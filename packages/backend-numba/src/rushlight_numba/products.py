@@ -90,6 +90,7 @@ class ProductPlan(NamedTuple):
     copies: int
 
 
+@functools.lru_cache(1024)
 def plan(
     extents: Sequence[int],
     depth: int,

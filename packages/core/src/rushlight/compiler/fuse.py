@@ -240,8 +240,8 @@ class Fuser:
 
     def sources(self, step: Step) -> frozenset[Value]:
         """The stored values behind the inputs of a step."""
-        given = [self.roots(x) for x in step.inputs if isinstance(x, Value)]
-        return frozenset().union(*given)
+        given = {self.roots(x) for x in step.inputs if isinstance(x, Value)}
+        return given.pop() if len(given) == 1 else frozenset().union(*given)
 
     # -- places
 

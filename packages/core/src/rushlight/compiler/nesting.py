@@ -54,7 +54,8 @@ class Nesting:
 
     def push(self, op: str, args: tuple[int, ...], param: Any, dtype: DType, loops: Any) -> int:
         node = Node(op, args, param, dtype, frozenset(loops))
-        i = self.number_of.setdefault((node, repr(param)), len(self.nodes))  # 0.0 is not -0.0
+        key = (node, repr(param)) if op == "constant" else node  # 0.0 is not -0.0
+        i = self.number_of.setdefault(key, len(self.nodes))
         if i == len(self.nodes):
             self.nodes.append(node)
         return i

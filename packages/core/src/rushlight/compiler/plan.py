@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
@@ -22,17 +23,17 @@ def arranged(lives: Mapping[Key, Life]) -> tuple[dict[Key, int], int]:
 
     The largest are placed first, each where it first fits.
     """
-    placed: list[tuple[int, int, Life]] = []
+    placed: list[tuple[int, int, Life]] = []  # in order
     places: dict[Key, int] = {}
     for key, life in sorted(lives.items(), key=lambda item: -item[1].bytes):
         n_bytes = -(-life.bytes // ALIGN) * ALIGN
         start = 0
-        for low, high, other in sorted(placed, key=lambda item: item[:2]):
+        for low, high, other in placed:
             if other.last < life.first or life.last < other.first:
                 continue
             if start + n_bytes <= low:
                 break
             start = max(start, high)
-        placed.append((start, start + n_bytes, life))
+        insort(placed, (start, start + n_bytes, life))
         places[key] = start
     return places, max((high for _, high, _ in placed), default=0)
