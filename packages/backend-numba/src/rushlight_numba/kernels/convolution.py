@@ -20,6 +20,7 @@ from .filters import Cells, FilterWords, filter_sums
 from .window import ENTRY_WORDS, BlockWords, WindowWords, copier
 
 COPY_BYTES = 384 << 10  # of parts of images, which share the second cache with weights
+WEIGHT_BYTES = 768 << 10
 NEAR_BYTES, FEW_OUTPUTS = 24 << 10, 8  # the same in the first, for so few outputs
 ALIGN = 64
 FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
@@ -33,6 +34,7 @@ MOST_CELL_ROWS = 6
 MOST_OUTPUTS = 128  # of a block of the gradient of filters
 CELL_BYTES = 768 << 10  # of the sums of such a block
 LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
+STEP_CYCLES = 0.5  # beside them
 TILE_CYCLES = 30.0  # of its beginning and end
 
 
@@ -144,14 +146,18 @@ def room(axes: Sequence[Axis], channels: int, block: Sequence[int], w: Width) ->
 
 
 def window_words(images: Images, axes: Sequence[Axis], found: Part) -> list[Any]:
-    """How a part is copied."""
-    return list(
-        WindowWords(
-            images.c, *(axis.stride for axis in axes), *(axis.size for axis in axes),
-            found.planes, found.rows, found.width, found.plane, found.phase, found.slice,
-            found.width, axes[2].step, len(found.phases), list(found.phases),
-        )
+    """How a part is copied: rows that lie one behind another as one."""
+    words = WindowWords(
+        images.c, axes[0].stride, axes[1].stride, axes[2].stride,
+        axes[0].size, axes[1].size, axes[2].size, found.planes, found.rows, found.width,
+        found.plane, found.phase, found.slice, found.width, axes[2].step, len(found.phases),
+        list(found.phases),
     )  # fmt: skip
+    _, y, x = axes
+    are_whole = all(one.step == 1 and one.taps == (0,) for one in (y, x)) and x.stride == 1
+    if are_whole and y.stride == x.size == found.width and y.size % found.rows == 0:
+        words = words._replace(rows=1, width=found.slice, size_x=found.slice)
+    return list(words)
 
 
 def block_words(axes: Sequence[Axis], batch: int, found: Part, far: Sequence[int]) -> BlockWords:
@@ -174,7 +180,8 @@ def shape_of(outputs: int, steps: int, block: tuple[int, int, int], w: Width) ->
         tiles = -(-outputs // rows) * -(-count // (vectors * pieces))
         arithmetic = rows * vectors / 2 + vectors * (pieces - 1) / 2
         loads = rows / 2 + LOAD_CYCLES * vectors * pieces
-        return tiles * (steps * max(arithmetic, loads, 4.5) + TILE_CYCLES + rows * vectors * pieces)
+        step = max(arithmetic, loads, 4.0) + STEP_CYCLES + 0.3 * vectors * pieces
+        return tiles * (steps * step + TILE_CYCLES + rows * vectors * pieces)
 
     shapes = [
         Tile(rows, vectors, pieces)
@@ -215,7 +222,9 @@ def correlated(
     ns = 2 * batch * groups * outputs * prod(x.count for x in axes) * steps / FLOPS_PER_NS[w.size]
     wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
     most = cache_bytes(outputs)
-    least = wanted / 2 / (batch * groups)
+    # weights that do not stay in cache are better shared out than read for each image
+    shares = 4 if outputs * steps * w.size > WEIGHT_BYTES else 1
+    least = wanted / 2 / (batch * groups * shares)
     block = cut(axes, lambda block: room(axes, channels, block, w) <= most, least)
     found = part(axes, block)
     tile = shape_of(outputs, steps, block, w)
