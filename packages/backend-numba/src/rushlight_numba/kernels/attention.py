@@ -38,14 +38,13 @@ from ..layout import laid
 from ..lowering import Place, Work, lowered, place
 from ..packing import PackWords
 from ..products import entry_points
-from ..tiles import width
 
 # On two cores with 2 MB each; T: rows and keys of 8 heads of 64.
 BLOCK_BYTES = 3 << 19  # of the scores of a block; T = 2048: 108 ms, with a third 120
 LEAST_BYTES = {False: 1 << 24, True: 1 << 22}  # of all scores, by causal; T = 512: 6.3 ms, else 6.9
 ROWS = 96  # of a block or a multiple of them, so that threads have tiles alike; causal blocks have
 # but so many: what they compute and nobody sees is half of them, of T = 512 a tenth
-PANEL = 64  # keys that are packed together: causal blocks see some of the panels packed once
+PANEL = 64  # keys of panels of any type: causal blocks see some of the panels packed once
 
 
 class Operand(NamedTuple):
@@ -171,7 +170,7 @@ def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> I
 
     given: buffers that none of them writes.
     """
-    pack, panel = entry_points(dtype)[0], width(dtype).columns
+    pack = entry_points(dtype)[0]
     held: dict[PackWords, PackWords] = {}  # by what decides how panels begin
     homes: dict[Any, Place] = {}  # panels that are not packed, and those in their place
     for work in works:
@@ -180,7 +179,7 @@ def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> I
             key = words._replace(panels=None, batch_size=0, columns=0, span=0, across=0, pieces=0)
             whole = held.get(key)
             homes.pop(words.panels.buffer, None)
-            if whole and words.columns in (whole.columns, words.columns // panel * panel):
+            if whole and words.columns <= whole.columns:  # a multiple of PANEL, or all of them
                 homes[words.panels.buffer] = whole.panels
                 continue
             held = {x: y for x, y in held.items() if y.panels != words.panels}
