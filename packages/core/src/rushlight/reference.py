@@ -6,6 +6,7 @@ The only room that computes.  Knows no tensor and no tape.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -59,29 +60,27 @@ def whole(x: Any) -> bool:
 
 def floordiv(x: Any, y: Any) -> Any:
     """floor(x / y).  Raises: ContractError for an integer divided by 0, and for bools."""
-    refuse_bools("floordiv", x, y)
-    if whole(x) and whole(y) and not np.all(y) and np.size(x):
-        raise ContractError(
-            "floordiv: an integer divided by zero; make the divisor nonzero or floating point"
-        )
+    refuse_zero("floordiv", x, y)
     return np.floor_divide(x, y)
 
 
 def remainder(x: Any, y: Any) -> Any:
-    """x - y floor(x / y); a 0 has the sign of x.
-
-    Raises: ContractError for an integer divided by 0, and for bools.
-    """
-    refuse_bools("remainder", x, y)
-    if whole(x) and whole(y) and not np.all(y) and np.size(x):
-        raise ContractError(
-            "remainder: an integer divided by zero; make the divisor nonzero or floating point"
-        )
+    """x - y floor(x / y); a 0 has the sign of x.  Raises: as floordiv."""
+    refuse_zero("remainder", x, y)
     z = np.remainder(x, y)
     zero = z == 0
     if whole(z) or not zero.any():
         return z
     return np.where(zero, np.copysign(z, x), z)
+
+
+def refuse_zero(op: str, x: Any, y: Any) -> None:
+    """Raises: ContractError for an integer divided by 0, and for bools."""
+    refuse_bools(op, x, y)
+    if whole(x) and whole(y) and not np.all(y) and np.size(x):
+        raise ContractError(
+            f"{op}: an integer divided by zero; make the divisor nonzero or floating point"
+        )
 
 
 def refuse_bools(op: str, x: Any, y: Any) -> None:
@@ -739,122 +738,50 @@ def shares(beta1: float, beta2: float, dtype: Any) -> tuple[Array, ...]:
     return tuple([np.array(share, dtype) for share in (beta1, 1 - beta1, beta2, 1 - beta2)])
 
 
+NUMPYS = (  # names that numpy has too
+    "maximum minimum equal not_equal less less_equal greater greater_equal bitwise_and bitwise_or "
+    "bitwise_xor abs floor exp log sqrt sin cos tanh ceil trunc round log1p expm1 log2 log10 exp2 "
+    "logaddexp tan sinh cosh hypot"
+)
+OWN = (  # under their names; a pass `op_vjp` is `op.vjp`
+    cast, clone, floordiv, remainder, where, erf, relu, gate, sigmoid, argmax, mean, expand,
+    put_slice, unslice, pad, windows, fold, matmul, linear, linear_vjp, take, gather, ungather,
+    scatter_add, scatter, argsort, slogdet, qr, full, iota, random_bits, softmax, softmax_vjp,
+    log_softmax, log_softmax_vjp, silu_fwd, silu_vjp, layer_norm, layer_norm_fwd, layer_norm_vjp,
+    batch_norm, batch_norm_fwd, batch_norm_vjp, cross_entropy, cross_entropy_fwd,
+    cross_entropy_vjp, mse, mse_vjp, adam,
+)  # fmt: skip
 KERNELS: dict[str, Callable[..., Any]] = {
-    "cast": cast,
-    "clone": clone,
+    **{name: getattr(np, name) for name in NUMPYS.split()},
+    **{f"a{name}": getattr(np, f"arc{name}") for name in "sin cos tan tan2 sinh cosh tanh".split()},
+    **{re.sub("_(fwd|vjp)$", r".\1", kernel.__name__): kernel for kernel in OWN},
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.true_divide,
-    "floordiv": floordiv,
-    "remainder": remainder,
     "pow": power,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-    "equal": np.equal,
-    "not_equal": np.not_equal,
-    "less": np.less,
-    "less_equal": np.less_equal,
-    "greater": np.greater,
-    "greater_equal": np.greater_equal,
     "bitwise_not": np.invert,
-    "bitwise_and": np.bitwise_and,
-    "bitwise_or": np.bitwise_or,
-    "bitwise_xor": np.bitwise_xor,
-    "where": where,
     "kink": where,
     "kinked": lambda x, cond, _: np.where(cond, x, ZERO.get(x.dtype, 0)),
     "neg": np.negative,
-    "abs": np.abs,
-    "floor": np.floor,
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
     "root": np.sqrt,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tanh": np.tanh,
-    "erf": erf,
-    "ceil": np.ceil,
-    "trunc": np.trunc,
-    "round": np.round,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "log2": np.log2,
-    "log10": np.log10,
-    "exp2": np.exp2,
-    "logaddexp": np.logaddexp,
-    "tan": np.tan,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "atan2": np.arctan2,
-    "asinh": np.arcsinh,
-    "acosh": np.arccosh,
-    "atanh": np.arctanh,
-    "hypot": np.hypot,
-    "relu": relu,
-    "gate": gate,
-    "sigmoid": sigmoid,
     "sum": total,
     "prod": reduction(np.multiply.reduce),
     "max": largest,
     "min": smallest,
-    "argmax": argmax,
-    "mean": mean,
     "cumsum": running(np.add.accumulate),
     "cumprod": running(np.multiply.accumulate),
     "cummax": np.maximum.accumulate,
     "reshape": ARRAY.reshape,
     "permute": ARRAY.transpose,
-    "expand": expand,
     "slice": lambda x, bounds: x[cut(bounds)],
-    "put_slice": put_slice,
-    "unslice": unslice,
-    "pad": pad,
     "concat": lambda *xs, axis: np.concatenate(xs, axis),
-    "windows": windows,
-    "fold": fold,
-    "matmul": matmul,
-    "linear": linear,
-    "linear.vjp": linear_vjp,
-    "take": take,
-    "gather": gather,
-    "ungather": ungather,
-    "scatter_add": scatter_add,
-    "scatter": scatter,
-    "argsort": argsort,
     "inv": lapack("inv", np.linalg.inv, SINGULAR),
     "solve": lapack("solve", np.linalg.solve, SINGULAR),
     "det": np.linalg.det,
-    "slogdet": slogdet,
     "cholesky": lapack("cholesky", cholesky, "give symmetric positive definite matrices"),
-    "qr": qr,
     "eigh": lapack("eigh", eigh, FINITE),
     "svd": lapack("svd", svd, FINITE),
-    "full": full,
-    "iota": iota,
-    "random_bits": random_bits,
-    "softmax": softmax,
-    "softmax.vjp": softmax_vjp,
-    "log_softmax": log_softmax,
-    "log_softmax.vjp": log_softmax_vjp,
-    "silu.fwd": silu_fwd,
-    "silu.vjp": silu_vjp,
-    "layer_norm": layer_norm,
-    "layer_norm.fwd": layer_norm_fwd,
-    "layer_norm.vjp": layer_norm_vjp,
-    "batch_norm": batch_norm,
-    "batch_norm.fwd": batch_norm_fwd,
-    "batch_norm.vjp": batch_norm_vjp,
-    "cross_entropy": cross_entropy,
-    "cross_entropy.fwd": cross_entropy_fwd,
-    "cross_entropy.vjp": cross_entropy_vjp,
-    "mse": mse,
-    "mse.vjp": mse_vjp,
-    "adam": adam,
 }
 # These raise by themselves on all that their contract forbids; the others numpy reads more laxly.
 SELF_CHECKING = KERNELS.keys() & frozenset(
