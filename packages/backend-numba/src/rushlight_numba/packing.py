@@ -164,7 +164,7 @@ def _turn(
     starts = [f.mul(f.imin(lane, last), column) for lane in range(w.lanes)]
     with f.loop(0, depth, w.lanes) as k:
         lines = [f.load(w.vector, f.gep(source, f.add(x, k), w.ty), w.size) for x in starts]
-        for lane, x in enumerate(_transposed(f, w, lines)):
+        for lane, x in enumerate(transposed(f, w, lines)):
             f.store(w.vector, x, f.gep(panel, f.mul(f.add(k, lane), wide), w.ty), w.size)
 
 
@@ -175,7 +175,7 @@ def _gather(f: Fn, w: Width, line: str, column: str, last: str, to: str) -> None
         f.store(w.ty, x, f.gep(to, lane, w.ty))
 
 
-def _transposed(f: Fn, w: Width, rows: list[str]) -> list[str]:
+def transposed(f: Fn, w: Width, rows: list[str]) -> list[str]:
     """As many vectors as lanes, transposed by exchanging ever smaller blocks."""
     rows = list(rows)
     half = w.lanes // 2

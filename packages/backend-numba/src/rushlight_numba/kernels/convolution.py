@@ -17,6 +17,7 @@ from ..lowering import Extra, Place, Work, joined, of_nest, place
 from ..tiles import Width, width
 from .correlation import CorrelationWords, PackWords, Tile, correlation, packer
 from .filters import Cells, FilterWords, filter_sums
+from .outer import Block, outer_sums
 from .window import ENTRY_WORDS, BlockWords, WindowWords, copier
 
 COPY_BYTES = 384 << 10  # of parts of images, which share the second cache with weights
@@ -33,6 +34,8 @@ MOST_ROWS, MOST_VECTORS = 14, 8
 MOST_CELL_ROWS = 6
 MOST_OUTPUTS = 128  # of a block of the gradient of filters
 CELL_BYTES = 768 << 10  # of the sums of such a block
+OUTER_OUTPUTS, OUTER_ELEMENTS = 12, 64  # for which what is multiplied is turned
+PANEL_PIXELS = 256  # that are turned at a time
 LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
 STEP_CYCLES = 0.5  # beside them
 TILE_CYCLES = 30.0  # of its beginning and end
@@ -423,14 +426,20 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     batch, groups = beyond(x.shape[0], len(g.shape) - 2), stated.groups
     output_blocks = -(-stated.outputs // MOST_OUTPUTS)
     outputs = -(-stated.outputs // output_blocks)
-    most = max(1, CELL_BYTES // (outputs * count * w.lanes * w.size))
-    channels = -(-stated.channels // -(-stated.channels // most))
-    channel_blocks = -(-stated.channels // channels)
+    is_outer = outputs >= OUTER_OUTPUTS and stated.channels * count >= OUTER_ELEMENTS
+    cell_bytes = outputs * count * w.size * (1 if is_outer else w.lanes)
     ns = 2 * prod(g.shape) * stated.channels * count / FLOPS_PER_NS[w.size]
     wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
+    channels = _even(stated.channels, max(1, CELL_BYTES // cell_bytes))
+    if is_outer:  # further blocks of channels cost less than copies of the result
+        least = wanted / 2 / (groups * output_blocks)
+        channels = min(channels, _even(stated.channels, max(8, int(stated.channels // least))))
+    channel_blocks = -(-stated.channels // channels)
     blocks = groups * channel_blocks * output_blocks
 
     def fits(block: Sequence[int]) -> bool:
+        if is_outer and prod(block) > PANEL_PIXELS:
+            return False
         n_bytes = room(axes, channels, block, w) + room(others, outputs, block, w)
         return n_bytes <= cache_bytes(outputs)
 
@@ -441,24 +450,36 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     size = prod(stated.filters)
     to = Place(Extra(copies * size * w.size) if copies > 1 else z, 0)
     found, other = part(axes, block), part(others, block)
-    cells = cells_of(outputs, channels * count, found.block, w)
-    tiles = -(-outputs // cells.rows) * -(-channels * count // cells.columns)
     near = room(axes, channels, block, w)
     table_at = near + room(others, outputs, block, w)
-    pieces = block[0] * block[1] * -(-block[2] // (w.lanes // cells.pieces)) + cells.pieces
-    streams_at = table_at + _up(8 * ENTRY_WORDS * pieces, ALIGN)
+    if is_outer:
+        tile = block_of(outputs, channels * count, w)
+        code = outer_sums(w, tile)
+        columns = tile.vectors * w.lanes
+        tiles = -(-outputs // columns) * -(-channels * count // tile.rows)
+        table_bytes, cells = 8 * prod(block), tiles * tile.rows * tile.vectors
+        panel_bytes = (prod(block) + w.lanes) * columns * w.size
+    else:
+        shape = cells_of(outputs, channels * count, found.block, w)
+        code = filter_sums(w, shape)
+        pieces = block[0] * block[1] * -(-block[2] // (w.lanes // shape.pieces)) + shape.pieces
+        table_bytes, panel_bytes = 8 * ENTRY_WORDS * pieces, 0
+        cells = -(-outputs // shape.rows) * -(-channels * count // shape.columns)
+        cells *= shape.rows * shape.columns
+    streams_at = table_at + _up(table_bytes, ALIGN)
     cells_at = streams_at + _up(8 * channels * count, ALIGN)
-    scratch_bytes = cells_at + tiles * cells.rows * cells.columns * w.lanes * w.size
+    panel_at = cells_at + cells * w.lanes * w.size
+    scratch_bytes = panel_at + panel_bytes
     images, values = x.images(stated.channels), g.images(stated.outputs)
     words = FilterWords(
         images.at, images.n, images.group, images.c, values.at, values.n, values.group, values.c,
         copier(w), window_words(images, axes, found), window_words(values, others, other),
         found.plane, other.plane, found.taps, count, to, size, channels, stated.channels, outputs,
         stated.outputs, groups, channel_blocks, output_blocks, at_once, near, table_at, streams_at,
-        cells_at,
+        cells_at, panel_at,
     )  # fmt: skip
     cut_words = block_words(axes, batch, found, (other.slice, other.width, 1))
-    works = [Work(filter_sums(w, cells), [*words, *cut_words], copies * blocks, ns, scratch_bytes)]
+    works = [Work(code, [*words, *cut_words], copies * blocks, ns, scratch_bytes)]
     if copies > 1:
         store = Store(0, Access(z, (1,), 0, z.dtype), "sum")
         works += of_nest(joined((size,), store, to.buffer, copies, size))
@@ -485,6 +506,25 @@ def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width)
         if rows * columns + rows + columns < REGISTERS + 3 and w.lanes // pieces >= 4
     ]
     return min(shapes, key=lambda cells: (cycles(cells), cells))
+
+
+def block_of(outputs: int, elements: int, w: Width) -> Block:
+    """The tile of `outer_sums` that takes the least time."""
+
+    def cycles(block: Block) -> float:
+        rows, vectors = block
+        tiles = -(-elements // rows) * -(-outputs // (vectors * w.lanes))
+        # a row costs its own load, and that of its address where there are many
+        loads = (rows + 2 * max(0, rows - 8) + 2.5 * vectors) / 2
+        return tiles * (max(rows * vectors / 2, loads, 4.0) + STEP_CYCLES)
+
+    shapes = [
+        Block(rows, vectors)
+        for rows in range(1, MOST_ROWS + 1)
+        for vectors in range(1, 5)
+        if rows * vectors + vectors < REGISTERS
+    ]
+    return min(shapes, key=lambda block: (cycles(block), block))
 
 
 def totals(g: Batch, z: Value) -> list[Work]:
@@ -570,6 +610,11 @@ def pitches(shape: Sequence[int]) -> list[int]:
 
 def _blocks(axes: Sequence[Axis], block: Sequence[int]) -> int:
     return prod(-(-axis.count // n) for axis, n in zip(axes, block, strict=True))
+
+
+def _even(n: int, most: int) -> int:
+    """The size of equal parts of n, none larger than `most`."""
+    return -(-n // -(-n // most))
 
 
 def _up(x: int, to: int) -> int:

@@ -19,6 +19,7 @@ from .window import (
     ENTRY_WORDS,
     BlockWords,
     Routine,
+    Three,
     corner,
     joined,
     lanes_of,
@@ -52,8 +53,8 @@ class FilterWords(NamedTuple):
     plane, other_plane: pitches of the copies' channels.
     taps, count: where the elements of a window begin in a channel's copy; how many.
     result, copy_size: the copies of the result, [copies][groups all_outputs, all_channels count].
-    other_at, table_at, streams_at, cells_at: bytes of scratch before those; the copy of the image
-    lies first.
+    other_at, table_at, streams_at, cells_at, panel_at: bytes of scratch before those; the copy of
+    the image lies first.
     """
 
     image: Word
@@ -85,6 +86,75 @@ class FilterWords(NamedTuple):
     table_at: Word
     streams_at: Word
     cells_at: Word
+    panel_at: Word
+
+
+class Chunk(NamedTuple):
+    """What a chunk has to do: positions; a group, channels from c on and outputs from o on."""
+
+    first: str
+    last: str
+    number: str
+    group: str
+    c: str
+    o: str
+    channels: str
+    outputs: str
+    elements: str
+
+    def result(self, f: Fn, w: Width, words: FilterWords) -> str:
+        """Where its part of its copy of the result begins."""
+        o = f.add(f.mul(self.group, words.all_outputs), self.o)
+        row = f.mul(words.all_channels, words.count)
+        at = affine(f, (self.number, words.copy_size), (o, row), (self.c, words.count))
+        return f.gep(words.result, at, w.ty)
+
+
+def started(f: Fn, words: FilterWords, blocks: BlockWords) -> Chunk:
+    """The beginning of a record's function."""
+    output_block, rest = (how("%chunk", words.output_blocks) for how in (f.urem, f.udiv))
+    channel_block, rest = (how(rest, words.channel_blocks) for how in (f.urem, f.udiv))
+    group, number = (how(rest, words.groups) for how in (f.urem, f.udiv))
+    first = f.mul(number, words.at_once)
+    last = f.imin(f.add(first, words.at_once), blocks.positions)
+    c, o = f.mul(channel_block, words.channels), f.mul(output_block, words.outputs)
+    channels = f.imin(words.channels, f.sub(words.all_channels, c))
+    outputs = f.imin(words.outputs, f.sub(words.all_outputs, o))
+    elements = f.mul(channels, words.count)
+    return Chunk(first, last, number, group, c, o, channels, outputs, elements)
+
+
+def copied(
+    f: Fn,
+    w: Width,
+    words: FilterWords,
+    blocks: BlockWords,
+    chunk: Chunk,
+    position: str,
+    other: str,
+) -> tuple[Three, Three]:
+    """Copy what a position needs; the first and the last results of its block, along each axis."""
+    image, lo, hi = corner(f, blocks, position)
+    z, y, x = origin(f, blocks, lo)
+    at = affine(
+        f, (image, words.image_n), (chunk.group, words.image_group), (chunk.c, words.image_c)
+    )
+    source = f.gep(words.image, at, w.ty)
+    f.indirect(
+        words.copy,
+        f"ptr {words.window}, ptr {source}, i64 {chunk.channels}, i64 {z}, i64 {y}, i64 {x}, "
+        f"ptr %scratch",
+    )
+    at = affine(
+        f, (image, words.other_n), (chunk.group, words.other_group), (chunk.o, words.other_o)
+    )
+    source = f.gep(words.other, at, w.ty)
+    f.indirect(
+        words.copy,
+        f"ptr {words.other_window}, ptr {source}, i64 {chunk.outputs}, i64 {lo[0]}, i64 {lo[1]}, "
+        f"i64 {lo[2]}, ptr {other}",
+    )
+    return lo, hi
 
 
 def filter_sums(w: Width, cells: Cells) -> Routine:
@@ -97,47 +167,25 @@ def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
     f = Fn(name, RECORD)
     words = loaded(f, FilterWords)
     blocks = loaded(f, BlockWords, first=len(FilterWords._fields))
-    output_block, rest = (how("%chunk", words.output_blocks) for how in (f.urem, f.udiv))
-    channel_block, rest = (how(rest, words.channel_blocks) for how in (f.urem, f.udiv))
-    group, number = (how(rest, words.groups) for how in (f.urem, f.udiv))
-    first = f.mul(number, words.at_once)
-    last = f.imin(f.add(first, words.at_once), blocks.positions)
-    c, o = f.mul(channel_block, words.channels), f.mul(output_block, words.outputs)
-    channels = f.imin(words.channels, f.sub(words.all_channels, c))
-    outputs = f.imin(words.outputs, f.sub(words.all_outputs, o))
-    elements = f.mul(channels, words.count)
+    chunk = started(f, words, blocks)
     other, table, streams, sums = (
         f.gep("%scratch", at, "i8")
         for at in (words.other_at, words.table_at, words.streams_at, words.cells_at)
     )
-    streamed(f, words.taps, words.count, channels, words.plane, streams)
+    streamed(f, words.taps, words.count, chunk.channels, words.plane, streams)
+    outputs, elements = chunk.outputs, chunk.elements
     across = f.udiv(f.add(elements, cells.columns - 1), cells.columns)
 
     def place(row: str, element: str) -> str:
         tile = f.add(f.mul(f.udiv(row, cells.rows), across), f.udiv(element, cells.columns))
         return f.gep(sums, f.mul(tile, cells.rows * cells.columns), w.vector)
 
-    with f.loop(first, last) as position:
-        image, lo, hi = corner(f, blocks, position)
-        begin = origin(f, blocks, lo)
+    with f.loop(chunk.first, chunk.last) as position:
+        lo, hi = copied(f, w, words, blocks, chunk, position, other)
         pieces = listed(f, blocks, lo, hi, table, w.lanes // cells.pieces, cells.pieces)
-        at = affine(f, (image, words.image_n), (group, words.image_group), (c, words.image_c))
-        source = f.gep(words.image, at, w.ty)
-        f.indirect(
-            words.copy,
-            f"ptr {words.window}, ptr {source}, i64 {channels}, i64 {begin[0]}, i64 {begin[1]}, "
-            f"i64 {begin[2]}, ptr %scratch",
-        )
-        at = affine(f, (image, words.other_n), (group, words.other_group), (o, words.other_o))
-        source = f.gep(words.other, at, w.ty)
-        f.indirect(
-            words.copy,
-            f"ptr {words.other_window}, ptr {source}, i64 {outputs}, i64 {lo[0]}, i64 {lo[1]}, "
-            f"i64 {lo[2]}, ptr {other}",
-        )
         far = blocks.far_z, blocks.far_y, blocks.far_x
         start = f.sub(0, affine(f, *zip(lo, far, strict=True)))  # the list counts from the image's
-        begins = f.icmp("eq", position, first)
+        begins = f.icmp("eq", position, chunk.first)
         with (
             f.loop(0, outputs, cells.rows) as row,
             f.loop(0, elements, cells.columns) as element,
@@ -145,16 +193,12 @@ def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
             rows = [f.imin(f.add(row, r), f.sub(outputs, 1)) for r in range(cells.rows)]
             ys = [f.gep(other, f.add(start, f.mul(r, words.other_plane)), w.ty) for r in rows]
             last_one = f.sub(elements, 1)
-            every = [f.imin(f.add(element, t), last_one) for t in range(cells.columns)]
-            xs = [f.gep("%scratch", f.arg(streams, e), w.ty) for e in every]
+            xs = [
+                f.gep("%scratch", f.arg(streams, f.imin(f.add(element, t), last_one)), w.ty)
+                for t in range(cells.columns)
+            ]
             _tile(f, w, cells, xs, ys, (table, pieces), place(row, element), begins)
-    at = affine(
-        f,
-        (number, words.copy_size),
-        (f.add(f.mul(group, words.all_outputs), o), f.mul(words.all_channels, words.count)),
-        (c, words.count),
-    )
-    result = f.gep(words.result, at, w.ty)
+    result = chunk.result(f, w, words)
     with f.loop(0, outputs, cells.rows) as row, f.loop(0, elements, cells.columns) as element:
         here = place(row, element)
         rows, columns = f.sub(outputs, row), f.sub(elements, element)
@@ -166,8 +210,8 @@ def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
             lanes = f.load(w.vector, cell)
             reduce = f"llvm.vector.reduce.fadd.v{w.lanes}f{8 * w.size}"
             total = f.call(w.ty, reduce, (w.ty, "-0.0"), (w.vector, lanes), flags="reassoc")
-            at = f.mul(f.add(row, r), f.mul(words.all_channels, words.count))
-            f.store(w.ty, total, f.gep(result, f.add(at, f.add(element, t)), w.ty))
+            line = f.mul(f.add(row, r), f.mul(words.all_channels, words.count))
+            f.store(w.ty, total, f.gep(result, f.add(line, f.add(element, t)), w.ty))
     return f
 
 
