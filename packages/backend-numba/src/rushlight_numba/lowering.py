@@ -10,7 +10,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
-from rushlight.extend import Access, Call, LoopNest, Node, Product, Store
+from rushlight.extend import ROW, Access, Call, LoopNest, Node, Product, Store
 
 from . import products
 from .codegen.llvm import LANES
@@ -125,6 +125,9 @@ def native_works(call: Call) -> list[Work] | None:
 
 def of_nest(nest: LoopNest) -> Iterator[Work]:
     """A nest cut into chunks along a loop; what is summed over that loop is summed apart."""
+    if row_pieces(nest) > 1:
+        yield from of_long_row(nest)
+        return
     dim, grain, ns = cut(nest)
     chunks = -(-nest.extents[dim] // grain)
     sums = [i for i, s in enumerate(nest.stores) if dim in s.over and chunks > 1]
@@ -134,6 +137,64 @@ def of_nest(nest: LoopNest) -> Iterator[Work]:
     yield Work("run_nest", words, chunks, ns, scratch)
     for join in joins:
         yield from of_nest(join)
+
+
+def row_pieces(nest: LoopNest) -> int:
+    """Into how many pieces the one row of a nest is cut, whose reductions are all that is used.
+
+    1 if there are several rows, which chunks are made of, or a second pass over the row.
+    """
+    *outer, n = nest.extents
+    last = len(outer)
+    reduced: set[int] = set()  # what is computed from reductions
+    for i, x in enumerate(nest.nodes):
+        if not reduced.isdisjoint(x.args):
+            if last in x.loops or x.op in ROW:
+                return 1
+            reduced.add(i)
+        elif x.op in ROW:
+            reduced.add(i)
+    scalar = all(s.node in reduced and s.how == "store" and s.at is None for s in nest.stores)
+    if prod(outer) > 1 or not scalar or any(s.access.strides[last] for s in nest.stores):
+        return 1
+    return int(min(MOST_CHUNKS, n * element_ns(nest) // CHUNK_NS))
+
+
+def of_long_row(nest: LoopNest) -> Iterator[Work]:
+    """The reductions of each piece of the row, and then the nest on these instead of the row."""
+    *outer, n = nest.extents
+    last, nodes = len(outer), nest.nodes
+    grain = -(-n // row_pieces(nest))
+    grain = -(-grain // ROW_LOOPS) * ROW_LOOPS
+    pieces = -(-n // grain)
+    rows = [i for i, x in enumerate(nodes) if x.op in ROW]
+    copies = [Extra(pieces * nodes[i].dtype.itemsize) for i in rows]
+    accesses = [
+        Access(copy, (0,) * (last + 1), 0, nodes[i].dtype)
+        for i, copy in zip(rows, copies, strict=True)
+    ]
+    stores = [Store(i, access, apart=True) for i, access in zip(rows, accesses, strict=True)]
+    first = nest._replace(nodes=nodes[: rows[-1] + 1], stores=tuple(stores))
+    code, words, scratch = coded(first, n, 0, dict.fromkeys(range(len(rows)), 1))
+    words = [code, words, len(nest.extents), grain, last, *nest.extents]
+    yield Work("run_nest", words, pieces, n * element_ns(nest), scratch)
+
+    again: list[Node] = []
+    at: dict[int, int] = {}  # of the nodes that are computed again: their new numbers
+    for i, x in enumerate(nodes):
+        if x.op in ROW:
+            k = len(nest.reads) + rows.index(i)
+            again.append(Node("read", (), k, x.dtype, frozenset((last,))))
+            again.append(x._replace(args=(len(again) - 1,)))
+        elif last not in x.loops:
+            again.append(x._replace(args=tuple([at[a] for a in x.args])))
+        else:
+            continue
+        at[i] = len(again) - 1
+    reads = [access._replace(strides=(*access.strides[:-1], 1)) for access in accesses]
+    stores = [s._replace(node=at[s.node]) for s in nest.stores]
+    whole = LoopNest((*outer, pieces), (*nest.reads, *reads), tuple(again), tuple(stores))
+    yield from of_nest(whole)
 
 
 def of_product(product: Product) -> Iterator[Work]:
