@@ -27,7 +27,7 @@ ALIGN = 64
 FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
 ELEMENT_NS = 0.1  # copied
 CHUNK_NS = 20_000.0
-MOST_CHUNKS = 32
+MOST_CHUNKS, MOST_SUMS = 32, 16  # the second where copies of the result are added up
 PACKED = 1 << 14  # weights that a chunk packs
 REGISTERS = 32 if LANES == 16 else 16
 MOST_ROWS, MOST_VECTORS = 14, 8
@@ -35,7 +35,8 @@ MOST_CELL_ROWS = 6
 MOST_OUTPUTS = 128  # of a block of the gradient of filters
 CELL_BYTES = 768 << 10  # of the sums of such a block
 OUTER_OUTPUTS, OUTER_ELEMENTS = 12, 64  # for which what is multiplied is turned
-PANEL_PIXELS = 256  # that are turned at a time
+TURNED_FOR = 288  # elements of windows at least, if there are
+PANEL_PIXELS = 128  # that are turned at a time
 LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
 STEP_CYCLES = 0.5  # beside them
 TILE_CYCLES = 30.0  # of its beginning and end
@@ -429,11 +430,14 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     is_outer = outputs >= OUTER_OUTPUTS and stated.channels * count >= OUTER_ELEMENTS
     cell_bytes = outputs * count * w.size * (1 if is_outer else w.lanes)
     ns = 2 * prod(g.shape) * stated.channels * count / FLOPS_PER_NS[w.size]
-    wanted = int(max(1, min(MOST_CHUNKS, ns // CHUNK_NS)))
+    wanted = int(max(1, min(MOST_SUMS if is_outer else MOST_CHUNKS, ns // CHUNK_NS)))
     channels = _even(stated.channels, max(1, CELL_BYTES // cell_bytes))
     if is_outer:  # further blocks of channels cost less than copies of the result
         least = wanted / 2 / (groups * output_blocks)
-        channels = min(channels, _even(stated.channels, max(8, int(stated.channels // least))))
+        channels = min(
+            channels,
+            _even(stated.channels, max(-(-TURNED_FOR // count), int(stated.channels // least))),
+        )
     channel_blocks = -(-stated.channels // channels)
     blocks = groups * channel_blocks * output_blocks
 

@@ -69,11 +69,16 @@ def _outer_sums(name: str, w: Width, block: Block) -> Fn:
                 xs = [f.gep("%scratch", f.arg(streams, e), w.ty) for e in every]
                 _tile(f, w, block, xs, (spots, panel, pixels), place(o, element), begins)
     result = chunk.result(f, w, words)
-    with f.loop(0, chunk.elements) as e, f.loop(0, chunk.outputs) as o:
-        row, column = f.urem(e, block.rows), f.urem(o, columns)
-        cell = f.gep(place(o, e), f.add(f.mul(row, columns), column), w.ty)
-        at = f.add(f.mul(o, f.mul(words.all_channels, words.count)), e)
-        f.store(w.ty, f.load(w.ty, cell), f.gep(result, at, w.ty))
+    line = f.mul(words.all_channels, words.count)
+    with f.loop(0, chunk.outputs, columns) as o, f.loop(0, chunk.elements, block.rows) as element:
+        here = place(o, element)
+        rows = f.imin(block.rows, f.sub(chunk.elements, element))
+        with f.loop(0, f.imin(columns, f.sub(chunk.outputs, o))) as column:
+            to = f.gep(result, f.add(f.mul(f.add(o, column), line), element), w.ty)
+            cell = f.gep(here, column, w.ty)
+            with f.loop(0, rows) as r:
+                x = f.load(w.ty, f.gep(cell, f.mul(r, columns), w.ty))
+                f.store(w.ty, x, f.gep(to, r, w.ty))
     return f
 
 
