@@ -2,7 +2,7 @@
 
 Images have three axes, of which those that are missing have one element.  A plane is an image of
 one channel; chunks are planes.  The results of a row whose windows lie inside are one loop, which
-LLVM turns into vectors, for sizes of windows are constants of the code.  A window reads its
+LLVM turns into vectors, for common sizes of windows are constants of its code.  A window reads its
 elements in order, and a gradient sums them in the order of `fold` in `rushlight.ops`.  Each element
 is read and written once, but where windows overlap.
 """
@@ -25,7 +25,8 @@ NUMBERS = frozenset("uint8 uint32 int8 int16 int32 int64 float32 float64".split(
 AXES = 3  # of an image
 ELEMENT_NS = 0.5  # of a window
 
-KD, KH, KW = 1, 2, 2  # the sizes of a window
+KD, KH, KW = 0, 0, 0  # the sizes of a window that has code of its own; 0 where it is of any size
+COMMON = {(2, 2), (3, 3)}  # which have: with them a pooling takes half the time
 IS_PLACED = True  # whether places are stored too
 
 
@@ -101,6 +102,11 @@ def words(*parts: Any) -> list[int]:
 # -- in numba's Python
 
 
+def sizes_of(how: Pointer) -> tuple[int, int, int]:
+    """The sizes of the windows: constants if they are common."""
+    return (KD, KH, KW) if KD > 0 else (how[26], how[27], how[28])
+
+
 def bounds(start: int, step: int, size: int, length: int) -> tuple[int, int]:
     """Which elements of a window that begins at `start` lie in 0..length-1."""
     low = 0 if start >= 0 else -(start // step)
@@ -109,7 +115,7 @@ def bounds(start: int, step: int, size: int, length: int) -> tuple[int, int]:
 
 def largest(
     x: Pointer, at: int, a0: int, a1: int, b0: int, b1: int, c0: int, c1: int,
-    xd: int, xh: int, xw: int, least: Any,
+    xd: int, xh: int, xw: int, kh: int, kw: int, least: Any,
 ) -> tuple[Any, int]:  # fmt: skip
     """The first largest or nan of a part of a window, and its place in the whole."""
     top, found = least, 0
@@ -119,13 +125,13 @@ def largest(
                 v = x[at + a * xd + b * xh + c * xw]
                 wins = (v > top) | ((v != v) & (top == top))  # noqa: PLR0124  nan
                 top = v if wins else top
-                found = (a * KH + b) * KW + c if wins else found
+                found = (a * kh + b) * kw + c if wins else found
     return top, found
 
 
 def total(
     x: Pointer, at: int, a0: int, a1: int, b0: int, b1: int, c0: int, c1: int,
-    xd: int, xh: int, xw: int, zero: Any,
+    xd: int, xh: int, xw: int, kh: int, kw: int, zero: Any,  # noqa: ARG001  called as `largest` is
 ) -> tuple[Any, int]:  # fmt: skip
     """The sum of a part of a window, and no place."""
     z = zero
@@ -148,30 +154,31 @@ def pool(
     sd, sh, sw, pd, ph, pw = how[6], how[7], how[8], how[9], how[10], how[11]
     dd, dh, dw, first, last = how[12], how[13], how[14], how[15], how[16]
     inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
+    kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
         start = plane // inner * x_group + plane % inner * x_plane
         for i in range(td):
-            a0, a1 = bounds(i * sd - pd, dd, KD, d)
+            a0, a1 = bounds(i * sd - pd, dd, kd, d)
             for j in range(th):
-                b0, b1 = bounds(j * sh - ph, dh, KH, h)
+                b0, b1 = bounds(j * sh - ph, dh, kh, h)
                 row = start + (i * sd - pd) * xd + (j * sh - ph) * xh - pw * xw
                 to = ((plane * td + i) * th + j) * tw
                 k = 0
                 while k < tw:
-                    if k == first and a1 - a0 == KD and b1 - b0 == KH:
+                    if k == first and a1 - a0 == kd and b1 - b0 == kh:
                         for m in range(first, last):
                             z[to + m], found = reduce(
-                                x, row + m * sw * xw, 0, KD, 0, KH, 0, KW,
-                                dd * xd, dh * xh, dw * xw, empty,
+                                x, row + m * sw * xw, 0, kd, 0, kh, 0, kw,
+                                dd * xd, dh * xh, dw * xw, kh, kw, empty,
                             )  # fmt: skip
                             if IS_PLACED:
                                 places[to + m] = found
                         k = last
                     if k < tw:
-                        c0, c1 = bounds(k * sw - pw, dw, KW, w)
+                        c0, c1 = bounds(k * sw - pw, dw, kw, w)
                         z[to + k], found = reduce(
                             x, row + k * sw * xw, a0, a1, b0, b1, c0, c1,
-                            dd * xd, dh * xh, dw * xw, empty,
+                            dd * xd, dh * xh, dw * xw, kh, kw, empty,
                         )  # fmt: skip
                         if IS_PLACED:
                             places[to + k] = found
@@ -187,6 +194,7 @@ def max_pool_vjp(
     sd, sh, sw, pd, ph, pw = how[6], how[7], how[8], how[9], how[10], how[11]
     dd, dh, dw = how[12], how[13], how[14]
     inner, g_group, g_plane, gd, gh, gw = how[17], how[18], how[19], how[20], how[21], how[22]
+    _, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
         start = plane // inner * g_group + plane % inner * g_plane
         to = plane * d * h * w
@@ -196,9 +204,9 @@ def max_pool_vjp(
             for j in range(th - 1, -1, -1):
                 for k in range(tw - 1, -1, -1):
                     won = places[((plane * td + i) * th + j) * tw + k]
-                    a = i * sd - pd + won // (KH * KW) * dd
-                    b = j * sh - ph + won // KW % KH * dh
-                    c = k * sw - pw + won % KW * dw
+                    a = i * sd - pd + won // (kh * kw) * dd
+                    b = j * sh - ph + won // kw % kh * dh
+                    c = k * sw - pw + won % kw * dw
                     if 0 <= a < d and 0 <= b < h and 0 <= c < w:
                         gx[to + (a * h + b) * w + c] += g[start + i * gd + j * gh + k * gw]
 
@@ -211,14 +219,15 @@ def fold(
     sd, sh, sw, dd, dh, dw = how[6], how[7], how[8], how[12], how[13], how[14]
     inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
     xa, xb, xc = how[23], how[24], how[25]
+    kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
         start = plane // inner * x_group + plane % inner * x_plane
         to = plane * d * h * w
         for m in range(d * h * w):
             z[to + m] = zero
-        for a in range(KD):
-            for b in range(KH):
-                for c in range(KW):
+        for a in range(kd):
+            for b in range(kh):
+                for c in range(kw):
                     for i in range(td):
                         for j in range(th):
                             line = to + ((i * sd + a * dd) * h + j * sh + b * dh) * w + c * dw
@@ -232,16 +241,17 @@ def windows(x: Pointer, z: Pointer, how: Pointer, planes: int, width: int, chunk
     td, th, tw = how[3], how[4], how[5]
     sd, sh, sw, dd, dh, dw = how[6], how[7], how[8], how[12], how[13], how[14]
     inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
+    kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
         start = plane // inner * x_group + plane % inner * x_plane
-        to = plane * td * th * tw * (KD * KH * KW)
+        to = plane * td * th * tw * (kd * kh * kw)
         for i in range(td):
             for j in range(th):
                 for k in range(tw):
                     at = start + i * sd * xd + j * sh * xh + k * sw * xw
-                    for a in range(KD):
-                        for b in range(KH):
-                            for c in range(KW):
+                    for a in range(kd):
+                        for b in range(kh):
+                            for c in range(kw):
                                 z[to] = x[at + a * dd * xd + b * dh * xh + c * dw * xw]
                                 to += 1
 
@@ -251,12 +261,13 @@ def windows(x: Pointer, z: Pointer, how: Pointer, planes: int, width: int, chunk
 
 def window_sizes(sizes: Sequence[int]) -> dict[str, int]:
     """The constants of the code for windows of these sizes."""
-    return dict(zip(("KD", "KH", "KW"), full(sizes, 1), strict=True))
+    common = full(sizes, 1) if tuple(sizes) in COMMON else (0, 0, 0)
+    return dict(zip(("KD", "KH", "KW"), common, strict=True))
 
 
 def number(value: float, dtype: Any) -> int:
     """The word of a number of an element type."""
-    return int.from_bytes(np.array(value, dtype).tobytes(), "little")
+    return int.from_bytes(np.array(value, dtype).tobytes(), "little", signed=True)
 
 
 def max_pool_work(call: Call) -> list[Work] | None:
@@ -310,7 +321,7 @@ def pooled(
         place(x),
         Place(z, 0),
         0 if places is None else Place(places, 0),
-        words(over, at),
+        words(over, at, full((), 0), full(sizes, 1)),
         number(empty, x.dtype),
         planes,
         width,
@@ -334,7 +345,15 @@ def max_pool_vjp_work(call: Call) -> list[Work] | None:
     width = grain(planes, ns)
     kinds = [f"{name}*", "int64*", f"{name}*", "int64*", name, "int64", "int64"]
     code = Jitted(max_pool_vjp, *kinds, constants=window_sizes(sizes))
-    block = [place(g), place(places), Place(gx, 0), words(over, at), 0, planes, width]
+    block = [
+        place(g),
+        place(places),
+        Place(gx, 0),
+        words(over, at, full((), 0), full(sizes, 1)),
+        0,
+        planes,
+        width,
+    ]
     return [Work(code, block, -(-planes // width), ns)]
 
 
@@ -353,7 +372,7 @@ def fold_work(call: Call) -> list[Work] | None:
     width = grain(planes, ns)
     kinds = [f"{name}*", f"{name}*", "int64*", name, "int64", "int64"]
     code = Jitted(fold, *kinds, constants=window_sizes(sizes))
-    how = words(over, at, full(x.strides[len(image) :], 0))
+    how = words(over, at, full(x.strides[len(image) :], 0), full(sizes, 1))
     return [Work(code, [place(x), Place(z, 0), how, 0, planes, width], -(-planes // width), ns)]
 
 
@@ -372,7 +391,7 @@ def windows_work(call: Call) -> list[Work] | None:
     width = grain(planes, ns)
     kind = f"uint{8 * x.dtype.itemsize}*"
     code = Jitted(windows, kind, kind, "int64*", "int64", "int64", constants=window_sizes(sizes))
-    how = words(over, at)
+    how = words(over, at, full((), 0), full(sizes, 1))
     return [Work(code, [place(x), Place(z, 0), how, planes, width], -(-planes // width), ns)]
 
 
