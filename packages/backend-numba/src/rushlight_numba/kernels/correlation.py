@@ -255,13 +255,13 @@ def _stored(
         f.store(w.vector, x, f.gep(cells, r * tile.vectors + v, w.vector))
     with f.loop(0, f.imin(left, tile.rows)) as row:
         line = f.gep(result, f.mul(below, row), w.ty)
-        with f.loop(0, len(every)) as q:
-            entry = f.gep(entries, f.mul(q, ENTRY_WORDS), "i64")
+        with f.loop(0, len(every)) as piece:
+            entry = f.gep(entries, f.mul(piece, ENTRY_WORDS), "i64")
             to = f.gep(line, f.arg(entry, 1), w.ty)
             there = f.call("i64", "llvm.ctpop.i64", ("i64", f.arg(entry, 2)))
-            first = affine(f, (row, w.lanes * tile.vectors), (q, lanes))
+            begin = affine(f, (row, w.lanes * tile.vectors), (piece, lanes))
             with f.loop(0, there) as lane:
-                x = f.load(w.ty, f.gep(cells, f.add(first, lane), w.ty))
+                x = f.load(w.ty, f.gep(cells, f.add(begin, lane), w.ty))
                 f.store(w.ty, x, f.gep(to, f.mul(lane, across), w.ty))
     f.jump(done)
     f.label(done)

@@ -190,8 +190,8 @@ def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
             f.loop(0, outputs, cells.rows) as row,
             f.loop(0, elements, cells.columns) as element,
         ):
-            rows = [f.imin(f.add(row, r), f.sub(outputs, 1)) for r in range(cells.rows)]
-            ys = [f.gep(other, f.add(start, f.mul(r, words.other_plane)), w.ty) for r in rows]
+            lines = [f.imin(f.add(row, r), f.sub(outputs, 1)) for r in range(cells.rows)]
+            ys = [f.gep(other, f.add(start, f.mul(o, words.other_plane)), w.ty) for o in lines]
             last_one = f.sub(elements, 1)
             xs = [
                 f.gep("%scratch", f.arg(streams, f.imin(f.add(element, t), last_one)), w.ty)

@@ -4,8 +4,8 @@
 
 Knows nothing of convolutions.  It is `filters` for many outputs: what is multiplied is turned so
 that a pixel's outputs lie side by side, and a tile adds up products of some elements (c, j) of the
-windows, each in all lanes, with vectors of outputs.  So no pixel needs to lie beside the next, and a
-cell is one chain of fused multiply-adds over the pixels of a chunk.
+windows, each in all lanes, with vectors of outputs.  So no pixel needs to lie beside the next, and
+a cell is one chain of fused multiply-adds over the pixels of a chunk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
 
 def outer_sums(w: Width, block: Block) -> Routine:
-    """The function that sums by tiles of that shape; its argument block is that of `filter_sums`."""
+    """The function that sums by tiles of that shape; its words are those of `filter_sums`."""
     name = f"outer_sums{block.rows}x{block.vectors}_{w.ty}{LANES}"
     return Routine(name, lambda: _outer_sums(name, w, block))
 
