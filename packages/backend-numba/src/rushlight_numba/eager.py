@@ -26,18 +26,21 @@ if TYPE_CHECKING:
 Kernel = Callable[..., Any]
 ARRAY = np.ndarray
 KEPT = 512  # programs of one operation
-# How many elements of its arrays make a program of an operation faster than numpy's kernel.
+# How many elements of its arrays make a program of an operation faster than numpy's kernel: the
+# power of two from which it was, on one thread of the machine of decision 17.
 LEAST = dict.fromkeys(
-    "add sub mul div neg abs maximum minimum where kink kinked relu gate sqrt root "
-    "cast equal not_equal less less_equal greater greater_equal".split(), 1 << 15
+    "neg abs sqrt root div maximum minimum cast equal not_equal less less_equal greater "
+    "greater_equal".split(), 1 << 17
 )  # fmt: skip
-LEAST |= dict.fromkeys("exp log sin cos tanh erf sigmoid pow".split(), 1 << 12)
+LEAST |= dict.fromkeys("add sub mul log sin cos tanh pow".split(), 1 << 16)
+LEAST |= {"relu": 1 << 14, "exp": 1 << 13, "erf": 1 << 9, "sigmoid": 1 << 9}
+LEAST |= dict.fromkeys("where kink kinked gate".split(), 1 << 12)
 ELEMENTWISE = frozenset(LEAST)
 REDUCTIONS = frozenset("sum max min mean prod".split())
-LEAST |= dict.fromkeys(REDUCTIONS, 1 << 15)
-LEAST |= dict.fromkeys(["mse", "mse.vjp"], 1 << 12)
+LEAST |= {"sum": 1 << 13, "max": 1 << 13, "min": 1 << 13, "mean": 1 << 10, "prod": 1 << 10}
+LEAST |= dict.fromkeys(["mse", "mse.vjp"], 1 << 11)
 LEAST |= dict.fromkeys(
-    "softmax softmax.vjp log_softmax log_softmax.vjp layer_norm layer_norm.fwd layer_norm.vjp "
+    "layer_norm layer_norm.fwd layer_norm.vjp "
     "batch_norm batch_norm.fwd batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp "
     "adam".split(), 1 << 11
 )  # fmt: skip
@@ -53,9 +56,10 @@ LEAST |= dict.fromkeys("cumsum cumprod cummax argsort fold pad concat".split(), 
 LEAST |= {"argmax": 1 << 18, "untake": 0}
 LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
 LEAST |= dict.fromkeys("conv conv.vjp conv_transpose conv_transpose.vjp".split(), 0)
-# What computes the same on arrays whose axes are turned, each a result of that order.
-TURNED = frozenset("softmax softmax.vjp log_softmax log_softmax.vjp".split())
-TURNED |= ELEMENTWISE | REDUCTIONS
+SOFTMAX = frozenset("softmax softmax.vjp log_softmax log_softmax.vjp".split())
+LEAST |= dict.fromkeys(SOFTMAX, 1 << 9)
+# What may be computed of arrays whose axes are turned, and turned back.
+TURNED = ELEMENTWISE | REDUCTIONS | SOFTMAX
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 
