@@ -141,7 +141,8 @@ class Programs:
         def run(*given: Any) -> Any:
             xs = given[:count]
             turned = [x.transpose(order) if isinstance(x, ARRAY) and x.ndim else x for x in xs]
-            return self(*turned, *params).transpose(back)
+            z = self(*turned, *params)
+            return tuple([x.transpose(back) for x in z]) if type(z) is tuple else z.transpose(back)
 
         return run
 
