@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ..codegen.llvm import LANES, Fn, Operand, native
+from ..codegen.llvm import LANES, Fn, Operand, written_once
 from ..tiles import Width, Word, affine, first_lanes, masked_load
 
 ENTRY_WORDS = 3  # of a piece of a row: where it lies in the copy, where beside it, which lanes are
@@ -38,7 +38,7 @@ class Routine(NamedTuple):
         return self.name
 
     def address(self) -> int:
-        return native([self.made()])[self.name]
+        return written_once(self.key, lambda: [self.made()])[self.name]
 
 
 class WindowWords(NamedTuple):
