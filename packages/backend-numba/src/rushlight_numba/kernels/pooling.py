@@ -274,7 +274,7 @@ def max_pool_work(call: Call) -> list[Work] | None:
     """The work of max_pool, and of its forward pass, which also tells places."""
     (x,), (z, *rest) = call.inputs, call.step.outputs
     sizes, strides, padding, dilations = call.step.params
-    least = -np.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
+    least = int(np.iinfo(x.dtype).min) if x.dtype.kind in "iu" else -np.inf
     places = rest[0] if rest else None
     kind = {"reduce": largest, "IS_PLACED": places is not None}
     return pooled(call, z, places, least, (sizes, strides, padding, dilations), kind)

@@ -120,6 +120,8 @@ def check(builder: Builder, step: Step, index: Value, n: int) -> None:
     while (before := builder.maker.get(index)) is not None and before.op.name in WHOLE:
         index = before.inputs[0]
     shape = index.shape
+    if 0 in shape:
+        return
     if len(shape) > 1 and size(shape) <= ONE_ROW:
         shape = (size(shape),)
         index = builder.reshape(index, shape, step)
