@@ -239,3 +239,33 @@ def test_a_gradient_that_padding_won_goes_nowhere(native):
     g = np.ones_like(z)
     (gx,) = native("max_pool.vjp", g, places, *named, (rl.tensor(x).spec,))
     assert gx.ravel().tolist() == [1, 0, 0, 0]
+
+
+# -- indices
+
+
+@pytest.mark.parametrize("name", ["take", "gather", "scatter", "scatter_add"])
+@pytest.mark.parametrize("wrong", [-1, 50])
+def test_an_index_out_of_range_is_named_as_on_numpy(name, wrong):
+    rng = np.random.default_rng(7)
+    x, index = rng.normal(size=(50, 400)).astype("float32"), rng.integers(0, 50, (50, 400))
+    index[3, 5] = wrong
+    told = []
+    for device in ("numpy", "numba"):
+        given = [rl.tensor(y, device=device) for y in (x, index, x)]
+        with pytest.raises(IndexError) as error:
+            operations[name].run(tuple(given[: len(operations[name].inputs)]), (0,))
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert f"index {wrong} is out of range" in told[0]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("name", ["untake", "ungather"])
+def test_gradients_of_lookups_add_up_in_order(name, axis):
+    rng = np.random.default_rng(8)
+    index = rng.integers(0, 7, (90,) if name == "untake" else (90, 80))
+    g = rng.normal(size=(90, 80) if axis == 0 or name == "ungather" else (80, 90))
+    shape = (7, 80) if axis == 0 else (90 if name == "ungather" else 80, 7)
+    g = g.astype("float32")
+    same(Programs(NUMBA, name, None)(g, index, shape, axis), on_numpy(name, g, index, shape, axis))

@@ -221,7 +221,10 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     def run(*given: Any, **named: Any) -> Any:
         for x in given:
             if type(x) is ARRAY and x.size >= least:
-                return large(*given, **named)
+                try:
+                    return large(*given, **named)
+                except IndexError:  # the other kernel says which index is out of range
+                    break
         return small(*given, **named)
 
     return run
