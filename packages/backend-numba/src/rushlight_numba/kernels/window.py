@@ -172,15 +172,31 @@ class _Row:
         self.copied(source, to)
         f.jump(done)
         f.label(apart)
-        with f.loop(self.lo, self.hi) as t:
-            x = f.load(self.w.ty, f.gep(source, f.mul(t, self.stride), self.w.ty))
-            f.store(self.w.ty, x, f.gep(to, t, self.w.ty), self.w.size)
-        self.zeros(to, self.hi, self.width)
+        self.strided(source, to)
         f.jump(done)
         f.label(no)
         self.zeros(to, "0", self.width)
         f.jump(done)
         f.label(done)
+
+    def strided(self, source: str, to: str) -> None:
+        """Elements that lie apart, every second one by vectors; and the zeros after them."""
+        f, w = self.f, self.w
+        pairs = f.select(f.icmp("eq", self.stride, 2), "i64", self.whole, self.lo)
+        # the last element of the second vector is not wanted, and may lie beyond the image
+        but_one = first_lanes(f, w.lanes - 1, w.lanes)
+        order = ", ".join(f"i32 {2 * lane}" for lane in range(w.lanes))
+        with f.loop(self.lo, pairs, w.lanes) as t:
+            at = f.mul(t, 2)
+            x = f.load(w.vector, f.gep(source, at, w.ty), w.size)
+            y = masked_load(f, w, f.gep(source, f.add(at, w.lanes), w.ty), but_one, w.lanes)
+            both = f"{w.vector} {x}, {w.vector} {y}"
+            x = f.op(f"shufflevector {both}, <{w.lanes} x i32> <{order}>")
+            f.store(w.vector, x, f.gep(to, t, w.ty), w.size)
+        with f.loop(pairs, self.hi) as t:
+            x = f.load(w.ty, f.gep(source, f.mul(t, self.stride), w.ty))
+            f.store(w.ty, x, f.gep(to, t, w.ty), w.size)
+        self.zeros(to, self.hi, self.width)
 
     def zeros(self, to: str, lo: str, hi: str) -> None:
         """Zeros from `lo` to `hi`, and up to a vector beyond."""
