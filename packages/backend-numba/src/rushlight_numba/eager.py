@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight.extend import Call, Fused, Spec, operations, written
+from rushlight import device
+from rushlight.extend import Call, DType, Fused, Shape, Spec, operations, written
 
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
@@ -50,7 +51,8 @@ PASSES = [  # that numpy has no kernel for
     for name in ("gelu", "gelu_tanh", "silu", "attention")
     for which in ("", ".fwd", ".vjp")
 ]
-LEAST |= dict.fromkeys(PASSES, 0)
+RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
+LEAST |= dict.fromkeys([*PASSES, *RANDOM, "dropout"], 0)
 LEAST |= dict.fromkeys("gather ungather scatter scatter_add".split(), 1 << 8)
 LEAST |= dict.fromkeys("cumsum cumprod cummax argsort fold pad concat".split(), 1 << 10)
 LEAST |= {"argmax": 1 << 18, "untake": 0}
@@ -96,7 +98,8 @@ class Programs:
         n = self.count or len(given)
         inputs, params = given[:n], named or dict(zip(self.op.params, given[n:], strict=True))
         arrays = [isinstance(x, ARRAY) for x in inputs]
-        if any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array):
+        empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
+        if empty or 0 in params.get("shape", ()):
             return self.other(inputs, params, named)
         if self.op.name in TURNED:
             order = common_order([x for x in inputs if isinstance(x, ARRAY)])
@@ -111,6 +114,8 @@ class Programs:
             fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
             if is_native(fused):
                 run = Program(fused, self.backend.workers, keeps=False).run
+                if "key" in self.op.numbers:
+                    run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
                 return run if every else calling(run, taken, made)
         return self.other(inputs, params, named)
@@ -171,6 +176,8 @@ class Programs:
         taken: which inputs are those of the program.  opened: by the statement, even if there is
         native code for the whole.
         """
+        if "device" in params:
+            params = params | {"device": device(self.backend.name)}  # a kernel has its index
         made: list[bool] | None = None
 
         def do(*given: Any) -> list[Any]:
@@ -203,10 +210,17 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     """
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
-    return {
-        name: sized(small.get(name), Programs(backend, name, small.get(name)), least)
-        for name, least in chosen.items()
-    }
+    small = {"uniform": hollow, "normal": hollow, **small}
+    found = {}
+    for name, least in chosen.items():
+        programs = Programs(backend, name, small.get(name))
+        found[name] = sized(None if name in RANDOM else small.get(name), programs, least)
+    return found
+
+
+def hollow(_key: int, _counter: int, shape: Shape, dtype: DType, _device: int) -> Any:
+    """Random numbers where there are none to make."""
+    return np.empty(shape, dtype)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
@@ -273,6 +287,16 @@ def is_native(fused: Fused) -> bool:
     given = {*fused.graph.inputs}
     handed = any(fused.outputs[z].buffer in given for z in fused.graph.outputs)
     return not handed and all(native_works(call) is not None for call in calls)
+
+
+def keyed(run: Kernel, place: int) -> Kernel:
+    """The program with a key of 64 bits as a number that has a sign, as programs' numbers have."""
+
+    def signed(*given: Any) -> Any:
+        key = given[place]
+        return run(*given[:place], key - 2**64 if key >= 2**63 else key, *given[place + 1 :])
+
+    return signed
 
 
 def calling(run: Kernel, taken: Sequence[int], made: Sequence[bool] | None) -> Kernel:
