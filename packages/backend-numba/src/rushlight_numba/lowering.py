@@ -18,8 +18,8 @@ from .codegen.nest import NestCode
 from .pool import CALLER
 from .tiles import AHEAD_WORDS
 
-SHARED_NS = 20_000.0  # a shorter program is run by one thread; a kernel's call counts as so long
-CHUNK_NS = 8000.0  # a chunk of a nest takes at least so long
+SHARED_NS = 8000.0  # a shorter program is run by one thread; a kernel's call counts as so long
+CHUNK_NS = 4000.0  # a chunk of a nest takes at least so long
 MOST_CHUNKS = 64
 ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
 DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
