@@ -26,15 +26,14 @@ AXES = 3  # of an image
 ELEMENT_NS = 0.5  # of a window
 
 KD, KH, KW = 0, 0, 0  # the sizes of a window that has code of its own; 0 where it is of any size
-COMMON = {(2, 2), (3, 3)}  # which have: with them a pooling takes half the time
+COMMON = {(2, 2), (3, 3)}  # which have: the results of a row become vectors
 IS_PLACED = True  # whether places are stored too
 
 
 class Frame(NamedTuple):
-    """Windows over images: lengths along each axis, and the elements from one to the next.
+    """Windows over images, by axes.
 
-    planes: how many images, `inner` of them in each group.  first, last: the results of a row whose
-    windows lie inside of it, from first up to last.
+    first, last: the results of a row whose windows lie inside of it, from first up to last.
     """
 
     image: Shape
@@ -82,10 +81,8 @@ def steps(shape: Sequence[int], strides: Sequence[int], n: int) -> Steps | None:
     """Where the planes of an array lie whose last n axes are those of images; None if anywhere."""
     lead = len(shape) - n
     for cut in range(lead, -1, -1):
-        group, plane = (
-            merged(shape[:cut], strides[:cut]),
-            merged(shape[cut:lead], strides[cut:lead]),
-        )
+        group = merged(shape[:cut], strides[:cut])
+        plane = merged(shape[cut:lead], strides[cut:lead])
         if group is not None and plane is not None:
             return Steps(prod(shape[cut:lead]), group, plane, full(strides[lead:], 0))
     return None
@@ -100,6 +97,8 @@ def words(*parts: Any) -> list[int]:
 
 
 # -- in numba's Python
+
+# how: a Frame, then Steps, steps from one element of a window to the next (of fold), and its sizes.
 
 
 def sizes_of(how: Pointer) -> tuple[int, int, int]:
