@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight import device
-from rushlight.extend import Call, DType, Fused, Shape, Spec, operations, written
+from rushlight.extend import Call, Device, DType, Fused, Shape, Spec, operations, written
 
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
@@ -177,7 +176,7 @@ class Programs:
         native code for the whole.
         """
         if "device" in params:
-            params = params | {"device": device(self.backend.name)}  # a kernel has its index
+            params = params | {"device": Device(self.backend.name)}  # a kernel has its index
         made: list[bool] | None = None
 
         def do(*given: Any) -> list[Any]:

@@ -24,7 +24,7 @@ program that `Backend.compile` is given instead, of nests, `Product` and `Call`,
 reductions along a row; `arranged`, which gives every `Life` its place in
 memory; `Report`, by which `explain()` tells times.
 
-For all: `Spec` and the arithmetic on shapes, element types, and the errors to raise.
+For all: `Spec` and the arithmetic on shapes, element types, `Device`, and the errors to raise.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from .backend import (
     Report,
 )
 from .cell import Number
-from .device import get_float32_matmul_precision
+from .device import Device, get_float32_matmul_precision
 from .dtypes import (
     DType,
     as_dtype,
@@ -100,10 +100,10 @@ COMPILER = {
 
 __all__ = [
     "GROUP", "PROTOCOL", "ROW", "Access", "Array", "Backend", "BackendUnavailable", "Call",
-    "Capabilities", "Composite", "ContractError", "DType", "DeviceError", "Fused", "FusionPolicy",
-    "Graph", "HostBackend", "IndexOutOfRange", "Kernel", "KernelFailed", "Life", "LoopNest",
-    "MemoryStats", "Node", "Number", "Operation", "OutOfMemory", "Primitive", "Product", "Report",
-    "RushlightError", "Shape", "Spec", "Store", "StridedArray", "StridedBackend", "Value",
+    "Capabilities", "Composite", "ContractError", "DType", "Device", "DeviceError", "Fused",
+    "FusionPolicy", "Graph", "HostBackend", "IndexOutOfRange", "Kernel", "KernelFailed", "Life",
+    "LoopNest", "MemoryStats", "Node", "Number", "Operation", "OutOfMemory", "Primitive", "Product",
+    "Report", "RushlightError", "Shape", "Spec", "Store", "StridedArray", "StridedBackend", "Value",
     "arranged", "as_dtype", "autocasts", "become", "bfloat16", "bool_", "broadcast", "composite",
     "float16", "float32", "float64", "get_float32_matmul_precision", "gradients", "hookimpl",
     "int8", "int16", "int32", "int64", "operations", "ops", "padded", "primitive", "repeated",
