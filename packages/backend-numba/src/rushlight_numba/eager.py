@@ -112,12 +112,31 @@ class Programs:
         for opened in (False, True)[: 1 + self.op.has_body]:
             fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
             if is_native(fused):
-                run = Program(fused, self.backend.workers, keeps=False).run
+                program = Program(fused, self.backend.workers, keeps=False)
+                program.entry.scope["replay"] = self.replay(given, taken, named)
+                run = program.run
                 if "key" in self.op.numbers:
                     run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
                 return run if every else calling(run, taken, made)
         return self.other(inputs, params, named)
+
+    def replay(
+        self, given: Sequence[Any], taken: Sequence[int], named: dict[str, Any]
+    ) -> Kernel | None:
+        """The other kernel on what a program is given: integers beyond its own are left to it."""
+        other = self.otherwise
+        if other is None:
+            return None
+        kept = [None if i in taken else x for i, x in enumerate(given)]
+
+        def run(*xs: Any) -> Any:
+            whole = [*kept]
+            for i, x in zip(taken, xs, strict=True):
+                whole[i] = x
+            return other(*whole, **named)
+
+        return run
 
     def other(self, inputs: Sequence[Any], params: dict[str, Any], named: dict[str, Any]) -> Kernel:
         """The other kernel, given the parameters that have names; else the steps of the body."""
