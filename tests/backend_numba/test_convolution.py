@@ -11,7 +11,9 @@ from hypothesis import given, settings, strategies as st
 
 import rushlight as rl
 from rushlight.ops.conv import conv, conv_transpose, conv_transpose_vjp, conv_vjp
+from rushlight_numba import tiles
 from rushlight_numba.backend import NumbaBackend
+from rushlight_numba.kernels import convolution
 
 KERNELS = NumbaBackend().kernels
 LAYOUTS = ("rows", "turned", "repeated", "sliced")
@@ -210,6 +212,24 @@ def test_large_ones_have_the_same_bits_by_any_number_of_threads_and_compiled(nam
         assert agrees(z, exactly, length)
     for other in found[1:]:
         assert all(np.array_equal(*pair) for pair in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("name", ["images", "groups", "rows", "outputs"])
+def test_vectors_of_processors_without_avx512(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, "width", lambda dtype: tiles.width(dtype, 8))
+    kernels = NumbaBackend().kernels
+    case = LARGE[name]
+    _, (x, weight, bias, g) = whole_step(case)
+    z = kernels["conv"](x, weight, bias, *case.params.values())
+    (wanted,) = exact(conv, x, weight, bias, **case.params)
+    assert agrees(z, wanted, size(*case.filters[1:]))
+    asked = (True, True, True)
+    made = kernels["conv.vjp"](g, x, weight, *case.params.values(), asked)
+    gradients = exact(conv_vjp, g, x, weight, **case.params, asked=asked)
+    results = size(case.shape[0], *case.counts)
+    lengths = size(case.filters[0], *case.filters[2:]), results, results
+    for got, exactly, length in zip(made, gradients, lengths, strict=True):
+        assert agrees(got, exactly, length)
 
 
 def test_what_no_window_reaches_has_no_gradient() -> None:

@@ -33,6 +33,8 @@ from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images
 
+MOST_PHASES = 16  # of strides, each of which copies g and has two works
+
 
 class Stated(NamedTuple):
     """A convolution: its parameters and weights; see `rushlight.ops.conv`."""
@@ -211,6 +213,8 @@ def conv_vjp(call: Call) -> list[Work] | None:
     w, (g, x, weight) = given
     stated = Stated(weight.access, weight.shape, *call.step.params[:4])
     gx, gweight, gbias = call.step.outputs
+    if gx is not None and prod(stated.stride) > MOST_PHASES:
+        return None
     works = [] if gx is None else spread(g, stated, gx, w)
     works += [] if gweight is None else summed(x, g, stated, gweight, w)
     return works + ([] if gbias is None else totals(g, gbias))
@@ -222,7 +226,8 @@ def conv_transpose(call: Call) -> list[Work] | None:
     if given is None or z is None or not prod(z.shape):
         return None
     w, (x, weight) = given
-    return spread(x, Stated(weight.access, weight.shape, *call.step.params), z, w)
+    stated = Stated(weight.access, weight.shape, *call.step.params)
+    return None if prod(stated.stride) > MOST_PHASES else spread(x, stated, z, w)
 
 
 def conv_transpose_vjp(call: Call) -> list[Work] | None:

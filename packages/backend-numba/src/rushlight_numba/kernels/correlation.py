@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import LANES, Fn
+from ..codegen.llvm import Fn
 from ..tiles import RECORD, Width, Word, affine
 from .window import (
     ENTRY_WORDS,
@@ -108,13 +108,13 @@ class PackWords(NamedTuple):
 
 def packer(w: Width) -> Routine:
     """The function that packs weights."""
-    name = f"filters_{w.ty}{LANES}"
+    name = w.name("filters")
     return Routine(name, lambda: _packer(name, w))
 
 
 def correlation(w: Width, tile: Tile) -> Routine:
     """The function that correlates by tiles of that shape."""
-    name = f"correlation{tile.rows}x{tile.vectors}x{tile.pieces}_{w.ty}{LANES}"
+    name = w.name(f"correlation{tile.rows}x{tile.vectors}x{tile.pieces}")
     return Routine(name, lambda: _correlation(name, w, tile))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import LANES, Fn
+from ..codegen.llvm import Fn
 from ..tiles import RECORD, Width, Word, affine, masked_load, negated
 from .correlation import multiply_add
 from .window import (
@@ -159,7 +159,7 @@ def copied(
 
 def filter_sums(w: Width, cells: Cells) -> Routine:
     """The function that sums by tiles of that shape."""
-    name = f"filter_sums{cells.rows}x{cells.columns}x{cells.pieces}_{w.ty}{LANES}"
+    name = w.name(f"filter_sums{cells.rows}x{cells.columns}x{cells.pieces}")
     return Routine(name, lambda: _filter_sums(name, w, cells))
 
 

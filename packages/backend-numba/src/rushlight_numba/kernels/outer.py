@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import LANES, Fn
+from ..codegen.llvm import Fn
 from ..packing import transposed
 from ..tiles import RECORD, Width, affine, negated
 from .correlation import multiply_add, splat
@@ -32,7 +32,7 @@ class Block(NamedTuple):
 
 def outer_sums(w: Width, block: Block) -> Routine:
     """The function that sums by tiles of that shape; its words are those of `filter_sums`."""
-    name = f"outer_sums{block.rows}x{block.vectors}_{w.ty}{LANES}"
+    name = w.name(f"outer_sums{block.rows}x{block.vectors}")
     return Routine(name, lambda: _outer_sums(name, w, block))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from ..codegen.llvm import LANES, Fn, Operand, written_once
+from ..codegen.llvm import Fn, Operand, written_once
 from ..tiles import Width, Word, affine, first_lanes, masked_load
 
 ENTRY_WORDS = 3  # of a piece of a row: where it lies in the copy, where beside it, which lanes are
@@ -110,7 +110,7 @@ def loaded(f: Fn, block: type[Words], words: str = "%args", first: int = 0) -> W
 
 def copier(w: Width) -> Routine:
     """The function that copies a part of an image."""
-    name = f"window_{w.ty}{LANES}"
+    name = w.name("window")
     return Routine(name, lambda: _copier(name, w))
 
 
