@@ -513,6 +513,52 @@ def log_softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
     return (gx.astype(g.dtype, copy=False),)
 
 
+def scores(q: Array, k: Array, causal: bool) -> Array:
+    """q k^T, -inf where a row of q does not see one of k."""
+    s: Array = np.matmul(q, k.mT)
+    if causal:
+        np.copyto(s, -np.inf, where=np.tri(*s.shape[-2:], dtype=np.uint8) == 0)
+    return s
+
+
+def attention_fwd(
+    q: Array, k: Array, v: Array, causal: bool, scale: float
+) -> tuple[Array, Array, Array]:
+    """softmax(q k^T scale) v; of each row of scores the largest, and sum(exp(score - largest))."""
+    e = scores(widened(q) * scale, widened(k), causal)
+    top = max_reduce(e, -1, None, None, True)
+    e -= top
+    np.exp(e, e)
+    total = add_reduce(e, -1, None, None, True)
+    z = np.matmul(e, widened(v))
+    z /= total
+    return z.astype(q.dtype, copy=False), top, total
+
+
+def attention(q: Array, k: Array, v: Array, causal: bool, scale: float) -> Array:
+    """softmax(q k^T scale) v."""
+    return attention_fwd(q, k, v, causal, scale)[0]
+
+
+def attention_vjp(
+    g: Array, q: Array, k: Array, v: Array, top: Array, total: Array, causal: bool, scale: float
+) -> tuple[Array, Array, Array]:
+    """gq = h k scale, gk = h^T q scale, gv = p^T g with h = p (y - sum(y p)), y = g v^T."""
+    dtype, g, q, k, v = g.dtype, widened(g), widened(q) * scale, widened(k), widened(v)
+    p = scores(q, k, causal)
+    p -= top
+    np.exp(p, p)
+    p /= total
+    h = np.matmul(g, v.mT)
+    h *= p
+    h -= p * add_reduce(h, -1, None, None, True)
+    gq = np.matmul(h, k)
+    gq *= scale
+    made = gq, np.matmul(h.mT, q), np.matmul(p.mT, g)
+    gq, gk, gv = [x.astype(dtype, copy=False) for x in made]
+    return gq, gk, gv
+
+
 def silu_fwd(x: Array) -> tuple[Array, Array]:
     """x sigmoid(x), and sigmoid(x)."""
     wide = widened(x)
@@ -747,7 +793,8 @@ OWN = (  # under their names; a pass `op_vjp` is `op.vjp`
     cast, clone, floordiv, remainder, where, erf, relu, gate, sigmoid, argmax, mean, expand,
     put_slice, unslice, pad, windows, fold, matmul, linear, linear_vjp, take, gather, ungather,
     scatter_add, scatter, argsort, slogdet, qr, full, iota, random_bits, softmax, softmax_vjp,
-    log_softmax, log_softmax_vjp, silu_fwd, silu_vjp, layer_norm, layer_norm_fwd, layer_norm_vjp,
+    log_softmax, log_softmax_vjp, attention, attention_fwd, attention_vjp, silu_fwd, silu_vjp,
+    layer_norm, layer_norm_fwd, layer_norm_vjp,
     batch_norm, batch_norm_fwd, batch_norm_vjp, cross_entropy, cross_entropy_fwd,
     cross_entropy_vjp, mse, mse_vjp, adam,
 )  # fmt: skip
