@@ -11,6 +11,7 @@ import torch
 
 import rushlight as rl
 from rushlight_nn import functional as F
+from rushlight_numba.eager import Programs
 from rushlight_numba.kernels import KERNELS, attention
 from rushlight_numba.memory import cache
 
@@ -40,7 +41,15 @@ def by_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     """Let the device make the programs of attention anew."""
     for name in PASSES:
-        rl.zeros(1, device="numba").device.kernels[name].found.clear()
+        for programs in programs_of(rl.zeros(1, device="numba").device.kernels[name]):
+            programs.found.clear()
+
+
+def programs_of(kernel: Any) -> Iterator[Programs]:
+    """The programs that a kernel chooses from."""
+    for cell in kernel.__closure__:
+        if isinstance(cell.cell_contents, Programs):
+            yield cell.cell_contents
 
 
 def values(shape: tuple[int, ...], seed: int, dtype: str = "float32") -> Any:
