@@ -376,7 +376,7 @@ OWN: dict[str, str] = {
         errors
         """: "Errors of rushlight; each is an instance of what PyTorch raises.",
         "amp linalg": "A module, whose functions are compared.",
-        "synchronize": "PyTorch has it for each kind of device.",
+        "memory_stats synchronize": "PyTorch has it for each kind of device.",
         "Cell devices DeviceInfo device": "A device is a plug-in here.",
         "autograd compiler dtypes extend function ops random scalar": "A module.",
         "compile": "Traces a whole program; its results are the eager ones, which are compared.",

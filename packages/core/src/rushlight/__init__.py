@@ -24,6 +24,7 @@ from .device import (
     devices,
     get_float32_matmul_precision,
     get_num_threads,
+    memory_stats,
     set_float32_matmul_precision,
     set_num_threads,
     synchronize,
@@ -122,9 +123,9 @@ __all__ = [
     "extend", "finfo", "float", "float16", "float32", "float64", "from_dlpack", "function",
     "get_autocast_dtype", "get_float32_matmul_precision", "get_num_threads", "half", "iinfo", "inf",
     "inference_mode", "int", "int8", "int16", "int32", "int64", "is_autocast_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "long", "nan", "no_grad",
-    "ops", "pi", "random", "save", "scalar", "set_float32_matmul_precision", "set_grad_enabled",
-    "set_num_threads", "short", "synchronize", "uint8", "uint32",
+    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "long", "memory_stats", "nan",
+    "no_grad", "ops", "pi", "random", "save", "scalar", "set_float32_matmul_precision",
+    "set_grad_enabled", "set_num_threads", "short", "synchronize", "uint8", "uint32",
 ]  # fmt: skip
 _ROOMS = (creation, random, *function.ROOMS)
 __all__ += [name for room in _ROOMS for name in room.__all__]

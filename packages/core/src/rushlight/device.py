@@ -19,7 +19,7 @@ from .spec import several
 
 if TYPE_CHECKING:
     from . import plugins
-    from .backend import Array, Backend, HostArray, Kernel
+    from .backend import Array, Backend, HostArray, Kernel, MemoryStats
     from .dtypes import DType
 
 _places: dict[str, Device] = {}  # also under other spellings: "numpy:0"
@@ -268,6 +268,12 @@ def synchronize(device: str | Device | None = None) -> None:
     """
     place = resolve(device)
     place.backend.wait(place.index)
+
+
+def memory_stats(device: str | Device | None = None) -> MemoryStats:
+    """The memory of a device now, in bytes; None for what its backend does not count."""
+    place = resolve(device)
+    return place.backend.memory(place.index)
 
 
 class DeviceInfo(NamedTuple):

@@ -336,65 +336,6 @@ def three(op: Operation) -> Call:
     return call
 
 
-def three_with_two(op: Operation) -> Call:
-    """f(x, y, w, p, q), y and w perhaps None, perhaps with residuals; its rule is a joint one."""
-    name, floating, constant, _, keeps_result = op.traits
-    opens = (op.has_body and not op.has_rule) or op.keeps_specs or op.keep is None
-    optional, keep = op.optional, op.keep
-    forward = op.forward.name if op.forward else ""
-
-    def call(x, y, w, p, q):
-        mode = current()
-        if not mode.eager or not isinstance(x, Tensor):
-            return mode.apply(op, (x, y, w), (p, q))
-        device, x_, x_node = x.device, x._data, x._node
-        dtype = x_.dtype
-        alike = True
-        if isinstance(y, Tensor):
-            y_, y_node = y._data, y._node
-            alike = y_.dtype is dtype and y.device is device
-        else:
-            y_, y_node = y, None
-            alike = optional and y is None
-        if isinstance(w, Tensor):
-            w_, w_node = w._data, w._node
-            alike = alike and w_.dtype is dtype and w.device is device
-        else:
-            w_, w_node = w, None
-            alike = alike and optional and w is None
-        asked = x_node is not None or y_node is not None or w_node is not None
-        asked = asked and mode.recording and not constant
-        if not alike or (floating and dtype not in FLOATING) or (asked and opens):
-            return mode.apply(op, (x, y, w), (p, q))
-        residuals: Any = ()
-        try:
-            if asked and forward:
-                data, *residuals = device.kernels[forward](x_, y_, w_, p, q)
-            else:
-                data = device.kernels[name](x_, y_, w_, p, q)
-        except Exception:  # apply says what is wrong
-            return mode.apply(op, (x, y, w), (p, q))
-        z = Tensor()
-        z._data = data if type(data) is device.array else device.lift(data)
-        z.device, z._base = device, None
-        if asked:
-            z._node = node = Node()
-            node.op, node.edges, node.params = op, (x_node, y_node, w_node), (p, q)
-            node.shape, node.dtype = data.shape, data.dtype
-            node.saved = (
-                keep((x, y, w, None)),
-                keep((x_, y_, w_, None)),
-                z._data if keeps_result else None,
-                [lifted(r, device) for r in residuals],
-                (),
-            )
-        else:
-            z._node = None
-        return z
-
-    return call
-
-
 def grouped(op: Operation) -> Call:
     """f(numbers .., tensors .., parameters by name), of no gradient: a step of an optimizer."""
     name, count = op.name, len(op.numbers)
@@ -577,7 +518,6 @@ FORMS: dict[tuple[int, int], Callable[[Operation], Call]] = {
     (2, 0): two,
     (2, 1): two_with_one,
     (3, 0): three,
-    (3, 2): three_with_two,
     (1, 1): one_with_one,
     (1, 2): one_with_two,
 }

@@ -11,7 +11,7 @@ from ..op import composite
 from ..spec import Shape, Spec, size
 from .contraction import matmul, turned
 from .indexing import gather, ungather
-from .movement import Widths, fold, pad, permute, reshape, slice, windows
+from .movement import Widths, expand, fold, pad, permute, reshape, slice, windows
 from .reduction import argmax, max, sum
 
 __all__ = ["conv", "conv_transpose", "max_pool", "sum_pool"]
@@ -240,3 +240,13 @@ def sum_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths) -> Any:
     x = pooled(x, sizes, stride, padding, (1,) * len(sizes), 0)
     n = len(sizes)
     return sum(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+
+
+def sum_pool_gx(g: Any, x_shape: Shape, sizes: Shape, stride: Shape, padding: Widths) -> Any:
+    """g, for every element of its window."""
+    g = reshape(g, (*g.shape, *(1,) * len(sizes)))
+    g = expand(g, (*g.shape[: -len(sizes)], *sizes))
+    return unpooled(g, x_shape, sizes, stride, padding, (1,) * len(sizes))
+
+
+sum_pool.gradients(x=sum_pool_gx)
