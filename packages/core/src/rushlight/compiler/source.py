@@ -7,6 +7,7 @@ as one, as the loops do.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from textwrap import wrap
@@ -17,7 +18,7 @@ from ..spec import Shape, size
 from .affine import strides_of
 from .fuse import Call, Fused, Product, Record
 from .graph import SIGNS, Sum, Value
-from .nest import ROW, Access, LoopNest, Node, Store
+from .nest import NEUTRAL, ROW, Access, LoopNest, Node, Store
 
 LOOPS = "ijklmnpqabcdefgh"
 WIDTH = 96
@@ -51,13 +52,11 @@ class Names:
     def __init__(self, fused: Fused) -> None:
         self.fused = fused
         self.known: dict[Any, str] = {}
-        self.counts = {letter: count() for letter in "xvn"}
+        self.counts: defaultdict[str, Iterator[int]] = defaultdict(count)
         for x in fused.graph.inputs:
             self(x, "x")
 
     def __call__(self, buffer: Any, letter: str = "v") -> str:
-        if isinstance(buffer, str):
-            return buffer
         letter = "n" if isinstance(buffer, Number) else letter
         if buffer not in self.known:
             self.known[buffer] = f"{letter}{next(self.counts[letter])}"
@@ -148,78 +147,76 @@ class Loops:
         self.operands = {a for x in self.nodes for a in x.args}
         self.due: list[int] = []  # the pass over the row in which each node can be computed
         for x in self.nodes:
-            self.due.append(max([self.ready(a) for a in x.args], default=0))
+            self.due.append(max(map(self.ready, x.args), default=0))
         # of each, the passes in which it is used, and whether inside the row
         self.users: list[list[tuple[int, bool]]] = [[] for _ in self.nodes]
         for i, x in enumerate(self.nodes):
             for a in x.args:
-                self.users[a].append((self.due[i], self.in_row(i) or x.op in ROW))
+                self.users[a].append((self.due[i], self.is_inside(i)))
         for s in nest.stores:
             for a in operands(s):
-                self.users[a].append((self.turn(s), self.is_inside(s)))
+                self.users[a].append(self.turn(s))
         self.named: dict[int, str] = {}
-        self.counts = {letter: count() for letter in "tsmpz"}
+        self.counts: defaultdict[str, Iterator[int]] = defaultdict(count)
 
     def ready(self, a: int) -> int:
         """The first pass that may use a node: of a reduction, the one after its own."""
         return self.due[a] + (self.nodes[a].op in ROW)
 
-    def turn(self, s: Store) -> int:
-        """The pass in which a store is done."""
-        return max(map(self.ready, operands(s)))
-
-    def is_inside(self, s: Store) -> bool:
-        """Whether it is done for each element of the row."""
-        return bool(s.access.strides[self.last]) or any(map(self.in_row, operands(s)))
+    def turn(self, s: Store) -> tuple[int, bool]:
+        """The pass in which a store is done, and whether for each element of the row."""
+        used = operands(s)
+        inside = bool(s.access.strides[self.last]) or any(map(self.in_row, used))
+        return max(map(self.ready, used)), inside
 
     def in_row(self, i: int) -> bool:
+        """Whether a node differs along the row."""
         return self.last in self.nodes[i].loops
+
+    def is_inside(self, i: int) -> bool:
+        """Whether it is computed for each element of the row."""
+        return self.in_row(i) or self.nodes[i].op in ROW
 
     def lines(self) -> Iterator[str]:
         """The outer loops, and within them the passes over the row."""
-        depth = 0
+        depth = ""
         for letter, n in zip(LOOPS, self.nest.extents[:-1], strict=False):
             if n != 1:
-                yield f"{'    ' * depth}for {letter} in range({n}):"
-                depth += 1
-        passes = max([self.turn(s) for s in self.nest.stores], default=-1) + 1
-        if not passes:
-            yield "    " * depth + "pass  # nothing of it is read"
+                yield f"{depth}for {letter} in range({n}):"
+                depth += "    "
+        if not self.nest.stores:
+            yield f"{depth}pass  # nothing of it is read"
+        passes = max([self.turn(s)[0] for s in self.nest.stores], default=-1) + 1
         for p in range(passes):
-            for line in self.single_pass(p):
-                yield "    " * depth + line
+            before, body = self.single_pass(p)
+            if body and self.nest.extents[-1] != 1:
+                body = [
+                    f"for {self.row} in range({self.nest.extents[-1]}):",
+                    *("    " + line for line in body),
+                ]
+            yield from [depth + line for line in before + body]
 
-    def single_pass(self, p: int) -> Iterator[str]:
-        """What is computed before a pass over the row, and the pass."""
-        body: list[str] = []
-        inside = [self.in_row(i) or x.op in ROW for i, x in enumerate(self.nodes)]
-        for i in sorted(range(len(inside)), key=inside.__getitem__):  # what is outside first
+    def single_pass(self, p: int) -> tuple[list[str], list[str]]:
+        """What is computed before a pass over the row, and in it."""
+        found: tuple[list[str], list[str]] = [], []
+        for i in sorted(range(len(self.nodes)), key=self.is_inside):  # what is outside first
             x = self.nodes[i]
             if self.due[i] != p or not self.users[i]:
                 continue
             if x.op in ROW:
-                term = self.text(x.args[0])[0]
-                how = ROW[x.op]
-                found = self.named[i] = self.new(how[0])
-                yield f"{found} = {'-inf' if how == 'max' else '1' if how == 'prod' else '0'}"
-                body.append(accumulated(found, how, term))
-            elif self.deserves_name(i) and inside[i]:
-                body.append(self.definition(i))
+                term, how = self.text(x.args[0])[0], ROW[x.op]
+                place = self.named[i] = self.new(how[0])
+                found[0].append(f"{place} = {NEUTRAL[how]:g}")
+                found[1].append(accumulated(place, how, term))
             elif self.deserves_name(i):
-                yield self.definition(i)
+                found[self.is_inside(i)].append(self.definition(i))
         for s in self.nest.stores:
-            if self.turn(s) == p:
-                more = [(self.text(a)[0], stride, 1) for a, stride in filter(None, [s.at])]
+            turn, inside = self.turn(s)
+            if turn == p:
+                more = [] if s.at is None else [(self.text(s.at[0])[0], s.at[1], 1)]
                 line = accumulated(self.at(s.access, *more), s.how, self.text(s.node)[0])
-                if self.is_inside(s):
-                    body.append(line)
-                else:
-                    yield line
-        if body and self.nest.extents[-1] != 1:
-            yield f"for {self.row} in range({self.nest.extents[-1]}):"
-            yield from (f"    {line}" for line in body)
-        else:
-            yield from body
+                found[inside].append(line)
+        return found
 
     def definition(self, i: int) -> str:
         """The line that computes a node and gives it a name, that of a row if it is kept."""
@@ -261,28 +258,25 @@ class Loops:
 
     def expression(self, i: int) -> Text:
         x = self.nodes[i]
-        if x.op == "read":
-            return (self.block if self.is_block(i) else self.at(self.nest.reads[x.param])), ATOM
-        if x.op == "gather":
-            number, stride = x.param
-            return self.at(self.nest.reads[number], (self.text(x.args[0])[0], stride, 1)), ATOM
-        if x.op == "constant":
-            return constant(x), ATOM
-        if x.op == "index":
-            offset, factors = x.param
-            walks = [(c, f) for c, f in zip(LOOPS, factors, strict=False) if f]
-            return total(walks, offset), ATOM if len(walks) < 2 and not offset else 1
-        return combined(x, [self.text(a) for a in x.args])
+        args = [self.text(a) for a in x.args]
+        match x.op:
+            case "read":
+                return self.block if self.is_block(i) else self.at(self.nest.reads[x.param]), ATOM
+            case "gather":
+                number, stride = x.param
+                return self.at(self.nest.reads[number], (args[0][0], stride, 1)), ATOM
+            case "constant":  # as short as it is told apart
+                return f"{x.param:.7g}" if isinstance(x.param, float) else str(x.param), ATOM
+            case "index":
+                offset, factors = x.param
+                walks = [(c, f) for c, f in zip(LOOPS, factors, strict=False) if f]
+                return total(walks, offset), ATOM if len(walks) < 2 and not offset else 1
+        return combined(x, args)
 
 
 def operands(s: Store) -> list[int]:
     """The nodes that a store reads: what it writes, and where."""
     return [s.node] if s.at is None else [s.node, s.at[0]]
-
-
-def constant(x: Node) -> str:
-    """A constant, as short as it is told apart."""
-    return f"{x.param:.7g}" if isinstance(x.param, float) else str(x.param)
 
 
 def combined(x: Node, args: list[Text]) -> Text:
@@ -324,39 +318,31 @@ def at(access: Access, extents: Sequence[int], name: Any, *more: Walk) -> str:
 
 def subscripts(access: Access, extents: Sequence[int], *more: Walk) -> list[str]:
     """One for each axis of the buffer; axes that a loop runs through together count as one."""
-    shape = list(getattr(access.buffer, "shape", ()))
     every = zip(LOOPS, access.strides, extents, strict=False)
     walks = [*((c, s, n) for c, s, n in every if s and n != 1), *more]
-    if not shape:
-        found = walks or access.offset
-        return [total([(c, s) for c, s, _ in walks], access.offset)] if found else []
-    while True:
-        terms, offsets, wrong = parted(shape, walks, access.offset)
-        if wrong is None or len(shape) == 1:
-            return [total(term, offset) for term, offset in zip(terms, offsets, strict=True)]
-        k = max(wrong, 1)
-        shape[k - 1 : k + 1] = [shape[k - 1] * shape[k]]
+    shape = getattr(access.buffer, "shape", ())
+    if not (shape or walks or access.offset):
+        return []
+    return parted(shape or (1,), walks, access.offset)
 
 
-def parted(
-    shape: list[int], walks: Sequence[Walk], offset: int
-) -> tuple[list[list[tuple[str, int]]], list[int], int | None]:
-    """Terms and offset along each axis; the axis that they leave, if one does."""
-    strides = strides_of(tuple(shape))
-    terms: list[list[tuple[str, int]]] = [[] for _ in shape]
-    low, high, offsets = [0] * len(shape), [0] * len(shape), []
-    for letter, stride, n in walks:
-        fits = [d for d, s in enumerate(strides) if shape[d] > 1 and abs(stride) % s == 0]
-        d = fits[0] if fits else len(shape) - 1
-        factor = stride // strides[d]
-        terms[d].append((letter, factor))
-        low[d] += min(0, factor * (n - 1))
-        high[d] += max(0, factor * (n - 1))
+def parted(shape: Shape, walks: Sequence[Walk], offset: int) -> list[str]:
+    """Those of an array; an axis that the loops leave counts as one with its neighbour."""
+    left, rest, found = list(walks), offset, []
+    strides = strides_of(shape)
     for d, s in enumerate(strides):
-        offsets.append(offset // s)
-        offset -= offsets[d] * s
-    wrong = [d for d, n in enumerate(shape) if offsets[d] + low[d] < 0 or offsets[d] + high[d] >= n]
-    return terms, offsets, wrong[0] if wrong else None
+        first, rest = divmod(rest, s)
+        is_last = d == len(shape) - 1
+        along = [w for w in left if is_last or (shape[d] > 1 and w[1] % s == 0)]
+        left = [w for w in left if w not in along]
+        ends = [stride // s * (n - 1) for _, stride, n in along]
+        low, high = (first + sum(pick(0, end) for end in ends) for pick in (min, max))
+        if len(shape) > 1 and not 0 <= low <= high < shape[d]:
+            k = max(d, 1)
+            shape = *shape[: k - 1], shape[k - 1] * shape[k], *shape[k + 1 :]
+            return parted(shape, walks, offset)
+        found.append(total([(c, stride // s) for c, stride, _ in along], first))
+    return found
 
 
 def closed(text: str) -> str:
