@@ -195,3 +195,12 @@ def test_a_narrow_tensor_beside_a_wider_one_is_promoted(name, short, other):
     ours, theirs = call(rl), call(torch)
     assert str(ours.dtype) == str(theirs.dtype).removeprefix("torch.")
     assert ours.tolist() == pytest.approx(theirs.tolist(), rel=1e-6)
+
+
+def test_zero_times_infinity_is_nan_in_the_gradient_of_a_layer_of_one_output():
+    x = rl.ones(1, 2, requires_grad=True)
+    weight = rl.tensor([[1.0, rl.inf]])
+    with np.errstate(invalid="ignore"):
+        (rl.linear(x, weight) * 0.0).sum().backward()
+    assert x.grad[0, 0] == 0
+    assert x.grad[0, 1].isnan()
