@@ -607,8 +607,9 @@ def fused() -> Iterator[Case]:
         yield Case(op, [x(3, 5)], {"axis": 1}, ("int64",), "whole", terms=5)
 
     params: dict[str, Any]
-    for batch, rows, keys, types in [((2,), 3, 4, FLOATS), ((2, 3), 5, 5, F32), ((0,), 3, 3, F32)]:
-        inputs = [x(*batch, rows, 4), x(*batch, keys, 4), x(*batch, keys, 3)]
+    inputs: list[Values | None]
+    for batch, lines, keys, types in [((2,), 3, 4, FLOATS), ((2, 3), 5, 5, F32), ((0,), 3, 3, F32)]:
+        inputs = [x(*batch, lines, 4), x(*batch, keys, 4), x(*batch, keys, 3)]
         for causal in (False, True):
             params = {"causal": causal, "scale": 0.3}
             yield Case("attention", inputs, params, types, f"causal-{causal}", 4 * keys)
