@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from . import plugins
@@ -108,8 +108,8 @@ class Parser(argparse.ArgumentParser):
 
 def fill(command: Command, parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.  Raises: BackendUnavailable if a plug-in cannot."""
-    who, what = f"command {command.name}", "its arguments cannot be stated"
-    plugins.isolated(who, what, plugins.REPORT, lambda: command.arguments(parser))
+    what = f"command {command.name}: its arguments cannot be stated"
+    plugins.isolated(what, plugins.REPORT, lambda: command.arguments(parser))
 
 
 def version() -> str:
@@ -129,7 +129,7 @@ def plugged() -> tuple[list[Command], list[str]]:
             for command in ask(source):
                 providers.setdefault(command.name, []).append((source, command))
         except BackendUnavailable as error:
-            complaints.append(str(error))
+            complaints.append(f"commands {source.entry.name}: {error}")
     commands: list[Command] = []
     for name, provided in providers.items():
         (source, command), *others = provided
@@ -143,15 +143,15 @@ def plugged() -> tuple[list[Command], list[str]]:
     return commands, complaints
 
 
-def ask(source: plugins.Source) -> Iterator[Command]:
+def ask(source: plugins.Source) -> Sequence[Command]:
     """The subcommands of one plug-in.  Raises: BackendUnavailable if it is broken."""
-    who, hook = f"commands {source.entry.name}", "rushlight_commands"
-    given = plugins.hooks(who, source, hook)(hook)
+    hook = "rushlight_commands"
+    given = plugins.hooks(source, hook)(hook)
     if not isinstance(given, list | tuple) or not all(isinstance(x, Command) for x in given):
         raise BackendUnavailable(
-            f"{who}: {hook} of {source} returned no list of rushlight.cli.Command; {plugins.REPORT}"
+            f"{hook} of {source} returned no list of rushlight.cli.Command; {plugins.REPORT}"
         )
-    return iter(given)
+    return given
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -105,7 +105,7 @@ def _load(name: str) -> Loaded | Refused:
     try:
         _known[name] = _reference() if name == REFERENCE else _open(name, found[name])
     except BackendUnavailable as error:
-        _known[name] = Refused(str(error), error.__cause__)
+        _known[name] = Refused(f"backend {name}: {error}", error.__cause__)
     finally:
         _loading.discard(name)
     return _known[name]
@@ -122,41 +122,39 @@ def _open(name: str, given: list[Source]) -> Loaded:
     """Import the plug-in, ask its hooks, examine their answer.  Raises: BackendUnavailable."""
     if len(given) > 1:
         who = " and ".join(map(str, given))
-        raise _unavailable(name, f"provided twice, by {who}; uninstall one of them")
+        raise BackendUnavailable(f"provided twice, by {who}; uninstall one of them")
     (source,) = given
-    ask = hooks(f"backend {name}", source, "rushlight_backend")
+    ask = hooks(source, "rushlight_backend")
     reason = ask("rushlight_probe")
     if reason is not None:
         told = one_line(reason) if isinstance(reason, str) else ""
         wrong = f"rushlight_probe of {source} returned {reason!r}, no sentence; {REPORT}"
-        raise _unavailable(name, told or wrong)
+        raise BackendUnavailable(told or wrong)
     backend = ask("rushlight_backend")
     if not isinstance(backend, Backend):
-        kind = type(backend).__name__
-        raise _unavailable(
-            name,
-            f"rushlight_backend of {source} returned {kind}, no rushlight.extend.Backend; {REPORT}",
+        raise BackendUnavailable(
+            f"rushlight_backend of {source} returned {type(backend).__name__}, "
+            f"no rushlight.extend.Backend; {REPORT}"
         )
     _examine(name, source, backend)
-    devices = isolated(f"backend {name}", f"count of {source} raised", REPORT, backend.count)
+    devices = isolated(f"count of {source} raised", REPORT, backend.count)
     if not isinstance(devices, int):
-        told = f"count of {source} returned {devices!r}, no integer; {REPORT}"
-        raise _unavailable(name, told)
+        raise BackendUnavailable(f"count of {source} returned {devices!r}, no integer; {REPORT}")
     if devices < 1:
-        raise _unavailable(name, f"{source} finds no device on this machine")
+        raise BackendUnavailable(f"{source} finds no device on this machine")
     return Loaded(backend, devices)
 
 
-def hooks(who: str, source: Source, needed: str) -> Callable[[str], Any]:
+def hooks(source: Source, needed: str) -> Callable[[str], Any]:
     """A function that asks a hook of this plug-in alone.
 
-    who: what the plug-in is, as messages call it; needed: the hook that it must have.
-    Raises: BackendUnavailable.
+    needed: the hook that it must have.
+    Raises: BackendUnavailable, as the function does; its message does not say what is unavailable.
     """
     import pluggy
 
     advice = "repair it or uninstall it"
-    module = isolated(who, f"{source} failed to import", advice, source.entry.load)
+    module = isolated(f"{source} failed to import", advice, source.entry.load)
     _mark_hooks()
     manager = pluggy.PluginManager("rushlight")
     manager.add_hookspecs(Hooks)
@@ -165,14 +163,14 @@ def hooks(who: str, source: Source, needed: str) -> Callable[[str], Any]:
         manager.register(module, name=source.entry.name)
         manager.check_pending()
 
-    isolated(who, f"{source} states its hooks wrongly", REPORT, register)
+    isolated(f"{source} states its hooks wrongly", REPORT, register)
     if not getattr(manager.hook, needed).get_hookimpls():
         raise BackendUnavailable(
-            f"{who}: {source} has no hook {needed}; mark it with rushlight.extend.hookimpl"
+            f"{source} has no hook {needed}; mark it with rushlight.extend.hookimpl"
         )
 
     def ask(hook: str) -> Any:
-        return isolated(who, f"{hook} of {source} raised", REPORT, getattr(manager.hook, hook))
+        return isolated(f"{hook} of {source} raised", REPORT, getattr(manager.hook, hook))
 
     return ask
 
@@ -187,10 +185,10 @@ def _mark_hooks() -> None:
         mark(hook, firstresult=True)
 
 
-def isolated(who: str, what: str, advice: str, call: Callable[[], Any]) -> Any:
+def isolated(what: str, advice: str, call: Callable[[], Any]) -> Any:
     """call(), whose failure of any kind is the plug-in's and not the program's.
 
-    Raises: BackendUnavailable `<who>: <what> (<error>); <advice>`.
+    Raises: BackendUnavailable `<what> (<error>); <advice>`.
     """
     try:
         return call()
@@ -198,7 +196,7 @@ def isolated(who: str, what: str, advice: str, call: Callable[[], Any]) -> Any:
         raise
     except BaseException as error:  # a plug-in that calls sys.exit() must not end its host
         told = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
-        raise BackendUnavailable(f"{who}: {what} ({told}); {advice}") from error
+        raise BackendUnavailable(f"{what} ({told}); {advice}") from error
 
 
 def _examine(name: str, source: Source, backend: Backend) -> None:
@@ -206,38 +204,36 @@ def _examine(name: str, source: Source, backend: Backend) -> None:
     stated: dict[str, Any] = {}
     for needed in ("name", "protocol", "kernels"):
         what = f"{needed} of the backend of {source} raised"
-        ask = partial(getattr, backend, needed, None)
-        stated[needed] = isolated(f"backend {name}", what, REPORT, ask)
+        stated[needed] = isolated(what, REPORT, partial(getattr, backend, needed, None))
         if stated[needed] is None:
-            raise _unavailable(name, f"the backend of {source} has no {needed}; {REPORT}")
+            raise BackendUnavailable(f"the backend of {source} has no {needed}; {REPORT}")
     if stated["name"] != name:
-        raise _unavailable(
-            name,
+        raise BackendUnavailable(
             f"{source} returned a backend named {stated['name']!r}; "
-            "make its name equal to that of its entry point",
+            "make its name equal to that of its entry point"
         )
-    _examine_protocol(name, source, stated["protocol"])
+    _examine_protocol(source, stated["protocol"])
     missing = sorted(op for op in required_kernels() if op not in stated["kernels"])
     if missing:
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         shown = ", ".join(missing[:8]) + more
-        raise _unavailable(name, f"{source} has no kernel for {shown}; upgrade it or add them")
+        raise BackendUnavailable(f"{source} has no kernel for {shown}; upgrade it or add them")
 
 
-def _examine_protocol(name: str, source: Source, protocol: object) -> None:
+def _examine_protocol(source: Source, protocol: object) -> None:
     match protocol:
         case (int(major), int(minor)):
             pass
         case _:
-            text = f"{source} states protocol {protocol!r}; it is two numbers, as in (1, 0)"
-            raise _unavailable(name, text)
+            raise BackendUnavailable(
+                f"{source} states protocol {protocol!r}; it is two numbers, as in (1, 0)"
+            )
     if major == PROTOCOL[0] and minor <= PROTOCOL[1]:
         return
     older = source.distribution if major < PROTOCOL[0] else "rushlight"
-    raise _unavailable(
-        name,
+    raise BackendUnavailable(
         f"{source} is written for protocol {major}.{minor}, this rushlight speaks "
-        f"{PROTOCOL[0]}.{PROTOCOL[1]}; run: pip install --upgrade {older}",
+        f"{PROTOCOL[0]}.{PROTOCOL[1]}; run: pip install --upgrade {older}"
     )
 
 
@@ -262,10 +258,6 @@ def _not_installed(name: str, found: Iterable[str], unreadable: Iterable[str]) -
 def unread(distribution: str) -> str:
     """What is told of a distribution whose entry points are malformed."""
     return f"the entry points of {distribution} cannot be read; reinstall it"
-
-
-def _unavailable(name: str, text: str) -> BackendUnavailable:
-    return BackendUnavailable(f"backend {name}: {text}")
 
 
 def sources(group: str = GROUP) -> tuple[dict[str, list[Source]], dict[str, str]]:
