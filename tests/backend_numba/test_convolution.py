@@ -13,7 +13,7 @@ import rushlight as rl
 from rushlight.ops.conv import conv, conv_transpose, conv_transpose_vjp, conv_vjp
 from rushlight_numba import tiles
 from rushlight_numba.backend import NumbaBackend
-from rushlight_numba.kernels import convolution
+from rushlight_numba.kernels.convolution import operation
 
 KERNELS = NumbaBackend().kernels
 LAYOUTS = ("rows", "turned", "repeated", "sliced")
@@ -216,7 +216,7 @@ def test_large_ones_have_the_same_bits_by_any_number_of_threads_and_compiled(nam
 
 @pytest.mark.parametrize("name", ["images", "groups", "rows", "outputs"])
 def test_vectors_of_processors_without_avx512(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "width", lambda dtype: tiles.width(dtype, 8))
+    monkeypatch.setattr(operation, "width", lambda dtype: tiles.width(dtype, 8))
     kernels = NumbaBackend().kernels
     case = LARGE[name]
     _, (x, weight, bias, g) = whole_step(case)

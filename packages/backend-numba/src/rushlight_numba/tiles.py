@@ -24,6 +24,10 @@ AHEAD_WORDS = 4  # an address, and its strides in bytes over the first batch, th
 MOST_AHEAD = 8  # arrays that are fetched while a product is computed
 FETCH_EVERY = 4  # steps along k between two of their lines
 RECORD = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"  # parameters of a record's function
+POINTERS = frozenset(  # the fields of argument blocks, of whatever record, that are addresses
+    "a b c ahead bias copy filters image nest nest_arguments other other_window panels residues "
+    "result source taps window".split()
+)
 
 Word = Any  # an integer, an address or what will become one; in code, the name of the loaded word
 Words = TypeVar("Words", bound=tuple[Word, ...])
@@ -77,10 +81,18 @@ def tile_functions(w: Width) -> list[Fn]:
 # what code of products shares
 
 
-def _splat(f: Fn, w: Width, scalar: str) -> str:
+def splat(f: Fn, w: Width, scalar: str) -> str:
+    """A vector whose lanes are all one scalar."""
     one = f.op(f"insertelement {w.vector} poison, {w.ty} {scalar}, i32 0")
     zeros = f"<{w.lanes} x i32> zeroinitializer"
     return f.op(f"shufflevector {w.vector} {one}, {w.vector} poison, {zeros}")
+
+
+def multiply_add(f: Fn, w: Width, x: str, y: str, place: str) -> None:
+    """Add x y to the vector at a place, rounded once."""
+    total = f.load(w.vector, place)
+    name = f"llvm.fmuladd.v{w.lanes}f{8 * w.size}"
+    f.store(w.vector, f.call(w.vector, name, *((w.vector, z) for z in (x, y, total))), place)
 
 
 def first_lanes(f: Fn, count: Operand, lanes: int) -> str:
@@ -110,12 +122,11 @@ def negated(f: Fn, condition: str) -> str:
     return f.op(f"xor i1 {condition}, true")
 
 
-def load_words(f: Fn, block: type[Words]) -> Words:
-    """The fields of an argument block, loaded."""
-    pointers = ("source", "panels", "a", "b", "c", "nest", "nest_arguments", "ahead")
+def load_words(f: Fn, block: type[Words], words: str = "%args", first: int = 0) -> Words:
+    """The fields of an argument block, loaded, from word `first` on."""
     fields: tuple[str, ...] = block._fields  # type: ignore[attr-defined]  # of a NamedTuple
-    types = ("ptr" if name in pointers else "i64" for name in fields)
-    return block(*(f.arg("%args", number, ty) for number, ty in enumerate(types)))
+    types = ("ptr" if name in POINTERS else "i64" for name in fields)
+    return block(*(f.arg(words, first + i, ty) for i, ty in enumerate(types)))
 
 
 def affine(f: Fn, *terms: tuple[str, Any]) -> str:
@@ -195,9 +206,9 @@ def _step(
     vectors = 1 + max(v for _, v in sums)
     columns = [f.load(w.vector, f.gep(b_now, v * w.lanes, w.ty), w.size) for v in range(vectors)]
     for i, offset in enumerate(offsets):
-        scalar = _splat(f, w, f.load(w.ty, f.gep(a_now, offset, w.ty)))
+        scalar = splat(f, w, f.load(w.ty, f.gep(a_now, offset, w.ty)))
         for v in range(vectors):
-            _multiply_add(f, w, scalar, columns[v], sums[i, v])
+            multiply_add(f, w, scalar, columns[v], sums[i, v])
     f.store("ptr", f.gep(a_now, "%a_column", w.ty), a)
     f.store("ptr", f.gep(b_now, "%b_row", w.ty), b)
 
@@ -208,12 +219,6 @@ def _fetch(f: Fn, w: Width, vectors: int, number: str) -> None:
     row = f.arg("%ahead", f.udiv(line, _lines(w, vectors)), "ptr")
     place = f.gep(row, f.mul(f.urem(line, _lines(w, vectors)), LINE_BYTES), "i8")
     f.call("void", "llvm.prefetch.p0", ("ptr", place), ("i32", 0), ("i32", 2), ("i32", 1))
-
-
-def _multiply_add(f: Fn, w: Width, x: str, y: str, place: str) -> None:
-    total = f.load(w.vector, place)
-    name = f"llvm.fmuladd.v{w.lanes}f{8 * w.size}"
-    f.store(w.vector, f.call(w.vector, name, *((w.vector, z) for z in (x, y, total))), place)
 
 
 def _panel(w: Width, vectors: int) -> Fn:
@@ -303,7 +308,7 @@ def _dots(w: Width, rows: int) -> Fn:
             x = [masked_load(f, w, f.gep(line, k, w.ty), mask, w.lanes) for line in lines]
             y = [masked_load(f, w, f.gep(line, k, w.ty), mask, w.lanes) for line in columns]
             for i, q in cells:
-                _multiply_add(f, w, x[i], y[q], sums[i, q])
+                multiply_add(f, w, x[i], y[q], sums[i, q])
 
         with f.loop(0, whole, w.lanes) as k:
             step(k, full)

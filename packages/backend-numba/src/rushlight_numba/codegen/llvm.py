@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite
 from llvmlite import binding
@@ -386,3 +387,17 @@ def written_once(key: str, write: Callable[[], Sequence[Fn]], *, level: int = 2)
         place = cache.key(MADE_BY, str(level), module(functions))
         cache.write(entry, "\n".join([place, *found]).encode())
     return found
+
+
+class Routine(NamedTuple):
+    """A native function that is written, compiled and loaded when a program first has it.
+
+    key: its name, which is all that decides what it is.
+    """
+
+    key: str
+    made: Callable[[], Fn]
+
+    def address(self) -> int:
+        """Of the function, compiled and loaded."""
+        return written_once(self.key, lambda: [self.made()])[self.key]

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 from rushlight.extend import Access
 
-from ..codegen.llvm import LANES
-from ..lowering import Extra, Place, Work, place
-from ..tiles import Width
+from ...lowering import Extra, Place, Work, place
+from ...products import FLOPS_PER_NS
+from ...tiles import Width
 from .correlation import CorrelationWords, PackWords, Tile, correlation, packer
 from .part import (
     CHUNK_NS,
-    FLOPS_PER_NS,
+    LOAD_CYCLES,
+    REGISTERS,
+    STEP_CYCLES,
+    TILE_CYCLES,
     Axis,
     Images,
     block_words,
@@ -38,12 +41,7 @@ MOST_CHUNKS = 32
 PACKED = 1 << 14  # weights that a chunk packs
 ELEMENT_NS = 0.1  # copied
 
-# The model of a tile's time on a core that begins two vectors of multiply-adds in a cycle.
-REGISTERS = 32 if LANES == 16 else 16
-MOST_ROWS, MOST_VECTORS = 14, 8
-LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
-STEP_CYCLES = 0.5  # beside them
-TILE_CYCLES = 30.0  # of its beginning and end
+MOST_ROWS, MOST_VECTORS = 14, 8  # of the tiles that are looked at
 
 
 def shape_of(outputs: int, steps: int, block: tuple[int, int, int], w: Width) -> Tile:

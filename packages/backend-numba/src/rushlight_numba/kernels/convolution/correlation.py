@@ -12,19 +12,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import Fn
-from ..tiles import RECORD, Width, Word, affine
+from ...codegen.llvm import Fn, Routine
+from ...tiles import RECORD, Width, Word, affine, load_words, multiply_add, splat
 from .window import (
     ENTRY_WORDS,
     BlockWords,
-    Routine,
     corner,
-    joined,
     lanes_of,
     listed,
-    loaded,
+    of_pieces,
     origin,
-    part,
+    piece_of,
     streamed,
 )
 
@@ -82,7 +80,7 @@ class CorrelationWords(NamedTuple):
 class PackWords(NamedTuple):
     """Argument block of `packer`; a chunk is `at_once` slabs, [1 + channels count][rows] each.
 
-    source, group, o, c: address and strides of weights over groups, outputs and inputs of a group.
+    source, group, o, i: address and strides of weights over groups, outputs and inputs of a group.
     taps: where the elements of a window lie in the weights, in the order of use.
     bias, bias_o, biased: address and stride of the bias, and whether there is one.
     """
@@ -90,7 +88,7 @@ class PackWords(NamedTuple):
     source: Word
     group: Word
     o: Word
-    c: Word
+    i: Word
     taps: Word
     count: Word
     bias: Word
@@ -121,7 +119,7 @@ def correlation(w: Width, tile: Tile) -> Routine:
 def _packer(name: str, w: Width) -> Fn:
     """Slabs of a bias and weights, of zeros where a tile has more rows than there are outputs."""
     f = Fn(name, RECORD)
-    words = loaded(f, PackWords)
+    words = load_words(f, PackWords)
     first = f.mul("%chunk", words.at_once)
     zero = "0.0"
     with f.loop(first, f.imin(f.add(first, words.at_once), words.slabs)) as number:
@@ -139,7 +137,7 @@ def _packer(name: str, w: Width) -> Fn:
             output = f.imin(output, f.sub(words.outputs, 1))
             line = f.gep(words.source, affine(f, (group, words.group), (output, words.o)), w.ty)
             with f.loop(0, words.channels) as c:
-                source = f.gep(line, f.mul(c, words.c), w.ty)
+                source = f.gep(line, f.mul(c, words.i), w.ty)
                 step = f.add(f.mul(c, words.count), 1)
                 with f.loop(0, words.count) as j:
                     x = f.load(w.ty, f.gep(source, f.arg(words.taps, j), w.ty))
@@ -150,8 +148,8 @@ def _packer(name: str, w: Width) -> Fn:
 
 def _correlation(name: str, w: Width, tile: Tile) -> Fn:
     f = Fn(name, RECORD)
-    words = loaded(f, CorrelationWords)
-    blocks = loaded(f, BlockWords, first=len(CorrelationWords._fields))
+    words = load_words(f, CorrelationWords)
+    blocks = load_words(f, BlockWords, first=len(CorrelationWords._fields))
     tiles, rest = f.urem("%chunk", words.tile_blocks), f.udiv("%chunk", words.tile_blocks)
     groups, start = f.urem(rest, words.group_blocks), f.udiv(rest, words.group_blocks)
     first = f.mul(start, words.at_once)
@@ -208,10 +206,8 @@ def _sums(
         at = f.arg(streams, step)
         ty = f"<{lanes} x {w.ty}>"
         loads = [f.load(ty, f.gep(place, at, w.ty), w.size) for place in places]
-        count = tile.pieces
-        x = [
-            joined(f, w.ty, loads[v * count : (v + 1) * count], lanes) for v in range(tile.vectors)
-        ]
+        starts = range(0, len(loads), tile.pieces)
+        x = [of_pieces(f, w.ty, loads[i : i + tile.pieces], lanes) for i in starts]
         here = f.load("ptr", weights)
         for r in range(tile.rows):
             y = splat(f, w, f.load(w.ty, f.gep(here, r, w.ty)))
@@ -245,7 +241,7 @@ def _stored(
             line = f.gep(result, f.mul(below, r), w.ty)
             for q in every:
                 v, number = divmod(q, tile.pieces)
-                x = part(f, w, f.load(w.vector, sums[r, v]), number, lanes)
+                x = piece_of(f, w, f.load(w.vector, sums[r, v]), number, lanes)
                 masked_store(f, w, x, f.gep(line, words[q][0], w.ty), masks[q], lanes)
     f.jump(done)
     f.label(no)
@@ -265,20 +261,6 @@ def _stored(
                 f.store(w.ty, x, f.gep(to, f.mul(lane, across), w.ty))
     f.jump(done)
     f.label(done)
-
-
-def splat(f: Fn, w: Width, scalar: str) -> str:
-    """A vector whose lanes are all one scalar."""
-    one = f.op(f"insertelement {w.vector} poison, {w.ty} {scalar}, i32 0")
-    zeros = f"<{w.lanes} x i32> zeroinitializer"
-    return f.op(f"shufflevector {w.vector} {one}, {w.vector} poison, {zeros}")
-
-
-def multiply_add(f: Fn, w: Width, x: str, y: str, place: str) -> None:
-    """Add x y to the vector at a place, rounded once."""
-    total = f.load(w.vector, place)
-    name = f"llvm.fmuladd.v{w.lanes}f{8 * w.size}"
-    f.store(w.vector, f.call(w.vector, name, *((w.vector, z) for z in (x, y, total))), place)
 
 
 def masked_store(f: Fn, w: Width, x: str, pointer: str, mask: str, lanes: int) -> None:

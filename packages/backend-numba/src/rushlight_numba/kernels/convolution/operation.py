@@ -27,8 +27,8 @@ from rushlight.extend import (
     float64,
 )
 
-from ..lowering import Place, Work, of_nest, place
-from ..tiles import Width, width
+from ...lowering import Place, Work, of_nest, place
+from ...tiles import Width, width
 from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images

@@ -2,22 +2,21 @@
 
     result[o, c, j] = sum over n, p of other[n, o, p] image[n, c, stride p + tap j]
 
-Knows nothing of convolutions.  It is `filters` for many outputs: what is multiplied is turned so
-that a pixel's outputs lie side by side, and a tile adds up products of some elements (c, j) of the
-windows, each in all lanes, with vectors of outputs.  So no pixel needs to lie beside the next, and
-a cell is one chain of fused multiply-adds over the pixels of a chunk.
+Knows nothing of convolutions.  It is `filter_sums` for many outputs: what is multiplied is turned
+so that a pixel's outputs lie side by side, and a tile adds up products of some elements (c, j) of
+the windows, each in all lanes, with vectors of outputs.  So no pixel needs to lie beside the next,
+and a cell is one chain of fused multiply-adds over the pixels of a chunk.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import Fn
-from ..packing import transposed
-from ..tiles import RECORD, Width, affine, negated
-from .correlation import multiply_add, splat
-from .filters import FilterWords, copied, started
-from .window import BlockWords, Routine, Three, loaded, streamed
+from ...codegen.llvm import Fn, Routine
+from ...packing import transposed
+from ...tiles import RECORD, Width, affine, load_words, multiply_add, negated, splat
+from .filter_sums import FilterWords, copied, started
+from .window import BlockWords, Three, streamed
 
 
 class Block(NamedTuple):
@@ -38,8 +37,8 @@ def outer_sums(w: Width, block: Block) -> Routine:
 
 def _outer_sums(name: str, w: Width, block: Block) -> Fn:
     f = Fn(name, RECORD)
-    words = loaded(f, FilterWords)
-    blocks = loaded(f, BlockWords, first=len(FilterWords._fields))
+    words = load_words(f, FilterWords)
+    blocks = load_words(f, BlockWords, first=len(FilterWords._fields))
     chunk = started(f, words, blocks)
     other, spots, streams, cells, panel = (
         f.gep("%scratch", at, "i8")

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codegen.llvm import Fn
-from ..tiles import RECORD, Width, Word, affine, masked_load, negated
-from .correlation import multiply_add
+from ...codegen.llvm import Fn, Routine
+from ...tiles import RECORD, Width, Word, affine, load_words, masked_load, multiply_add, negated
 from .window import (
     ENTRY_WORDS,
     BlockWords,
-    Routine,
     Three,
     corner,
-    joined,
     lanes_of,
     listed,
-    loaded,
+    of_pieces,
     origin,
     streamed,
 )
@@ -165,8 +162,8 @@ def filter_sums(w: Width, cells: Cells) -> Routine:
 
 def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
     f = Fn(name, RECORD)
-    words = loaded(f, FilterWords)
-    blocks = loaded(f, BlockWords, first=len(FilterWords._fields))
+    words = load_words(f, FilterWords)
+    blocks = load_words(f, BlockWords, first=len(FilterWords._fields))
     chunk = started(f, words, blocks)
     other, table, streams, sums = (
         f.gep("%scratch", at, "i8")
@@ -253,7 +250,7 @@ def _tile(
                 masked_load(f, w, f.gep(line, entry[which], w.ty), mask, lanes)
                 for entry, mask in zip(found, masks, strict=True)
             ]
-            return joined(f, w.ty, parts, lanes)
+            return of_pieces(f, w.ty, parts, lanes)
 
         y = [read(line, 1) for line in ys]
         for t, line in enumerate(xs):

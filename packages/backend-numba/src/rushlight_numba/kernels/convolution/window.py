@@ -9,36 +9,14 @@ stride, so that for every element of a window the pixels of a row of results are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ..codegen.llvm import Fn, Operand, written_once
-from ..tiles import Width, Word, affine, first_lanes, masked_load
+from ...codegen.llvm import Fn, Operand, Routine
+from ...tiles import Width, Word, affine, first_lanes, load_words, masked_load
 
 ENTRY_WORDS = 3  # of a piece of a row: where it lies in the copy, where beside it, which lanes are
-POINTERS = frozenset(
-    "image window filters result bias taps residues copy source other other_window".split()
-)
-
-Words = TypeVar("Words", bound=tuple[Word, ...])
 Three = tuple[str, str, str]
-
-
-class Routine(NamedTuple):
-    """A native function, compiled when a program first has it.
-
-    name: all that decides what it is.
-    """
-
-    name: str
-    made: Callable[[], Fn]
-
-    @property
-    def key(self) -> str:
-        return self.name
-
-    def address(self) -> int:
-        return written_once(self.key, lambda: [self.made()])[self.name]
 
 
 class WindowWords(NamedTuple):
@@ -101,13 +79,6 @@ class BlockWords(NamedTuple):
     far_x: Word
 
 
-def loaded(f: Fn, block: type[Words], words: str = "%args", first: int = 0) -> Words:
-    """The fields of an argument block, from word `first` on."""
-    fields: tuple[str, ...] = block._fields  # type: ignore[attr-defined]  # of a NamedTuple
-    types = ("ptr" if name in POINTERS else "i64" for name in fields)
-    return block(*(f.arg(words, first + i, ty) for i, ty in enumerate(types)))
-
-
 def copier(w: Width) -> Routine:
     """The function that copies a part of an image."""
     name = w.name("window")
@@ -124,7 +95,7 @@ def _copier(name: str, w: Width) -> Fn:
         "ptr noalias %words, ptr noalias %image, i64 %channels, i64 %z, i64 %y, i64 %x, "
         "ptr noalias %copy",
     )
-    words = loaded(f, WindowWords, "%words")
+    words = load_words(f, WindowWords, "%words")
     stride = f.mul(words.step, words.x)
     dense = f.icmp("eq", stride, 1)
     with f.loop(0, "%channels") as c, f.loop(0, words.phases) as phase:
@@ -274,7 +245,7 @@ def streamed(f: Fn, taps: str, count: str, channels: str, plane: str, table: str
         f.store("i64", at, f.gep(table, f.add(f.mul(c, count), j), "i64"))
 
 
-def joined(f: Fn, ty: str, parts: Sequence[str], lanes: int) -> str:
+def of_pieces(f: Fn, ty: str, parts: Sequence[str], lanes: int) -> str:
     """Vectors of `lanes` elements one behind the other: as many as a power of two."""
     vectors = list(parts)
     while len(vectors) > 1:
@@ -288,7 +259,7 @@ def joined(f: Fn, ty: str, parts: Sequence[str], lanes: int) -> str:
     return vectors[0]
 
 
-def part(f: Fn, w: Width, vector: str, number: int, lanes: int) -> str:
+def piece_of(f: Fn, w: Width, vector: str, number: int, lanes: int) -> str:
     """Piece `number` of `lanes` elements of a vector."""
     if lanes == w.lanes:
         return vector

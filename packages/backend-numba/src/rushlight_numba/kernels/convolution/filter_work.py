@@ -11,14 +11,18 @@ from typing import NamedTuple
 
 from rushlight.extend import Access, Store, Value
 
-from ..codegen.llvm import LANES
-from ..lowering import Extra, Place, Work, joined, of_nest
-from ..tiles import Width
-from .filters import Cells, FilterWords, filter_sums
-from .outer import Block, outer_sums
+from ...codegen.llvm import Routine
+from ...lowering import Extra, Place, Work, joined, of_nest
+from ...products import FLOPS_PER_NS
+from ...tiles import Width
+from .filter_sums import Cells, FilterWords, filter_sums
+from .outer_sums import Block, outer_sums
 from .part import (
     CHUNK_NS,
-    FLOPS_PER_NS,
+    LOAD_CYCLES,
+    REGISTERS,
+    STEP_CYCLES,
+    TILE_CYCLES,
     Axis,
     Images,
     block_words,
@@ -31,7 +35,7 @@ from .part import (
     rounded,
     window_words,
 )
-from .window import ENTRY_WORDS, Routine, copier
+from .window import ENTRY_WORDS, copier
 
 MOST_CHUNKS, MOST_SUMS = 32, 16  # the second where lanes are outputs
 MOST_OUTPUTS = 128  # of a chunk
@@ -40,13 +44,9 @@ OUTER_OUTPUTS, OUTER_ELEMENTS = 12, 64  # for which lanes are outputs
 TURNED_FOR = 288  # elements of windows of a chunk then, if there are so many
 PANEL_PIXELS = 128  # of a block then
 
-# The model of a tile's time on a core that begins two vectors of multiply-adds in a cycle.
-REGISTERS = 32 if LANES == 16 else 16
+# Of the tiles that are looked at.
 MOST_ROWS, MOST_COLUMNS = 6, 14  # where lanes are pixels
 MOST_ELEMENTS, MOST_VECTORS = 14, 4  # where they are outputs
-LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
-STEP_CYCLES = 0.5  # beside them
-TILE_CYCLES = 30.0  # of its beginning and end
 
 
 class Sums(NamedTuple):

@@ -1,6 +1,6 @@
 """How images are cut into parts for blocks of results, and the words that say so.
 
-Knows neither code nor what is done with a part.
+Has the figures of the models of time too.  Knows neither code nor what is done with a part.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from ..lowering import Place
-from ..tiles import Width
+from ...codegen.llvm import LANES
+from ...lowering import Place
+from ...tiles import Width
 from .window import BlockWords, WindowWords
 
 COPY_BYTES = 384 << 10  # of parts of images, which share the second cache with weights
 NEAR_BYTES, FEW_OUTPUTS = 24 << 10, 8  # the same in the first, for so few outputs
 ALIGN = 64
-FLOPS_PER_NS = {4: 110.0, 8: 55.0}  # of one thread, by the element's bytes
-CHUNK_NS = 20_000.0
+CHUNK_NS = 20_000.0  # a chunk takes at least so long: it copies parts of its own
+
+# The model of a tile's time on a core that begins two vectors of multiply-adds in a cycle.
+REGISTERS = 32 if LANES == 16 else 16
+LOAD_CYCLES = 1.4  # of a vector of pixels, which lies on two lines and often not in the first cache
+STEP_CYCLES = 0.5  # beside them
+TILE_CYCLES = 30.0  # of its beginning and end
 
 
 class Axis(NamedTuple):

@@ -1,0 +1,10 @@
+"""Convolutions, transposed ones and their gradients, of 1 to 3 dims.
+
+`operation` states each as correlations and sums over pixels; `correlation_work` and `filter_work`
+cut those into chunks, with what `part` knows of copies; `correlation`, `filter_sums`, `outer_sums`
+and `window` are the code.  Each knows those behind it in this list, and none before it.
+"""
+
+from .operation import KERNELS
+
+__all__ = ["KERNELS"]
