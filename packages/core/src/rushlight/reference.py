@@ -714,13 +714,11 @@ def cross_entropy_vjp(
     gx = widened(x) - top
     gx -= rest
     np.exp(gx, gx)
-    valid = target != ignore
-    if valid.all():
-        gx[np.arange(len(target)), target] -= 1
-    else:
-        gx[~valid] = 0
-        gx[np.flatnonzero(valid), target[valid]] -= 1
+    lines = np.flatnonzero(target != ignore)
+    gx[lines, target[lines]] -= 1
     gx *= g / rows
+    if len(lines) < len(target):
+        gx[target == ignore] = 0  # also where g / rows is nan
     return gx.astype(x.dtype, copy=False), None
 
 
