@@ -35,8 +35,8 @@ def found(op, kernel, **options):
     with fresh_plugins():
         plugins._known["faulty"] = Loaded(Faulty({op: kernel}, **options), 1)
         place, failed = Device("faulty"), set()
-        for test, (_, rows) in conformance.TABLES.items():
-            for values, _ in rows():
+        for test, (_, rows, _) in conformance.TABLES.items():
+            for values in rows():
                 if getattr(values[0], "op", "") != op.partition(".")[0]:
                     continue
                 try:

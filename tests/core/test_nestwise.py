@@ -14,6 +14,7 @@ from rushlight.backend import EVERY_DTYPE, PROTOCOL, Capabilities, FusionPolicy,
 from rushlight.compiler import nestwise
 from rushlight.device import _furnish
 from rushlight.errors import IndexOutOfRange
+from rushlight.testing.case import Case
 from rushlight.testing.conformance import test_traced as assert_traced, types_in_turn
 from rushlight.testing.hostile import Hostile
 
@@ -90,7 +91,7 @@ def test_a_random_program_means_the_same_nest_by_nest(seed, device):
 
 
 @pytest.mark.parametrize(
-    ("case", "dtype"), [pytest.param(*values, id=told) for values, told in types_in_turn()]
+    ("case", "dtype"), [pytest.param(*row, id=Case.id(*row)) for row in types_in_turn()]
 )
 def test_every_operation_nest_by_nest(case, dtype):
     assert_traced(case, dtype, BYNEST)

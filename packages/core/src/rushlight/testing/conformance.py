@@ -8,6 +8,7 @@ are the truth.  A case that needs a type which the device lacks is skipped, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from math import prod
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 HostArray = np.ndarray[Any, Any]
-Row = tuple[tuple[Any, ...], str]  # the values of a test's arguments, and their id
+Row = tuple[Any, ...]  # the values of a test's arguments
 
 
 # -- where the truth is computed
@@ -167,12 +168,8 @@ def assert_true(case: Case, what: str, found: list[HostArray], exact: list[HostA
     assert len(found) == len(exact), f"{what}: {len(found)} results instead of {len(exact)}"
     for i, (ours, theirs) in enumerate(zip(found, exact, strict=True)):
         told = f"{what}, result {i}" if len(found) > 1 else what
-        if case.exact:
-            assert_close(told, ours, theirs, wider=0.0)
-        else:
-            assert_close(
-                told, ours, theirs, terms=case.terms, wider=case.wider, elementwise=case.elementwise
-            )
+        wider, elementwise = 0.0 if case.exact else case.wider, case.elementwise
+        assert_close(told, ours, theirs, terms=case.terms, wider=wider, elementwise=elementwise)
 
 
 # -- which cases, on which device
@@ -247,14 +244,17 @@ def device(pytestconfig: pytest.Config) -> Device:
     return found_device(pytestconfig)
 
 
-TABLES: dict[Any, tuple[str, Callable[[], Iterable[Row]]]] = {}
+# Of each test its arguments, the rows of their values, and the id of a row.
+TABLES: dict[Any, tuple[str, Callable[[], Iterable[Row]], Callable[..., str]]] = {}
 
 
-def over(names: str, rows: Callable[[], Iterable[Row]]) -> Callable[[Any], Any]:
+def over(
+    names: str, rows: Callable[[], Iterable[Row]], told: Callable[..., str] = Case.id
+) -> Callable[[Any], Any]:
     """Run a test on every row; its id gains the name of the device."""
 
     def register(test: Any) -> Any:
-        TABLES[test] = (names, rows)
+        TABLES[test] = (names, rows, told)
         return test
 
     return register
@@ -268,31 +268,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     manager = metafunc.config.pluginmanager
     if not manager.has_plugin("rushlight-outside"):
         manager.register(Report(place), "rushlight-outside")
-    names, rows = TABLES[metafunc.function]
-    given = [pytest.param(*values, id=f"{told}-{place}") for values, told in rows()]
-    metafunc.parametrize(names, given)
+    names, rows, told = TABLES[metafunc.function]
+    metafunc.parametrize(names, [pytest.param(*row, id=f"{told(*row)}-{place}") for row in rows()])
 
 
-def every_type() -> Iterator[Row]:
+def every_type() -> list[Row]:
     """All cases in all their types."""
-    for case in CASES:
-        for dtype in case.types:
-            yield (case, dtype), case.id(dtype)
+    return [(case, dtype) for case in CASES for dtype in case.types]
 
 
-def first_type() -> Iterator[Row]:
+def first_type() -> list[Row]:
     """All cases, each in the first of its types."""
-    for case in CASES:
-        yield (case, case.types[0]), case.id(case.types[0])
+    return [(case, case.types[0]) for case in CASES]
 
 
 def types_in_turn() -> Iterator[Row]:
     """The first case of each operation in all its types, the others in one of theirs in turn."""
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     for case in CASES:
-        n = seen[case.op] = seen.get(case.op, -1) + 1
-        for dtype in case.types if n == 0 else case.types[n % len(case.types) :][:1]:
-            yield (case, dtype), case.id(dtype)
+        n = seen[case.op]
+        seen[case.op] += 1
+        for dtype in case.types[n % len(case.types) :][:1] if n else case.types:
+            yield case, dtype
 
 
 def smooth(case: Case) -> bool:
@@ -300,27 +297,24 @@ def smooth(case: Case) -> bool:
     return case.order > 0 and not operations[case.op].constant
 
 
-def differentiable() -> Iterator[Row]:
+def differentiable() -> list[Row]:
     """The cases with a gradient, in all their floating types."""
-    return (row for row in every_type() if smooth(row[0][0]) and row[0][1] in FLOATS)
+    return [(case, dtype) for case, dtype in every_type() if smooth(case) and dtype in FLOATS]
 
 
-def differentiable_once() -> Iterator[Row]:
+def differentiable_once() -> list[Row]:
     """The cases with a gradient, once."""
-    return (
-        ((case,), case.id("float64"))
-        for case in CASES
-        if smooth(case) and set(case.types) & set(FLOATS) and not case.narrows
-    )
+    floats = [case for case in CASES if smooth(case) and set(case.types) & set(FLOATS)]
+    return [(case, "float64") for case in floats if not case.narrows]
 
 
-def several_tensors() -> Iterator[Row]:
+def several_tensors() -> Iterable[Row]:
     """For each operation on several tensors its first such case."""
-    seen = set()
+    found: dict[str, Row] = {}
     for case in CASES:
-        if case.op not in seen and sum(isinstance(x, Values) for x in case.inputs) > 1:
-            seen.add(case.op)
-            yield (case, case.types[0]), case.id(case.types[0])
+        if sum(isinstance(x, Values) for x in case.inputs) > 1:
+            found.setdefault(case.op, (case, case.types[0]))
+    return found.values()
 
 
 # -- the tests
@@ -345,10 +339,8 @@ def test_gradients(case: Case, dtype: str, device: Device) -> None:
     skip_outside(device, case.needs(dtype))
     wide = widened(case, dtype)
     for n in range(1, 1 + (case.order if dtype == "float32" else 1)):
-        found, exact = (
-            derivatives(on(place, case, dtype, kind), n)
-            for place, kind in ((device, ""), (definition(), wide))
-        )
+        found = derivatives(on(device, case, dtype), n)
+        exact = derivatives(on(definition(), case, dtype, wide), n)
         assert found.keys() == exact.keys(), (
             f"{case.label}: gradients of {list(found)}, not of {list(exact)}"
         )
@@ -368,10 +360,10 @@ def derivatives(run: Run, order: int) -> dict[int, HostArray]:
     return {i: g.numpy(force=True) for i, g in gradients(value, xs).items()}
 
 
-@over("case", differentiable_once)
-def test_gradients_by_differences(case: Case, device: Device) -> None:
+@over("case, dtype", differentiable_once)
+def test_gradients_by_differences(case: Case, dtype: str, device: Device) -> None:
     """Gradients of all orders agree with finite differences, in float64."""
-    function, xs = fitting(device, case, "float64").differentiable()
+    function, xs = fitting(device, case, dtype).differentiable()
     assert_gradients(case.label, function, xs, order=case.order)
 
 
@@ -379,13 +371,12 @@ def test_gradients_by_differences(case: Case, device: Device) -> None:
 def test_views(case: Case, dtype: str, device: Device) -> None:
     """Inputs that lie backwards, apart, transposed or stretched give what packed ones give."""
     run = fitting(device, case, dtype)
-    layouts = {"backward": backward, "transposed": transposed}
-    for how, lay in (layouts | {"stretched": partial(stretched, case.free_axis)}).items():
+    stretch = partial(stretched, case.free_axis)
+    for how, lay in (("backward", backward), ("transposed", transposed), ("stretched", stretch)):
         tensors = [lay(x, device) for x in run.arrays.values()]
         arrays = {i: x.numpy() for i, x in zip(run.arrays, tensors, strict=True)}
-        assert_true(
-            case, f"{case.label}, inputs {how}", values(run(*tensors)), truth(case, dtype, arrays)
-        )
+        what, exact = f"{case.label}, inputs {how}", truth(case, dtype, arrays)
+        assert_true(case, what, values(run(*tensors)), exact)
 
 
 def backward(x: HostArray, device: Device) -> Tensor:
@@ -477,7 +468,7 @@ def compare(case: Case, function: Callable[..., Any], xs: list[Tensor], device: 
             assert_close(what, z, same, terms=terms, wider=0.0 if exact else case.wider * 4)
 
 
-@over("refusal", lambda: (((refusal,), refusal.as_case().label) for refusal in REFUSALS))
+@over("refusal", lambda: zip(REFUSALS), lambda refusal: refusal.as_case().label)
 def test_refusal(refusal: Refusal, device: Device) -> None:
     """What the contract forbids raises what it says: no wrong result, no obscure failure."""
     case = refusal.as_case()
@@ -486,7 +477,7 @@ def test_refusal(refusal: Refusal, device: Device) -> None:
         values(run(*run.tensors()))
 
 
-@over("dtype", lambda: (((dtype,), dtype) for dtype in sorted(EVERY_DTYPE)))
+@over("dtype", lambda: zip(sorted(EVERY_DTYPE)), str)
 def test_put_and_get(dtype: str, device: Device) -> None:
     """get(put(a)) has the bits of a, on every device of the backend, for any view a."""
     skip_outside(device, [dtype])
