@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import dtypes
 from ..creation import held
@@ -38,14 +40,14 @@ def gradcheck(
             raise ContractError(
                 f"gradcheck: input {i} is {args[i].spec}; use float64, finite differences need it"
             )
-    count = len(outputs_of(func, args))
-    for which in range(count):
-        for i in checked:
-            problem = compare(func, args, which, i, eps, atol, rtol)
-            if problem:
-                if raise_exception:
-                    raise WrongGradient(problem)
-                return False
+    try:
+        for which in range(len(outputs_of(func, args))):
+            for i in checked:
+                compare(func, args, which, i, eps, atol, rtol)
+    except WrongGradient:
+        if raise_exception:
+            raise
+        return False
     return True
 
 
@@ -89,31 +91,33 @@ def gradgradcheck(
         found = grad(outputs, asking, cotangents, create_graph=create_graph, allow_unused=True)
         return tuple([g for g in found if g is not None])
 
-    problem = disagreement(
-        gradients(*args, *given), gradients(*args, *given, create_graph=False), atol, rtol
-    )
-    if problem:
-        if raise_exception:
-            raise WrongGradient(problem)
-        return False
+    # Gradients that cannot be differentiated come from other kernels.
+    pairs = zip(gradients(*args, *given), gradients(*args, *given, create_graph=False), strict=True)
+    for i, (recorded, quiet) in enumerate(pairs):
+        for j, ours, theirs in unlike(flat(recorded), flat(quiet), atol, rtol):
+            if not raise_exception:
+                return False
+            raise WrongGradient(
+                f"gradgradcheck: gradient {i}[{j}] is {ours:.6g} with create_graph=True, "
+                f"{theirs:.6g} without; correct the rule, which reads what it cannot derive"
+            )
     return gradcheck(
         gradients, (*args, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
     )
 
 
-def disagreement(
-    recorded: Sequence[Tensor], quiet: Sequence[Tensor], atol: float, rtol: float
-) -> str:
-    """Where gradients that can be differentiated differ from those that cannot: other kernels."""
-    for i, pair in enumerate(zip(recorded, quiet, strict=True)):
-        rows = [g.numpy(force=True).reshape(-1).tolist() for g in pair]
-        for j, (ours, theirs) in enumerate(zip(*rows, strict=True)):
-            if not abs(ours - theirs) <= atol + rtol * abs(theirs):
-                return (
-                    f"gradgradcheck: gradient {i}[{j}] is {ours:.6g} with create_graph=True, "
-                    f"{theirs:.6g} without; correct the rule, which reads what it cannot derive"
-                )
-    return ""
+def flat(x: Tensor) -> list[float]:
+    """Its elements in order."""
+    found: list[float] = x.numpy(force=True).reshape(-1).tolist()
+    return found
+
+
+def unlike(
+    ours: Sequence[float], theirs: Sequence[float], atol: float, rtol: float
+) -> list[tuple[int, float, float]]:
+    """The places at which two rows are not close, with both values."""
+    pairs = enumerate(zip(ours, theirs, strict=True))
+    return [(j, a, b) for j, (a, b) in pairs if not abs(a - b) <= atol + rtol * abs(b)]
 
 
 def uneven(like: Tensor) -> Tensor:
@@ -134,37 +138,29 @@ def outputs_of(func: Callable[..., Any], args: Sequence[Any]) -> list[Tensor]:
 def compare(
     func: Callable[..., Any], args: Sequence[Any], which: int, i: int,
     eps: float, atol: float, rtol: float,
-) -> str:  # fmt: skip
-    """What differs in d output[which] / d args[i]; empty if nothing does."""
+) -> None:  # fmt: skip
+    """Raises: WrongGradient if d output[which] / d args[i] differs from differences."""
     from . import grad
 
-    x = args[i].numpy(force=True)
-    if not x.size:
-        return ""
-    z = outputs_of(func, args)[which]
-    numeric = differences(func, args, which, i, eps)
-    for k in range(z.numel()):
-        seed = z.numpy(force=True).copy()
-        seed[...] = 0
-        seed.reshape(-1)[k] = 1
+    for k, numeric in enumerate(differences(func, args, which, i, eps)):
         z = outputs_of(func, args)[which]
+        seed = np.zeros(z.shape, z.dtype)
+        seed.reshape(-1)[k] = 1
         g = None
         if z.requires_grad:
             (g,) = grad(z, args[i], held(seed, z.device), retain_graph=True, allow_unused=True)
-        row = g.numpy(force=True).reshape(-1).tolist() if g is not None else [0.0] * x.size
-        for j, (ours, theirs) in enumerate(zip(row, numeric[k], strict=True)):
-            if not abs(ours - theirs) <= atol + rtol * abs(theirs):
-                return (
-                    f"gradcheck: d output {which}[{k}] / d input {i}[{j}] is {ours:.6g} by "
-                    f"backward, {theirs:.6g} by differences; correct the gradient, or move the "
-                    f"input off a kink"
-                )
-    return ""
+        row = flat(g) if g is not None else [0.0] * len(numeric)
+        for j, ours, theirs in unlike(row, numeric, atol, rtol):
+            raise WrongGradient(
+                f"gradcheck: d output {which}[{k}] / d input {i}[{j}] is {ours:.6g} by "
+                f"backward, {theirs:.6g} by differences; correct the gradient, or move the "
+                f"input off a kink"
+            )
 
 
 def differences(
     func: Callable[..., Any], args: Sequence[Any], which: int, i: int, eps: float
-) -> list[list[float]]:
+) -> Iterable[tuple[float, ...]]:
     """Central differences: one row per output element, one column per input element.
 
     Every input goes on asking for its gradient, for a function that asks for some itself.
@@ -177,7 +173,6 @@ def differences(
             moved = x.copy()
             moved.reshape(-1)[j] += step
             there = held(moved, args[i].device).requires_grad_()
-            z = outputs_of(func, (*args[:i], there, *args[i + 1 :]))[which]
-            values.append(z.numpy(force=True).reshape(-1).tolist())
+            values.append(flat(outputs_of(func, (*args[:i], there, *args[i + 1 :]))[which]))
         columns.append([(up - down) / (2 * eps) for up, down in zip(*values, strict=True)])
-    return [list(row) for row in zip(*columns, strict=True)]
+    return zip(*columns, strict=True)
