@@ -1,6 +1,6 @@
-"""The backend: numpy's arrays and the reference's kernels, and programs as native code.
+"""The backend: numpy's arrays, programs as native code, the reference's kernels for small arrays.
 
-Knows how core asks for a program; what a program becomes is `program`'s.
+Knows how core asks for a program and for kernels; what these become is `program`'s and `eager`'s.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class NumbaBackend(HostBackend):
     protocol = (1, 0)
     compiles = True
     policy = FusionPolicy(epilogues=True, lanes=LANES)
+    # Composites that are native code whole, beside the primitives that no nest computes.
     whole = frozenset(
         "conv conv.vjp conv_transpose conv_transpose.vjp "
         "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold".split()
@@ -37,7 +38,7 @@ class NumbaBackend(HostBackend):
 
         super().__init__()
         self.workers = processors()
-        self.stated = self.self_checking  # each is as its reference where that is slower
+        self.stated = self.self_checking  # what these refuse, the kernels in their place refuse too
         self.kernels = {**self.kernels, **kernels(self, self.kernels)}
 
     def memory(self, index: int) -> MemoryStats:

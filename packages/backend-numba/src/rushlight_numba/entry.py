@@ -23,6 +23,17 @@ to it:
             a0 = spare0[0]
             if a0 is not v1 or not solo or count(a0) != held:
                 (as above)
+
+A program that keeps no memory takes all of it anew, and its inputs as they lie:
+
+    def run(v0, n0):
+        with lock:
+            n1 = n0 * 2
+            pack(words, 0, n1)
+            a0 = new0()
+            arrays = (v0, a0, arena())
+            start(arrays)
+            return a0
 """
 
 from __future__ import annotations
@@ -134,7 +145,9 @@ class Entry:
     """Writes the function.
 
     fresh: the buffers made at each call and their shapes, in order.  heirs: those of them that may
-    be written over an input, and that input.
+    be written over an input, and that input.  keeps: memory between calls; else all is new, inputs
+    lie as they like, and one result is no list.  arena_bytes: what lives during a call only, if
+    each call has that anew too.
     """
 
     def __init__(
@@ -144,14 +157,15 @@ class Entry:
         numbers: Sequence[tuple[Number, int]],
         words: Any,
         heirs: Mapping[Any, Value] | None = None,
+        *,
+        keeps: bool = True,
+        arena_bytes: int = 0,
     ) -> None:
         self.fused, self.graph = fused, fused.graph
         self.given = [x for x in fused.graph.inputs if isinstance(x, Value)]
         self.fresh, self.numbers, self.words = fresh, numbers, words
         self.heirs = heirs or {}
-        # Memory between calls; else all is new, inputs lie as they like, one result is no list.
-        self.keeps = True
-        self.arena_bytes = 0  # that every call has of its own
+        self.keeps, self.arena_bytes = keeps, arena_bytes
         self.names: dict[Any, str] = {}
         self.scope: dict[str, Any] = {}
 

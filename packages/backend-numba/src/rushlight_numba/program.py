@@ -27,11 +27,9 @@ from .report import report
 __all__ = ["link"]
 
 SMALL_NS = 3000.0  # records shorter than this are joined with their neighbours
-
-_native: dict[str, int] = {}  # addresses of the nests of this process, by their key
-
-
 ARENA = Extra(0)  # stands for the memory between records where every call has its own
+
+_native: dict[str, int] = {}  # addresses of the code of works in this process, by its key
 
 
 def link(fused: Fused, workers: int) -> Callable[..., list[Any]]:
@@ -57,8 +55,9 @@ class Program:
     ) -> None:
         """apart: nothing is written over anything, so that each work can be repeated.
 
-        keeps: memory that is large stays with the program between calls; else it is `empty`'s, and
-        inputs lie as their values' shapes say, whatever those of the arrays are.
+        keeps: memory stays with the program between calls, and results are a list; else results
+        and a large arena are fresh memory at each call, inputs lie as their values' shapes say,
+        whatever those of the arrays are, and one result is returned by itself.
         """
         self.fused, self.graph = fused, fused.graph
         self.workers, self.is_apart, self.keeps = workers, apart, keeps
@@ -80,6 +79,7 @@ class Program:
         return list(dict.fromkeys(words))
 
     def size(self, buffer: Any) -> int:
+        """The bytes of a buffer."""
         if isinstance(buffer, Extra):
             return buffer.bytes
         n_bytes: int = max(1, prod(buffer.shape)) * buffer.dtype.itemsize
@@ -112,9 +112,10 @@ class Program:
         self.checks = [self.view(check, ()) for check in self.fused.checks]
         self.number_words = np.zeros(len(self.numbers) + 1, np.int64)
         self.head = self.linked(workers)
-        entry = Entry(self.fused, fresh, list(self.numbers), self.number_words, self.heirs)
-        if not self.keeps:
-            entry.keeps, entry.arena_bytes = False, n_bytes if given else 0
+        entry = Entry(
+            self.fused, fresh, list(self.numbers), self.number_words, self.heirs,
+            keeps=self.keeps, arena_bytes=n_bytes if given else 0,
+        )  # fmt: skip
         start = pool().runner(self.head)
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
@@ -148,6 +149,18 @@ class Program:
         threads = max(workers, processors()) if total > SHARED_NS else 1
         if threads > 1:
             records = self.grouped(records, words, at["run_serial"])
+        relocations = self.settled(words)
+        base = self.words.ctypes.data
+        final = [(f, base + 8 * a, n) for f, a, n, _ in records]
+        self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
+        scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
+        head = Head(final, relocations, threads=threads, scratch_bytes=scratch)
+        if guards:
+            self.words[block + 1 : block + 3] = head.after([f for f, *_ in final].index(at["gate"]))
+        return head
+
+    def settled(self, words: Sequence[Any]) -> list[tuple[int, int, int]]:
+        """Write the words; those that each call changes: address, slot of the array, offset."""
         self.words = np.zeros(len(words) + 1, np.int64)
         base, relocations = self.words.ctypes.data, []
         for i, word in enumerate(words):
@@ -161,13 +174,7 @@ class Program:
                     self.words[i] = self.address(word)
             else:
                 self.words[i] = base + 8 * word.word if isinstance(word, Start) else word
-        final = [(f, base + 8 * a, n) for f, a, n, _ in records]
-        self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
-        scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
-        head = Head(final, relocations, threads=threads, scratch_bytes=scratch)
-        if guards:
-            self.words[block + 1 : block + 3] = head.after([f for f, *_ in final].index(at["gate"]))
-        return head
+        return relocations
 
     def guards(self) -> list[int]:
         """The addresses of the bytes that are 0 if no check failed."""
@@ -226,6 +233,7 @@ class Program:
         return at
 
     def address(self, place: Place) -> int:
+        """Of a place in the program's own memory."""
         if isinstance(place.buffer, Number):
             word = self.numbers[place.buffer, place.offset // 8]
             return int(self.number_words.ctypes.data) + 8 * word
@@ -268,6 +276,7 @@ class Program:
         return self.arena[start : start + self.size(buffer)].view(buffer.dtype)
 
     def view(self, access: Access, shape: Any) -> Any:
+        """What an access reaches, as an array."""
         return view(self.whole(access.buffer), access, shape)
 
     def begin(self, arrays: tuple[Any, ...], known: dict[Number, Any]) -> None:

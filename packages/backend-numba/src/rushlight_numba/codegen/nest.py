@@ -18,9 +18,9 @@ from rushlight.extend import ROW, Access, DType, LoopNest
 
 from . import mathematics
 from .lanes import FORMS
-from .layout import Layout, constant_word
 from .llvm import LANES, Fn, module, native, written_once
 from .schedule import Schedule
+from .words import NestWords, constant_word
 from .writer import Writer
 
 # The kinds of operand (f floating, i signed, u unsigned, b bool) that each operation computes with.
@@ -40,15 +40,15 @@ def supports(op: str, dtypes: Sequence[DType]) -> bool:
     return op in KINDS and all(form is not None and form.kind in KINDS[op] for form in forms)
 
 
-_forms: dict[str, tuple[Schedule, Layout]] = {}  # of the nests of this process, by their text
+_forms: dict[str, tuple[Schedule, NestWords]] = {}  # of the nests of this process, by their text
 
 
-def formed(nest: LoopNest) -> tuple[Schedule, Layout]:
+def formed(nest: LoopNest) -> tuple[Schedule, NestWords]:
     """What depends on a nest's text alone.  It holds no buffer, which may hold what is large."""
     reads = [x if x.buffer is None else x._replace(buffer=...) for x in nest.reads]
     stores = [s._replace(access=s.access._replace(buffer=...)) for s in nest.stores]
     bare = nest._replace(reads=tuple(reads), stores=tuple(stores))
-    return Schedule(bare), Layout(bare)
+    return Schedule(bare), NestWords(bare)
 
 
 class NestCode:

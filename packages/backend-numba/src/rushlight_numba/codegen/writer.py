@@ -14,9 +14,9 @@ from rushlight.extend import ROW, DType, Node, int64
 
 from . import mathematics, philox
 from .lanes import FORMS, Lanes
-from .layout import Layout
 from .llvm import Fn, Operand
 from .schedule import Schedule
+from .words import NestWords
 
 PARAMETERS = "ptr noalias %args, ptr noalias %ranges, ptr noalias %scratch"
 
@@ -24,7 +24,7 @@ PARAMETERS = "ptr noalias %args, ptr noalias %ranges, ptr noalias %scratch"
 class Writer:
     """One function under construction: registers that hold what has been computed so far."""
 
-    def __init__(self, name: str, layout: Layout, schedule: Schedule, lanes: int) -> None:
+    def __init__(self, name: str, layout: NestWords, schedule: Schedule, lanes: int) -> None:
         self.nest = layout.nest
         self.layout = layout
         self.schedule = schedule

@@ -1,4 +1,8 @@
-"""What is no loop nest, in native code: by the operation's name, how a step of it becomes works."""
+"""What is no loop nest, in native code: by the operation's name, how a step of it becomes works.
+
+`jitted` compiles kernels that are written in Python; convolutions are written in LLVM's language,
+and attention is made of programs.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
-from . import argmax, attention, convolution, order, pooling, scan
+from . import argmax, argsort, attention, convolution, pooling, scan
 
 if TYPE_CHECKING:
     from ..lowering import Work
 
 # Each returns None for a step that it has no code for, such as one of a type that it does not know.
 KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
-    **scan.KERNELS,
-    **convolution.KERNELS,
     **argmax.KERNELS,
+    **argsort.KERNELS,
     **attention.KERNELS,
-    **order.KERNELS,
+    **convolution.KERNELS,
     **pooling.KERNELS,
+    **scan.KERNELS,
 }

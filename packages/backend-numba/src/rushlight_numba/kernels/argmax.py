@@ -8,10 +8,9 @@ from __future__ import annotations
 from rushlight.extend import Call
 
 from ..lowering import Place, Work, place
-from .jitted import Jitted, Pointer
+from .jitted import NUMBERS, Jitted, Pointer
 from .line import grain, lines
 
-NUMBERS = frozenset("bool uint8 uint32 int8 int16 int32 int64 float32 float64".split())
 LANES = 64  # of the largest so far: vectors enough to hide the time of a comparison
 COLUMNS = 512  # neighbouring lines that are walked along together
 ELEMENT_NS = 0.2
@@ -83,16 +82,16 @@ def beside(
             z[place + k] = i if wins else z[place + k]
 
 
-def argmax(call: Call) -> list[Work] | None:
+def argmax_work(call: Call) -> list[Work] | None:
     """The work of an argmax."""
     (x,), (z,) = call.inputs, call.step.outputs
     axis, _ = call.step.params
-    place_of = lines(call, axis)
-    if place_of is None or x.dtype.name not in NUMBERS:
+    along_axis = lines(call, axis)
+    if along_axis is None or x.dtype.name not in NUMBERS | {"bool"}:
         return None
-    outer, n, inner, x_group, x_step, x_line = place_of
+    outer, n, inner, x_group, x_step, x_line = along_axis
     kind = "uint8*" if x.dtype.name == "bool" else f"{x.dtype.name}*"
-    ns = place_of.size * ELEMENT_NS + outer * inner * LINE_NS
+    ns = along_axis.size * ELEMENT_NS + outer * inner * LINE_NS
     if inner == 1 and x_step == 1:
         width = grain(outer, ns)
         code = Jitted(along, kind, "int64*", *["int64"] * 4, scratch=kind)
@@ -107,4 +106,4 @@ def argmax(call: Call) -> list[Work] | None:
     return [Work(code, words, outer * blocks, ns, width * x.dtype.itemsize)]
 
 
-KERNELS = {"argmax": argmax}
+KERNELS = {"argmax": argmax_work}

@@ -24,6 +24,8 @@ from ..codegen.llvm import MADE_BY, emitted, load
 Pointer = Any  # to elements of one type: x[i], without any check of i
 Function = Callable[..., None]
 
+# Element types that its arithmetic has; half-width floats are bits to it.
+NUMBERS = frozenset("uint8 uint32 int8 int16 int32 int64 float32 float64".split())
 LLVM = {"float32": "float", "float64": "double"}  # others are integers
 # What may be left for the loader to find: memory that is set or copied.
 OUTSIDE = re.compile(r"declare .*@(?!llvm\.|memset|memcpy|memmove)([\w.$]+)")

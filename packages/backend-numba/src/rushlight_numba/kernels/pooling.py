@@ -18,10 +18,9 @@ import numpy as np
 from rushlight.extend import Call, Shape
 
 from ..lowering import Extra, Place, Work, place
-from .jitted import Jitted, Pointer
+from .jitted import NUMBERS, Jitted, Pointer
 from .line import grain, merged
 
-NUMBERS = frozenset("uint8 uint32 int8 int16 int32 int64 float32 float64".split())
 AXES = 3  # of an image
 ELEMENT_NS = 0.5  # of a window
 
@@ -64,7 +63,7 @@ def frame(
 
 
 def full(lengths: Sequence[int], missing: int) -> Shape:
-    """Of three axes."""
+    """Of three axes, of which those that an image lacks come first."""
     return (*[missing] * (AXES - len(lengths)), *lengths)
 
 

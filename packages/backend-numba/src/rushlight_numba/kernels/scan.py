@@ -13,10 +13,9 @@ from typing import Any
 from rushlight.extend import Call
 
 from ..lowering import Place, Work, place
-from .jitted import Jitted, Pointer
+from .jitted import NUMBERS, Jitted, Pointer
 from .line import grain, lines
 
-NUMBERS = frozenset("uint8 uint32 int8 int16 int32 int64 float32 float64".split())
 ELEMENT_NS = 0.3
 
 
@@ -86,7 +85,7 @@ def beside(
             z[to + k] = combine(z[to - count + k], x[at + k * x_line])
 
 
-def lowered(combine: Callable[[Any, Any], Any], call: Call) -> list[Work] | None:
+def scan_work(combine: Callable[[Any, Any], Any], call: Call) -> list[Work] | None:
     """The work of a running reduction of numbers."""
     (x,), (z,), (axis,) = call.inputs, call.step.outputs, call.step.params
     found = lines(call, axis)
@@ -108,7 +107,7 @@ def lowered(combine: Callable[[Any, Any], Any], call: Call) -> list[Work] | None
 
 
 KERNELS = {
-    "cumsum": partial(lowered, plus),
-    "cumprod": partial(lowered, times),
-    "cummax": partial(lowered, larger),
+    "cumsum": partial(scan_work, plus),
+    "cumprod": partial(scan_work, times),
+    "cummax": partial(scan_work, larger),
 }

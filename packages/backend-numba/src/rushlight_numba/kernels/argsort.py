@@ -103,7 +103,7 @@ def distributed(keys: Pointer, n: int) -> int:
     return source
 
 
-def lowered(call: Call) -> list[Work] | None:
+def argsort_work(call: Call) -> list[Work] | None:
     """The work of an argsort."""
     (x,), (z,) = call.inputs, call.step.outputs
     axis, descending = call.step.params
@@ -138,4 +138,4 @@ def lowered(call: Call) -> list[Work] | None:
     return [Work(code, words, -(-outer * inner // width), ns, scratch)]
 
 
-KERNELS = {"argsort": lowered}
+KERNELS = {"argsort": argsort_work}

@@ -15,8 +15,8 @@ from rushlight.extend import LoopNest, Node
 from .lanes import FORMS
 
 
-class Layout:
-    """Which word of the argument block holds what.
+class NestWords:
+    """The words of a nest's argument block, by what they hold.
 
     In order: a pointer per read (0 for the block of a product) and per store, strides that code
     does not know, constants, the affine coefficients of `index` nodes, the strides of `gather`
