@@ -340,10 +340,10 @@ def batch_norm(
 
 
 def approach(running: Tensor | None, new: Tensor, momentum: float) -> None:
-    """Move running statistics, if there are any, towards new ones."""
+    """Move running statistics, if any, towards new ones."""
     if running is not None:
-        new = ops.reshape(new, running.shape)
-        running.assign_(running.detach() * (1 - momentum) + new * momentum)
+        new = running.detach() * (1 - momentum) + ops.reshape(new, running.shape) * momentum
+        running.assign_(new.to(running.dtype))
 
 
 def rms_norm(
