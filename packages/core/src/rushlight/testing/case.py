@@ -50,25 +50,21 @@ class Values(NamedTuple):
         """The values.  offset: 0 to 1, keeps the inputs of one case apart from each other."""
         dtype = as_dtype(self.dtype) if self.dtype else under_test
         n = prod(self.shape)
+        steps = (np.random.default_rng(seed).permutation(n) + offset) / max(n, 1)
         with np.errstate(all="ignore"):  # what a type cannot hold becomes inf, or wraps round
             if self.given:
-                return np.array(self.given).reshape(self.shape).astype(dtype)
-            steps = (np.random.default_rng(seed).permutation(n) + offset) / max(n, 1)
-            if dtype in FLOATING:
+                values = np.array(self.given)
+            elif dtype in FLOATING:
                 values = self.low + (self.high - self.low) * steps
-                whole = np.round(values)
-                near = np.abs(values - whole) < 0.002  # kinks are at whole numbers
-                return np.where(near, whole + 0.002, values).reshape(self.shape).astype(dtype)
-            if dtype not in INTEGER:
-                return (steps < 0.6).reshape(self.shape)
-            least, most = ceil(3 * self.low), floor(3 * self.high)
-            least = max(least, 0) if dtype.kind == "u" else least
-            return (
-                (least + (most + 1 - least) * steps)
-                .astype(np.int64)
-                .reshape(self.shape)
-                .astype(dtype)
-            )
+                whole = np.round(values)  # where kinks are
+                values = np.where(np.abs(values - whole) < 0.002, whole + 0.002, values)
+            elif dtype in INTEGER:
+                least, most = ceil(3 * self.low), floor(3 * self.high)
+                least = max(least, 0) if dtype.kind == "u" else least
+                values = (least + (most + 1 - least) * steps).astype(np.int64)
+            else:
+                values = steps < 0.6
+            return values.reshape(self.shape).astype(dtype)
 
 
 class Case(NamedTuple):

@@ -32,6 +32,7 @@ from .case import (
 
 ODD = (nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0)
 odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
+WHOLE = ("int64", "uint8", "bool")
 odd, odd_column = given(*ODD), given(*ODD, shape=(len(ODD), 1))
 
 # -- elementwise
@@ -47,6 +48,12 @@ def unary(
     yield Case(op, [odd], about="odd", order=0)
 
 
+BROADCAST: list[tuple[Shape, Shape]] = [
+    ((3, 1), (5,)), ((), (4,)), ((3,), ()), ((), ()), ((63,), (63,)),
+    ((0, 3), (3,)), ((0, 3), (1, 1)), ((2, 1, 3), (4, 1)),
+]  # fmt: skip
+
+
 def binary(
     op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = NUMBERS
 ) -> Iterator[Case]:
@@ -56,9 +63,7 @@ def binary(
         return x(*shape, low=low, high=high)
 
     yield Case(op, [x(3, 5), right(3, 5)], types=types)
-    for left, other in [((3, 1), (5,)), ((), (4,)), ((3,), ()), ((), ()), ((63,), (63,))]:
-        yield Case(op, [Values(left), right(*other)], types=F32)
-    for left, other in [((0, 3), (3,)), ((0, 3), (1, 1)), ((2, 1, 3), (4, 1))]:
+    for left, other in BROADCAST:
         yield Case(op, [Values(left), right(*other)], types=F32)
     yield Case(op, [x(3, 5), 2], types=types)
     yield Case(op, [2, right(3, 5)], types=types)
@@ -148,7 +153,7 @@ def functions() -> Iterator[Case]:
         yield from unary(op, types=NUMBERS)
     for op in "exp sin cos tanh erf sigmoid log1p_exp gelu gelu_tanh silu".split():
         yield from unary(op)
-        yield Case(op, [x(3, 5)], types=("int64", "uint8", "bool"), about="whole")
+        yield Case(op, [x(3, 5)], types=WHOLE, about="whole")
     for op in ("sigmoid", "log1p_exp", "tanh", "silu"):
         wide = ("float32", "float64", "bfloat16")
         yield Case(op, [x(5, low=-80, high=80)], types=wide, about="large", order=0)
@@ -171,7 +176,7 @@ def functions_by_body() -> Iterator[Case]:
         yield from unary(op, low=1.3)
     yield from unary("asinh")
     for op in ("expm1", "exp2", "tan", "atan", "sinh", "cosh", "log1p"):
-        yield Case(op, [x(3, 5)], types=("int64", "uint8", "bool"), about="whole")
+        yield Case(op, [x(3, 5)], types=WHOLE, about="whole")
     small = given(1e-3, -1e-3, 1e-6, -1e-6)
     for op in ("log1p", "expm1", "sinh", "atan", "asinh", "atanh", "erfinv"):
         yield Case(op, [small], types=("float32", "float64"), about="small", order=0)
@@ -412,13 +417,6 @@ def conv(image: Shape, weight: Shape, about: str, bias: bool = True, **options: 
     return Case("conv", inputs, plain | options, types, about, prod(weight[1:]))
 
 
-PARAMS_OF_FACTORS: dict[str, dict[str, Any]] = {
-    "qr": {},
-    "svd": {"full": False},
-    "pinv": {"atol": 0.0, "rtol": 1e-6},
-}
-
-
 def factors() -> Iterator[Case]:
     """Of matrices: well conditioned ones, whose eigenvalues lie apart, in a batch.
 
@@ -433,15 +431,15 @@ def factors() -> Iterator[Case]:
     yield Case("solve", [wide, x(2, 3, 2)], {}, types, terms=3, wider=9)
     for op in ("cholesky", "eigh"):  # read one triangle: their gradients are those of symmetric x
         yield Case(op, [even], {}, types, terms=3, wider=9, order=0)
-    for op in ("qr", "svd", "pinv"):
-        params = PARAMS_OF_FACTORS[op]
-        tall = given(4, -1, 0.5, 2, 5, 1, -0.5, 1.5, 3, 1, 0.5, -2, shape=(4, 3))
-        yield Case(op, [tall], params, types, terms=4, wider=16)
-        yield Case(op, [wide], params, F32, terms=3, wider=9)
+    tall = given(4, -1, 0.5, 2, 5, 1, -0.5, 1.5, 3, 1, 0.5, -2, shape=(4, 3))
     flat = given(4, -1, 0.5, 2, 5, 1, shape=(2, 3))
-    yield Case("svd", [flat], {"full": False}, F32, terms=3, wider=9)
+    params: dict[str, dict[str, Any]]
+    params = {"qr": {}, "svd": {"full": False}, "pinv": {"atol": 0.0, "rtol": 1e-6}}
+    for op, how in params.items():
+        yield Case(op, [tall], how, types, terms=4, wider=16)
+        for matrix in (wide,) if op == "qr" else (wide, flat):
+            yield Case(op, [matrix], how, F32, terms=3, wider=9)
     yield Case("svd", [flat], {"full": True}, F32, "full", terms=3, wider=9, order=0)
-    yield Case("pinv", [flat], {"atol": 0.0, "rtol": 1e-6}, F32, terms=3, wider=9)
 
 
 def convolutions() -> Iterator[Case]:
@@ -470,12 +468,13 @@ def convolutions() -> Iterator[Case]:
         terms = image[1] * prod(weight[2:])
         yield case._replace(op="conv_transpose", inputs=case.inputs[:2], terms=terms)
 
+    plain = ((0, 0), (0, 0))
     pools: list[tuple[str, Shape, Shape, Shape, tuple[tuple[int, int], ...]]] = [
-        ("even", (2, 3, 6, 4), (2, 2), (2, 2), ((0, 0), (0, 0))),
-        ("overlapping", (2, 3, 5, 6), (3, 2), (1, 2), ((0, 0), (0, 0))),
+        ("even", (2, 3, 6, 4), (2, 2), (2, 2), plain),
+        ("overlapping", (2, 3, 5, 6), (3, 2), (1, 2), plain),
         ("padded", (1, 2, 5, 5), (3, 3), (2, 2), ((1, 1), (1, 1))),
         ("1d", (2, 3, 7), (3,), (2,), ((1, 0),)),
-        ("empty", (0, 3, 6, 4), (2, 2), (2, 2), ((0, 0), (0, 0))),
+        ("empty", (0, 3, 6, 4), (2, 2), (2, 2), plain),
     ]
     for about, image, sizes, stride, padding in pools:
         params = {"sizes": sizes, "stride": stride, "padding": padding}
@@ -483,11 +482,11 @@ def convolutions() -> Iterator[Case]:
         yield Case("sum_pool", [Values(image)], params, types, about, prod(sizes))
         params = params | {"dilation": (1,) * len(sizes)}
         yield Case("max_pool", [Values(image)], params, types, about)
-    params = {"sizes": (2, 2), "stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (2, 3)}
-    yield Case("max_pool", [x(1, 2, 5, 6)], params, F32, "dilated")
+    pairs = {"sizes": (2, 2), "stride": (1, 1), "padding": plain, "dilation": (2, 3)}
+    yield Case("max_pool", [x(1, 2, 5, 6)], pairs, F32, "dilated")
     ties = given(1, 1, 2, 2, 2, 2, 1, nan, shape=(1, 1, 2, 4))
-    params = {"sizes": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
-    yield Case("max_pool", [ties], params, FLOATS, "ties", order=0)
+    pairs = pairs | {"stride": (2, 2), "dilation": (1, 1)}
+    yield Case("max_pool", [ties], pairs, FLOATS, "ties", order=0)
 
 
 # -- indexing
@@ -502,26 +501,20 @@ def indexing() -> Iterator[Case]:
     yield Case("take", [x(5, 3), index(below=5)], down, F32)
     yield Case("take", [x(5, 3), index(0, below=5)], down, F32)
     yield Case("take", [x(5), index(3, below=5, dtype="uint8")], down, F32)
-    yield Case(
-        "untake", [x(4, 3), index(4, below=5)], {"shape": (5, 3), "axis": 0}, NUMBERS, terms=4
-    )
-    yield Case(
-        "untake", [x(5, 2, 4), index(2, 4, below=3)], {"shape": (5, 3), "axis": 1}, F32, terms=8
-    )
-    yield Case("untake", [x(0, 3), index(0, below=5)], {"shape": (5, 3), "axis": 0}, F32)
+    rows, columns = {"shape": (5, 3), "axis": 0}, {"shape": (5, 3), "axis": 1}
+    yield Case("untake", [x(4, 3), index(4, below=5)], rows, NUMBERS, terms=4)
+    yield Case("untake", [x(5, 2, 4), index(2, 4, below=3)], columns, F32, terms=8)
+    yield Case("untake", [x(0, 3), index(0, below=5)], rows, F32)
 
     yield Case("gather", [x(3, 5), index(3, 2, below=5)], across, EVERYTHING)
     yield Case("gather", [x(3, 5), index(7, 5, below=3)], down, F32)
     yield Case("gather", [x(3, 5), index(2, 4, below=5)], across, F32, "shorter")
     yield Case("gather", [x(2, 3, 4), index(2, 1, 4, below=3, dtype="int32")], across, F32)
     yield Case("gather", [x(3, 5), index(0, 2, below=5)], across, F32)
-    yield Case(
-        "ungather", [x(3, 4), index(3, 4, below=5)], {"shape": (3, 5), "axis": 1}, NUMBERS, terms=4
-    )
-    yield Case("ungather", [x(3, 1), index(3, 1, below=5)], {"shape": (3, 5), "axis": 1}, FLOATS)
-    yield Case(
-        "ungather", [x(63, 2), index(63, 2, below=3)], {"shape": (3, 2), "axis": 0}, F32, terms=63
-    )
+    wide, tall = {"shape": (3, 5), "axis": 1}, {"shape": (3, 2), "axis": 0}
+    yield Case("ungather", [x(3, 4), index(3, 4, below=5)], wide, NUMBERS, terms=4)
+    yield Case("ungather", [x(3, 1), index(3, 1, below=5)], wide)
+    yield Case("ungather", [x(63, 2), index(63, 2, below=3)], tall, F32, terms=63)
 
     yield Case("scatter_add", [x(3, 5), index(3, 4, below=5), x(3, 4)], across, NUMBERS, terms=4)
     yield Case("scatter_add", [x(3, 5), index(60, 5, below=3), x(60, 5)], down, FLOATS, terms=60)
@@ -536,8 +529,8 @@ def indexing() -> Iterator[Case]:
 
     apart = given(4, 0, 2, 1, 2, 3, 0, 4, 1, shape=(3, 3), dtype="int64")
     yield Case("scatter", [x(3, 5), apart, x(3, 3)], across, EVERYTHING)
-    rows = given(1, 0, 1, 0, 2, 2, shape=(2, 3), dtype="int32")
-    yield Case("scatter", [x(4, 5), rows, x(2, 3)], down, F32, "shorter")
+    small = given(1, 0, 1, 0, 2, 2, shape=(2, 3), dtype="int32")
+    yield Case("scatter", [x(4, 5), small, x(2, 3)], down, F32, "shorter")
     yield Case("scatter", [x(3, 5), index(0, 5, below=3), x(0, 5)], down, F32)
     again = given(1, 0, 1, 1, dtype="int64")
     yield Case("scatter", [x(3), again, x(4)], down, NUMBERS, "repeated", order=0)
@@ -552,11 +545,8 @@ def indexing() -> Iterator[Case]:
         yield Case("argsort", [odd], params, FLOATS, f"odd-{about}")
     yield Case("median", [x(3, 5)], types=NUMBERS)
     yield Case("median", [x()], types=F32)
-    for about, values in {
-        "ties": (1, 2, 2, 1, 3, 2, 2, 0),
-        "odd": (nan, 1, inf, -inf, nan),
-    }.items():
-        yield Case("median", [given(*values)], {}, FLOATS, about, order=0)
+    yield Case("median", [given(1, 2, 2, 1, 3, 2, 2, 0)], about="ties", order=0)
+    yield Case("median", [given(nan, 1, inf, -inf, nan)], about="odd", order=0)
 
 
 # -- creation and randomness
@@ -613,29 +603,27 @@ def fused() -> Iterator[Case]:
         for causal in (False, True):
             params = {"causal": causal, "scale": 0.3}
             yield Case("attention", inputs, params, types, f"causal-{causal}", 4 * keys)
-    for shape, axes, weight, bias in [
-        ((3, 5), (1,), True, True),
-        ((2, 3, 4), (1, 2), True, True),
-        ((2, 3, 63), (2,), True, False),
-        ((3, 5), (1,), False, False),
-        ((3, 5), (1,), False, True),
-        ((5,), (0,), True, True),
-        ((0, 5), (1,), True, True),
+    both, first, second, neither = (True, True), (True, False), (False, True), (False, False)
+    for shape, axes, has, types in [
+        ((3, 5), (1,), both, FLOATS),
+        ((2, 3, 4), (1, 2), both, F32),
+        ((2, 3, 63), (2,), first, F32),
+        ((3, 5), (1,), neither, F32),
+        ((3, 5), (1,), second, F32),
+        ((5,), (0,), both, F32),
+        ((0, 5), (1,), both, F32),
     ]:
-        params = {"axes": axes, "eps": 0.01}
         scale = Values(shape[axes[0] :])
-        inputs = [Values(shape), scale if weight else None, scale if bias else None]
-        types = FLOATS if weight and bias and shape == (3, 5) else F32
+        inputs = [Values(shape), *[scale if there else None for there in has]]
+        params = {"axes": axes, "eps": 0.01}
         yield Case("layer_norm", inputs, params, types, terms=prod(scale.shape))
-    for shape, weight, bias in [
-        ((6, 3), True, True),
-        ((2, 3, 4, 5), True, True),
-        ((2, 3, 7), True, False),
-        ((6, 3), False, False),
+    for shape, has, types in [
+        ((6, 3), both, FLOATS),
+        ((2, 3, 4, 5), both, F32),
+        ((2, 3, 7), first, F32),
+        ((6, 3), neither, F32),
     ]:
-        scale = x(shape[1])
-        inputs = [Values(shape), scale if weight else None, scale if bias else None]
-        types = FLOATS if weight and shape == (6, 3) else F32
+        inputs = [Values(shape), *[x(shape[1]) if there else None for there in has]]
         terms = prod(shape) // shape[1]
         yield Case("batch_norm", inputs, {"eps": 0.01}, types, terms=terms)
 
@@ -645,11 +633,9 @@ def losses() -> Iterator[Case]:
     yield Case("mse", [x(3, 5), x(3, 5)], terms=15)
     yield Case("mse", [x(), x()], types=F32)
     yield Case("mse", [x(0, 3), x(0, 3)], types=F32, order=0)
-    chances = [x(3, 5, low=0.1, high=0.9), x(3, 5, low=0.1, high=0.9)]
-    yield Case("binary_cross_entropy", chances)
+    yield Case("binary_cross_entropy", [x(3, 5, low=0.1, high=0.9)] * 2)
     sure = [given(0.0, 1.0, 0.0, 1.0), given(0.0, 0.0, 1.0, 1.0)]
     yield Case("binary_cross_entropy", sure, about="sure", order=0)
-
     for left, right in [((3, 1), (5,)), ((), ()), ((0, 3), (0, 3))]:
         inputs = [Values(left, 0.05, 0.95), Values(right, 0.05, 0.95)]
         yield Case("binary_cross_entropy", inputs, types=F32)
@@ -664,7 +650,7 @@ def losses() -> Iterator[Case]:
 
 def optimizers() -> Iterator[Case]:
     """Steps of a group of two parameters."""
-    group = [x(2, 3), x(5), x(2, 3), x(5)]
+    group = [x(2, 3), x(5)] * 2
     for maximize in (False, True):
         about = "maximize" if maximize else ""
         yield Case("sgd_plain", [0.1, 0.01, *group], {"maximize": maximize}, FLOATS, about)
