@@ -260,18 +260,21 @@ def test_a_kernel_that_warns_gives_its_value(device, sort):
 
 
 def long_one(x):
-    """Some hundred milliseconds of native code, before a kernel is called and after."""
+    """Milliseconds of native code, before a kernel is called and after."""
     for _ in range(20):
         x = (x.sin() * 1.01 + 0.1).exp().tanh()
     return x.sort(-1)[0].sin() * 2.0
 
 
+@pytest.mark.usefixtures("sort")
 def test_an_interrupt_in_native_code_is_raised(device, monkeypatch):
     f, x = rl.compile(long_one), drawn(device, 200, 1000)
     wanted = array(f(x))
-    begun = time.perf_counter()
-    f(x)
-    took = time.perf_counter() - begun
+    took = float("inf")  # at the least: a signal that comes after the call is no use
+    for _ in range(5):
+        begun = time.perf_counter()
+        f(x)
+        took = min(took, time.perf_counter() - begun)
     # what a handler raises as a callback begins, ctypes tells and drops: the program raises it anew
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
