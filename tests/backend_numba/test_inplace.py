@@ -309,12 +309,12 @@ def large():
 
 def interrupted(training, y, seconds):
     """Whether a step was: it is begun, and a signal comes after so many seconds."""
-    with after(seconds, interrupt):
-        try:
+    try:
+        with after(seconds, interrupt):
             training.step(training.x, y)
             time.sleep(2 * seconds)
-        except (KeyboardInterrupt, rl.IndexOutOfRange) as error:
-            return isinstance(error, KeyboardInterrupt)
+    except (KeyboardInterrupt, rl.IndexOutOfRange) as error:
+        return isinstance(error, KeyboardInterrupt)
     return False
 
 

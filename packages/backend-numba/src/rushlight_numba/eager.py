@@ -26,41 +26,50 @@ if TYPE_CHECKING:
 Kernel = Callable[..., Any]
 ARRAY = np.ndarray
 KEPT = 512  # programs of one operation
+
+
+def from_powers(names: Mapping[int, str]) -> dict[str, int]:
+    """2 to the power of its line, for each name."""
+    return {name: 1 << power for power, line in names.items() for name in line.split()}
+
+
 # How many elements of its arrays make a program of an operation faster than numpy's kernel: the
 # power of two from which it was, on one thread of the machine of decision 17.
-LEAST = dict.fromkeys(
-    "neg abs sqrt root div maximum minimum cast equal not_equal less less_equal greater "
-    "greater_equal".split(), 1 << 17
-)  # fmt: skip
-LEAST |= dict.fromkeys("add sub mul log sin cos tanh pow".split(), 1 << 16)
-LEAST |= {"relu": 1 << 14, "exp": 1 << 13, "erf": 1 << 9, "sigmoid": 1 << 9}
-LEAST |= dict.fromkeys("where kink kinked gate".split(), 1 << 12)
-ELEMENTWISE = frozenset(LEAST)
-REDUCTIONS = frozenset("sum max min mean prod".split())
-LEAST |= {"sum": 1 << 13, "max": 1 << 13, "min": 1 << 13, "mean": 1 << 10, "prod": 1 << 10}
-LEAST |= dict.fromkeys(["mse", "mse.vjp"], 1 << 11)
-LEAST |= dict.fromkeys(
-    "layer_norm layer_norm.fwd layer_norm.vjp "
-    "batch_norm batch_norm.fwd batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp "
-    "adam".split(), 1 << 11
-)  # fmt: skip
-LEAST |= dict.fromkeys("matmul linear linear.vjp take".split(), 1 << 13)
-PASSES = [  # that numpy has no kernel for
-    f"{name}{which}"
-    for name in ("gelu", "gelu_tanh", "silu", "attention")
-    for which in ("", ".fwd", ".vjp")
-]
+ELEMENTWISE = from_powers(
+    {
+        17: "neg abs sqrt root div maximum minimum cast "
+        "equal not_equal less less_equal greater greater_equal",
+        16: "add sub mul log sin cos tanh pow",
+        14: "relu",
+        13: "exp",
+        12: "where kink kinked gate",
+        9: "erf sigmoid",
+    }
+)
+REDUCTIONS = from_powers({13: "sum max min", 10: "mean prod"})
+SOFTMAX = from_powers({9: "softmax softmax.vjp log_softmax log_softmax.vjp"})
+OTHERS = from_powers(
+    {
+        18: "argmax",
+        13: "matmul linear linear.vjp take",
+        11: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
+        "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
+        10: "cumsum cumprod cummax argsort fold pad concat",
+        8: "gather ungather scatter scatter_add",
+    }
+)
 RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
-LEAST |= dict.fromkeys([*PASSES, *RANDOM, "dropout"], 0)
-LEAST |= dict.fromkeys("gather ungather scatter scatter_add".split(), 1 << 8)
-LEAST |= dict.fromkeys("cumsum cumprod cummax argsort fold pad concat".split(), 1 << 10)
-LEAST |= {"argmax": 1 << 18, "untake": 0}
-LEAST |= dict.fromkeys("max_pool max_pool.fwd max_pool.vjp sum_pool".split(), 0)
-LEAST |= dict.fromkeys("conv conv.vjp conv_transpose conv_transpose.vjp".split(), 0)
-SOFTMAX = frozenset("softmax softmax.vjp log_softmax log_softmax.vjp".split())
-LEAST |= dict.fromkeys(SOFTMAX, 1 << 9)
+ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
+    *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
+    *(
+        "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout"
+    ).split(),
+    *RANDOM,
+]
+LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | dict.fromkeys(ALWAYS, 0)
 # What may be computed of arrays whose axes are turned, and turned back.
-TURNED = ELEMENTWISE | REDUCTIONS | SOFTMAX
+TURNED = {*ELEMENTWISE, *REDUCTIONS, *SOFTMAX}
 FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
 
 
