@@ -17,6 +17,7 @@ from ...tiles import RECORD, Width, Word, affine, load_words, multiply_add, spla
 from .window import (
     ENTRY_WORDS,
     BlockWords,
+    copy,
     corner,
     lanes_of,
     listed,
@@ -167,11 +168,7 @@ def _correlation(name: str, w: Width, tile: Tile) -> Fn:
         with f.loop(first_group, last_group) as group:
             at = affine(f, (image, words.image_n), (group, words.image_group))
             source = f.gep(words.image, at, w.ty)
-            f.indirect(
-                words.copy,
-                f"ptr {words.window}, ptr {source}, i64 {words.channels}, i64 {begin[0]}, "
-                f"i64 {begin[1]}, i64 {begin[2]}, ptr %scratch",
-            )
+            copy(f, (words.copy, words.window), source, words.channels, begin, "%scratch")
             with f.loop(first_tile, last_tile) as number:
                 slab = f.add(f.mul(group, words.tiles), number)
                 filters = f.gep(words.filters, f.mul(slab, words.slab), w.ty)

@@ -10,6 +10,8 @@ a nest adds up the copies in order, so that neither block nor thread changes a s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...codegen.llvm import Fn, Routine
@@ -18,6 +20,7 @@ from .window import (
     ENTRY_WORDS,
     BlockWords,
     Three,
+    copy,
     corner,
     lanes_of,
     listed,
@@ -132,25 +135,17 @@ def copied(
 ) -> tuple[Three, Three]:
     """Copy what a position needs; the first and the last results of its block, along each axis."""
     image, lo, hi = corner(f, blocks, position)
-    z, y, x = origin(f, blocks, lo)
+    begin = origin(f, blocks, lo)
     at = affine(
         f, (image, words.image_n), (chunk.group, words.image_group), (chunk.c, words.image_c)
     )
     source = f.gep(words.image, at, w.ty)
-    f.indirect(
-        words.copy,
-        f"ptr {words.window}, ptr {source}, i64 {chunk.channels}, i64 {z}, i64 {y}, i64 {x}, "
-        f"ptr %scratch",
-    )
+    copy(f, (words.copy, words.window), source, chunk.channels, begin, "%scratch")
     at = affine(
         f, (image, words.other_n), (chunk.group, words.other_group), (chunk.o, words.other_o)
     )
     source = f.gep(words.other, at, w.ty)
-    f.indirect(
-        words.copy,
-        f"ptr {words.other_window}, ptr {source}, i64 {chunk.outputs}, i64 {lo[0]}, i64 {lo[1]}, "
-        f"i64 {lo[2]}, ptr {other}",
-    )
+    copy(f, (words.copy, words.other_window), source, chunk.outputs, lo, other)
     return lo, hi
 
 
@@ -212,6 +207,28 @@ def _filter_sums(name: str, w: Width, cells: Cells) -> Fn:
     return f
 
 
+@contextmanager
+def held(
+    f: Fn, w: Width, shape: tuple[int, int], place: str, begins: str
+) -> Iterator[dict[tuple[int, int], str]]:
+    """The sums of a tile, by row and column, in memory that becomes registers; at a place after.
+
+    They begin with what is there, or at zero where the tile begins.
+    """
+    rows, columns = shape
+    every = [(r, t) for r in range(rows) for t in range(columns)]
+    sums = {cell: f.alloca(w.vector, align=64) for cell in every}
+    places = {cell: f.gep(place, i, w.vector) for i, cell in enumerate(every)}
+    for cell in every:
+        f.store(w.vector, "zeroinitializer", sums[cell])
+    with f.when(negated(f, begins)):
+        for cell in every:
+            f.store(w.vector, f.load(w.vector, places[cell]), sums[cell])
+    yield sums
+    for cell in every:
+        f.store(w.vector, f.load(w.vector, sums[cell]), places[cell])
+
+
 def _tile(
     f: Fn,
     w: Width,
@@ -227,17 +244,12 @@ def _tile(
     xs: where the elements of windows begin; ys: where the outputs do; pixels: their list, and how
     many pieces it has.
     """
-    every = [(r, t) for r in range(cells.rows) for t in range(cells.columns)]
-    sums = {cell: f.alloca(w.vector, align=64) for cell in every}
-    places = {cell: f.gep(place, i, w.vector) for i, cell in enumerate(every)}
-    for cell in every:
-        f.store(w.vector, "zeroinitializer", sums[cell])
-    with f.when(negated(f, begins)):
-        for cell in every:
-            f.store(w.vector, f.load(w.vector, places[cell]), sums[cell])
     table, pieces = pixels
     lanes = w.lanes // cells.pieces
-    with f.loop(0, pieces, cells.pieces) as piece:
+    with (
+        held(f, w, (cells.rows, cells.columns), place, begins) as sums,
+        f.loop(0, pieces, cells.pieces) as piece,
+    ):
         entries = f.gep(table, f.mul(piece, ENTRY_WORDS), "i64")
         found = [
             [f.arg(entries, q * ENTRY_WORDS + i) for i in range(ENTRY_WORDS)]
@@ -257,5 +269,3 @@ def _tile(
             x = read(line, 0)
             for r in range(cells.rows):
                 multiply_add(f, w, x, y[r], sums[r, t])
-    for cell in every:
-        f.store(w.vector, f.load(w.vector, sums[cell]), places[cell])

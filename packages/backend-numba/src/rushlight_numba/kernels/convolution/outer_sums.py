@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ...codegen.llvm import Fn, Routine
 from ...packing import transposed
-from ...tiles import RECORD, Width, affine, load_words, multiply_add, negated, splat
-from .filter_sums import FilterWords, copied, started
+from ...tiles import RECORD, Width, affine, load_words, multiply_add, splat
+from .filter_sums import FilterWords, copied, held, started
 from .window import BlockWords, Three, streamed
 
 
@@ -133,16 +133,11 @@ def _tile(
 
     xs: where the elements of windows begin; pixels: their places, their outputs, their number.
     """
-    every = [(r, v) for r in range(block.rows) for v in range(block.vectors)]
-    sums = {cell: f.alloca(w.vector, align=64) for cell in every}
-    places = {cell: f.gep(place, i, w.vector) for i, cell in enumerate(every)}
-    for cell in every:
-        f.store(w.vector, "zeroinitializer", sums[cell])
-    with f.when(negated(f, begins)):
-        for cell in every:
-            f.store(w.vector, f.load(w.vector, places[cell]), sums[cell])
     spots, panel, count = pixels
-    with f.loop(0, count) as pixel:
+    with (
+        held(f, w, (block.rows, block.vectors), place, begins) as sums,
+        f.loop(0, count) as pixel,
+    ):
         near = f.arg(spots, pixel)
         line = f.gep(panel, f.mul(pixel, block.vectors), w.vector)
         y = [f.load(w.vector, f.gep(line, v, w.vector)) for v in range(block.vectors)]
@@ -150,5 +145,3 @@ def _tile(
             scalar = splat(f, w, f.load(w.ty, f.gep(x, near, w.ty)))
             for v in range(block.vectors):
                 multiply_add(f, w, y[v], scalar, sums[r, v])
-    for cell in every:
-        f.store(w.vector, f.load(w.vector, sums[cell]), places[cell])

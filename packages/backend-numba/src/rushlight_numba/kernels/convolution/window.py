@@ -118,6 +118,18 @@ def _copier(name: str, w: Width) -> Fn:
     return f
 
 
+def copy(
+    f: Fn, how: tuple[Word, Word], source: str, channels: Word, begin: Sequence[str], to: str
+) -> None:
+    """Call the copier.  how: it and its words; begin: where the part begins along each axis."""
+    code, words = how
+    z, y, x = begin
+    f.indirect(
+        code,
+        f"ptr {words}, ptr {source}, i64 {channels}, i64 {z}, i64 {y}, i64 {x}, ptr {to}",
+    )
+
+
 class _Row:
     """Code that copies a row: zeros, then what the image has from `lo` to `hi`, then zeros."""
 
