@@ -119,28 +119,24 @@ def pages(traced: Any, inputs: Any = None) -> list[str]:
 
 def page(program: Program, inputs: Any = None) -> str:
     """One program: how much there is of what, its records, and what stayed apart."""
-    fused, graph = program.fused, program.graph
+    fused, steps = program.fused, several(len(program.graph.steps), "step")
     if fused is None:
-        return f"{several(len(graph.steps), 'step')}, replayed one by one\n\n{program}"
+        return f"{steps}, replayed one by one\n\n{program}"
     report = getattr(program.run, "report", None)
     found = Report() if report is None else report(inputs)
     records = fused.records
-    kinds = [kind(record) for record in records]
-    counts = [several(kinds.count(k), k) for k in dict.fromkeys(kinds)]
+    counts = [several(n, which) for which, n in Counter(map(kind, records)).items()]
     nests = {nest.text() for nest in map(nest_of, records) if nest is not None}
     moved = sum(map(bytes_of, records))
     arena = "" if found.arena_bytes is None else f", arena of {amount(found.arena_bytes)}"
-    parts = [
-        (
-            f"{several(len(graph.steps), 'step')} written down, {len(fused.graph.steps)} when "
-            f"simplified,\n"
-            f"{several(len(records), 'record')} ({', '.join(counts)}) of "
-            f"{several(len(nests), 'different nest')}\n"
-            f"{amount(moved)} read and written{arena}"
-        ),
-        "\n".join(table(records, found)),
+    head = [
+        f"{steps} written down, {len(fused.graph.steps)} when simplified,",
+        f"{several(len(records), 'record')} ({', '.join(counts)}) of "
+        + several(len(nests), "different nest"),
+        f"{amount(moved)} read and written{arena}",
     ]
-    return "\n\n".join([*parts, *filter(None, map("\n".join, (called(fused), kept(fused))))]) + "\n"
+    parts = (head, table(records, found), called(fused), kept(fused))
+    return "\n\n".join(["\n".join(part) for part in parts if part]) + "\n"
 
 
 # -- records
@@ -160,24 +156,21 @@ def touched(record: Record) -> Iterator[tuple[Access, Sequence[int]]]:
     """The accesses of a record, and the loops that each is walked by."""
     nest = nest_of(record)
     if nest is not None:
-        looked = {x.param[0]: x for x in nest.nodes if x.op == "gather"}
-        for i, x in enumerate(nest.reads):
-            loops = looked[i].loops if i in looked else ()
+        looked = {x.param[0]: x.loops for x in nest.nodes if x.op == "gather"}
+        places = [(x, looked.get(i, frozenset())) for i, x in enumerate(nest.reads)]
+        at = [nest.nodes[s.at[0]].loops if s.at else frozenset() for s in nest.stores]
+        places += zip([s.access for s in nest.stores], at, strict=True)
+        for x, loops in places:
             walked = tuple([s or int(d in loops) for d, s in enumerate(x.strides)])
             yield x._replace(strides=walked), nest.extents
-        for s in nest.stores:
-            loops = nest.nodes[s.at[0]].loops if s.at else ()
-            walked = tuple([n or int(d in loops) for d, n in enumerate(s.access.strides)])
-            yield s.access._replace(strides=walked), nest.extents
     if isinstance(record, Product):
         *batch, m, n = record.shape
         yield record.x, (*batch, m, record.k)
         yield record.y, (*batch, record.k, n)
     if isinstance(record, Call):
-        yield from (
-            (x, shape or ()) for x, shape in zip(record.inputs, record.shapes, strict=True)
-            if isinstance(x, Access)
-        )  # fmt: skip
+        for x, shape in zip(record.inputs, record.shapes, strict=True):
+            if isinstance(x, Access):
+                yield x, shape or ()
 
 
 def bytes_of(record: Record) -> int:
@@ -202,9 +195,9 @@ def computes(record: Record) -> str:
     words = [f"row {ROW[x.op]}" if x.op in ROW else x.op for x in nest.nodes if x.op not in QUIET]
     for s in nest.stores:
         words += [f"{s.how} over {', '.join(LOOPS[d] for d in sorted(s.over))}"] * bool(s.over)
-    *batch, m, n = (0, 0) if isinstance(record, LoopNest) else record.shape
     if isinstance(record, Product):
-        each = "".join(f"{b} of " for b in (prod(batch),) if batch)
+        *batch, m, n = record.shape
+        each = f"{prod(batch)} of " if batch else ""
         words.insert(0, f"{each}{m}x{record.k} @ {record.k}x{n}")
     text = ", ".join(dict.fromkeys(words)) or "copy"
     return text if len(text) <= WIDE else text[: text.rfind(",", 0, WIDE - 4)] + ", .."
@@ -220,19 +213,20 @@ def table(records: Sequence[Record], report: Report) -> list[str]:
         loops = times(nest.extents) if nest is not None else ""
         share = f"{100 * spent[i] / sum(spent):.0f} %" if spent and sum(spent) else ""
         cells = [str(i + 1), kind(record), loops, computes(record), amount(bytes_of(record))]
-        cells += [micro(s[i]) if s else "" for s in (estimated, measured)]
-        rows.append([*cells, share])
-    rows.append(["", "", "", "", amount(sum(map(bytes_of, records)))])
-    rows[-1] = [*rows[-1], *[micro(sum(s)) if s else "" for s in (estimated, measured)], ""]
-    shown = [d for d in range(len(HEAD)) if any(row[d] for row in rows[1:])]
-    widths = [max(len(row[d]) for row in rows) for d in range(len(HEAD))]
-    words = (1, 2, 3)  # the columns that begin on the left
-    return [
-        "  ".join(
-            row[d].ljust(widths[d]) if d in words else row[d].rjust(widths[d]) for d in shown
-        ).rstrip()
-        for row in rows
-    ]
+        rows.append([*cells, *[micro(s[i]) if s else "" for s in (estimated, measured)], share])
+    sums = [micro(sum(s)) if s else "" for s in (estimated, measured)]
+    rows.append(["", "", "", "", amount(sum(map(bytes_of, records))), *sums, ""])
+    return aligned(rows, words=(1, 2, 3))
+
+
+def aligned(rows: Sequence[Sequence[str]], words: Sequence[int]) -> list[str]:
+    """Rows under a head as lines.  words: the columns that begin on the left; empty ones go."""
+    columns = []
+    for d, column in enumerate(zip(*rows, strict=True)):
+        if any(column[1:]):
+            width = max(map(len, column))
+            columns.append([x.ljust(width) if d in words else x.rjust(width) for x in column])
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
 def micro(time_s: float) -> str:
@@ -287,10 +281,8 @@ def kept(fused: Fused) -> list[str]:
         n_bytes, way, text, because = line
         several = f"{found[line]} of " if found[line] > 1 else ""
         lines.append([f"  {way}", f"{several}{text}, {amount(n_bytes)}", because])
-    widths = [max(len(line[d]) for line in lines) for d in range(2)]
     rest = [f"  and {len(found) - SHOWN} smaller"] * (len(found) > SHOWN)
-    shown = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in lines]
-    return [*shown, *rest] if found else []
+    return [*aligned(lines, words=(0, 1, 2)), *rest] if found else []
 
 
 def why(fuser: Fuser, x: Value, reader: Group, number: dict[int, int]) -> str:
