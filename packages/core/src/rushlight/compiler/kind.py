@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..cell import Number
-from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64
+from ..dtypes import FLOATING, INTEGER, DType, bool_, float32, float64, iinfo, int64
 from ..spec import Shape
 from .graph import Graph, Step, Sum, Value
 
@@ -25,7 +27,7 @@ SUMS = {"add": "add", "sub": "add", "mul": "mul", "truediv": "div", "pow": "pow"
 def is_pointwise(step: Step) -> bool:
     """Whether a nest can compute it element by element."""
     name = step.op.name
-    if name not in POINTWISE:
+    if name not in POINTWISE or not all(fits(x, int64) for x in step.inputs):
         return False
     dtype = step.z.dtype  # but for comparisons and casts that of its inputs too
     if name in FLOATING_ONLY:
@@ -70,8 +72,16 @@ def is_elementwise(step: Step) -> bool:
 
 def value_dtype(step: Step) -> DType:
     """The type in which its inputs meet."""
-    given = [x.dtype for x in step.inputs if isinstance(x, Value)]
-    return given[-1] if given else step.z.dtype
+    *_, met = [step.z.dtype, *(x.dtype for x in step.inputs if isinstance(x, Value))]
+    is_wider = step.op.name in COMPARISONS and not all(fits(x, met) for x in step.inputs)
+    return int64 if is_wider else met
+
+
+def fits(x: Any, dtype: DType) -> bool:
+    """Whether it is no integer, or one that this type of integers holds, as far as one can tell."""
+    if dtype not in INTEGER or isinstance(x, Number):
+        return dtype not in INTEGER or dtype is int64 or x.kind is not int
+    return not isinstance(x, int) or iinfo(dtype).min <= x <= iinfo(dtype).max
 
 
 def is_reduction(step: Step) -> bool:

@@ -10,7 +10,7 @@ from ..dtypes import FLOATING, DType, bool_, float64, int64, uint32
 from ..spec import size
 from .affine import Index, numbered
 from .graph import Step, Sum, Value
-from .kind import SUMS, is_lookup, is_reduction, is_scatter, shift, value_dtype
+from .kind import COMPARISONS, SUMS, is_lookup, is_reduction, is_scatter, shift, value_dtype
 from .nest import Access, LoopNest, Node, Store
 
 if TYPE_CHECKING:
@@ -144,7 +144,10 @@ class Nesting:
         for x in step.inputs:
             if isinstance(x, Value):
                 at = self.fuser.operand(x, z.shape, index, self.extents, z)
-                args.append(self.value(x, at))
+                node = self.value(x, at)
+                if step.op.name in COMPARISONS and x.dtype is not met:  # as a number may not fit it
+                    node = self.push("cast", (node,), None, met, self.nodes[node].loops)
+                args.append(node)
             else:
                 args.append(self.number(x, met))
         if step.op.name == "cast" and met is z.dtype:
