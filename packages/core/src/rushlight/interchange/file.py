@@ -39,6 +39,7 @@ DTYPES = {
 LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 PICKLES = (b"PK\x03\x04", b"\x80\x02")  # how PyTorch's own files begin: since 1.6, and before
 DAMAGES = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+HostArray = np.ndarray[Any, Any]
 Location = str | os.PathLike[str]
 
 
@@ -56,7 +57,7 @@ def save(obj: Any, f: Location | BinaryIO) -> None:
     is neither; MissingExtra without safetensors; OSError as `open` does.
     """
     path = location(f, "write", "save(obj, f), the state first")
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: dict[str, HostArray] = {}
     try:
         tree = encoded(obj, (), arrays)
         text = json.dumps({"version": VERSION, "state": tree}, allow_nan=False)
@@ -112,12 +113,11 @@ def read(path: Path, name: object, device: Device) -> Any:
             )
         return decoded(saved["state"], arrays, device)
     except broken as error:
-        if missing := cut(path):
-            raise FileRefused(f"{name}: {missing}, fetch it again or bring back a copy") from error
         theirs = " (a file of torch.save?)" if head.startswith(PICKLES) else ""
-        raise FileRefused(
-            f"{name}: {error}{theirs}; expected a safetensors file, fetch or write it again"
-        ) from error
+        told = f"{error}{theirs}; expected a safetensors file, fetch or write it again"
+        if missing := cut(path):
+            told = f"{missing}, fetch it again or bring back a copy"
+        raise FileRefused(f"{name}: {told}") from error
     except FileRefused as error:
         raise FileRefused(f"{name}: {error}") from error.__cause__
     except DeviceError:
@@ -153,7 +153,7 @@ def cut(path: Path) -> str:
     return f"ends at offset {size}; expected a safetensors file with {what} up to {end}"
 
 
-def values(opened: Any, key: str) -> np.ndarray[Any, Any]:
+def values(opened: Any, key: str) -> HostArray:
     """A tensor of an open safetensors file.  Raises: FileRefused for an unknown element type."""
     dtype = opened.get_slice(key).get_dtype()
     if dtype not in DTYPES:
@@ -162,14 +162,12 @@ def values(opened: Any, key: str) -> np.ndarray[Any, Any]:
         )
     if dtype == "BF16":
         bfloat16()  # numpy knows the type only from then on
-    array: np.ndarray[Any, Any] = opened.get_tensor(key)
+    array: HostArray = opened.get_tensor(key)
     return array
 
 
 def write(
-    arrays: Mapping[str, np.ndarray[Any, Any]],
-    path: Location,
-    metadata: dict[str, str] | None = None,
+    arrays: Mapping[str, HostArray], path: Location, metadata: dict[str, str] | None = None
 ) -> None:
     """Write a safetensors file in one stroke: it is at `path` whole, or the old one still is.
 
@@ -252,7 +250,7 @@ def safetensors(op: str, *names: str) -> list[Any]:
     return [getattr(safetensors, name) for name in names]
 
 
-def encoded(value: Any, path: tuple[Any, ...], arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+def encoded(value: Any, path: tuple[Any, ...], arrays: dict[str, HostArray]) -> Any:
     """The value as JSON; what JSON has no form for becomes an object of one key, its kind."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -283,9 +281,7 @@ def encoded(value: Any, path: tuple[Any, ...], arrays: dict[str, np.ndarray[Any,
     return {"items": pairs}
 
 
-def kept(
-    array: np.ndarray[Any, Any], path: tuple[Any, ...], arrays: dict[str, np.ndarray[Any, Any]]
-) -> str:
+def kept(array: HostArray, path: tuple[Any, ...], arrays: dict[str, HostArray]) -> str:
     """Put an array among those to write, and return its name there."""
     if array.dtype.name not in DTYPES.values():
         raise ContractError(
@@ -305,7 +301,7 @@ def shown(path: tuple[Any, ...]) -> str:
     return "state" + "".join(f"[{key!r}]" for key in path)
 
 
-def decoded(tree: Any, arrays: Mapping[str, np.ndarray[Any, Any]], device: Device) -> Any:
+def decoded(tree: Any, arrays: Mapping[str, HostArray], device: Device) -> Any:
     """The value that `encoded` turned into this.  Raises: an error that says what is wrong."""
     if not isinstance(tree, (dict, list)):
         return tree
