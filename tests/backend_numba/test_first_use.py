@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import rushlight as rl
+from rushlight.reference import random_bits
 from rushlight.testing.close import assert_close
+from rushlight_numba.eager import Programs
 
 
 @pytest.fixture(params=[False, True], ids=["eager", "compiled"])
@@ -25,3 +27,23 @@ def test_narrow_running_statistics_move(dtype, maybe_compiled):
     ]:
         assert running.dtype == dtype
         assert_close(what, running.numpy(), exact, terms=2)
+
+
+def test_random_words_are_native():
+    """A nest makes words where it reads them; as a result alone they were left to numpy."""
+
+    def refused(*_):
+        raise AssertionError("the reference's kernel was called")
+
+    kernel = Programs(rl.device("numba").backend, "random_bits", refused)
+    for key, counter in [(5, 0), (2**64 - 1, 2**40), (2**63, 2**100)]:
+        words = kernel(key, counter, (33, 3), 0)
+        assert words.dtype == np.uint32
+        np.testing.assert_array_equal(words, random_bits(key, counter, (33, 3), 0))
+
+
+@pytest.mark.parametrize("name", "sign signbit rsqrt log1p_exp erfinv var sgd sgd_plain".split())
+def test_what_numpy_has_no_kernel_for_is_one(name):
+    """Else an eager call of it is many of its parts: 4 to 20 times as long."""
+    assert name not in rl.device("numpy").backend.kernels
+    assert name in rl.device("numba").backend.kernels

@@ -43,7 +43,9 @@ ELEMENTWISE = from_powers(
         14: "relu",
         13: "exp",
         12: "where kink kinked gate",
+        10: "logaddexp hypot",
         9: "erf sigmoid",
+        0: "sign signbit rsqrt log1p_exp erfinv binary_cross_entropy",  # numpy has none
     }
 )
 REDUCTIONS = from_powers({13: "sum max min", 10: "mean prod"})
@@ -63,7 +65,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout"
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain"
     ).split(),
     *RANDOM,
 ]
@@ -216,6 +218,8 @@ class Programs:
             op = self.op
             by_hand = opened and op.name in self.backend.whole
             z = op.statement(*xs, **params) if by_hand else op.run(tuple(xs), op.ordered(params))
+            if op.name == "random_bits":  # no nest stores them as they are
+                z = operations["bitwise_and"].run((z, 2**32 - 1), ())
             if not isinstance(z, (tuple, list)):
                 return [z]
             made = [part is not None for part in z]
