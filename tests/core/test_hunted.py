@@ -217,3 +217,13 @@ def test_ignored_rows_have_no_gradient(targets, scale):
         (loss * scale).backward()
         found.append(x.grad.tolist())
     np.testing.assert_allclose(*[np.array(x)[np.array(targets) < 0] for x in found], rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (1, 1, 3), (1,), (2, 3)], ids=repr)
+def test_a_layer_of_one_output_has_gradients(shape):
+    found = []
+    for lib, layer in (rl, rl.linear), (torch, torch.nn.functional.linear):
+        given = [lib.ones(size, requires_grad=True) for size in (shape, (1, shape[-1]), (1,))]
+        (layer(*given) * 2).sum().backward()
+        found.append([x.grad.tolist() for x in given])
+    assert found[0] == found[1]

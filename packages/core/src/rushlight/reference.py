@@ -318,7 +318,7 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     if not asked[2]:
         return gx, gweight, None
     # a product with ones takes two thirds of the time of a reduction
-    return gx, gweight, dot(ones(len(g), g.dtype), g)
+    return gx, gweight, g.sum(0) if g.size == 1 else dot(ones(len(g), g.dtype), g)
 
 
 # -- indexing
