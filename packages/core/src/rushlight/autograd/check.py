@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from ..creation import held
 from ..eager import enable_grad
@@ -144,7 +142,8 @@ def compare(
 
     for k, numeric in enumerate(differences(func, args, which, i, eps)):
         z = outputs_of(func, args)[which]
-        seed = np.zeros(z.shape, z.dtype)
+        seed = z.numpy(force=True).copy()
+        seed[...] = 0
         seed.reshape(-1)[k] = 1
         g = None
         if z.requires_grad:
