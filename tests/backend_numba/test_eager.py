@@ -65,7 +65,7 @@ def close(what, ours, theirs, terms=1):
 KINDS = [*views(drawn(2, 2))]
 
 
-# -- what lies otherwise --------------------------------------------------------------------------
+# -- what lies otherwise
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,7 +130,7 @@ def test_a_result_lies_as_its_arguments_do(native):
     assert native("exp")(x).strides == np.exp(x).strides
 
 
-# -- shapes and numbers ---------------------------------------------------------------------------
+# -- shapes and numbers
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_types_are_mixed_where_an_operation_takes_several(native):
             assert_same_bits("cast", native("cast")(view, dtype), view.astype(dtype))
 
 
-# -- programs are told apart ----------------------------------------------------------------------
+# -- programs are told apart
 
 
 def test_kinds_of_arguments_do_not_collide(native):
@@ -212,7 +212,7 @@ def test_programs_of_an_operation_are_bounded(native):
     assert len(neg.found) <= KEPT
 
 
-# -- results --------------------------------------------------------------------------------------
+# -- results
 
 
 @pytest.mark.parametrize("n", [1, 7, 40_000])
@@ -268,7 +268,7 @@ def test_threads_call_one_kernel_at_once(native):
     assert not wrong
 
 
-# -- as users meet them ---------------------------------------------------------------------------
+# -- as users meet them
 
 
 def test_the_environment_says_from_how_many_elements_on(monkeypatch, backend):

@@ -17,11 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 NUMBA = Device("numba").backend
 NUMPY = Device("numpy")
 FLOATS = ["float32", "float64"]
-INTEGERS = [
-    "uint32",
-    "int8",
-    "int64",
-]  # the code of each takes a second to make
+INTEGERS = ["uint32", "int8", "int64"]  # the code of each takes a second to make
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from . import products
 from .codegen.llvm import LANES
 from .codegen.nest import NestCode
 from .pool import CALLER
-from .tiles import AHEAD_WORDS
+from .tiles import AHEAD_WORDS, width
 
 SHARED_NS = 8000.0  # a shorter program is run by one thread; a kernel's call counts as so long
 CHUNK_NS = 4000.0  # a chunk of a nest takes at least so long
@@ -253,7 +253,7 @@ def bare(product: Product) -> Access | None:
     access = store.access
     is_copy = [read.buffer for read in nest.reads] == [None] and store.how == "store"
     is_copy = is_copy and not store.at and access.dtype is dtype
-    whole = product.shape[-1] % products.width(dtype).lanes == 0
+    whole = product.shape[-1] % width(dtype).lanes == 0
     return access if is_copy and whole and access.strides[-1] == 1 else None
 
 

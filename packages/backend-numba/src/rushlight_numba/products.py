@@ -17,16 +17,7 @@ from .codegen.llvm import LANES
 from .packing import SLIVER_GAP, PackWords
 from .tiles import FETCH_EVERY, MOST_AHEAD, TILE_ROWS, Width, lines_of_tile, width
 
-__all__ = [
-    "PackWords",
-    "ProductPlan",
-    "ProductWords",
-    "entry_points",
-    "functions",
-    "plan",
-    "tile",
-    "width",
-]
+__all__ = ["PackWords", "ProductPlan", "ProductWords", "entry_points", "functions", "plan", "tile"]
 
 ALIGN = 64
 BLOCK_BYTES = 128 << 10  # of a block that an epilogue finds in cache; best between 64 and 256 KB

@@ -19,7 +19,7 @@ from . import products
 from .backend import processors
 from .codegen.llvm import written_once
 from .entry import Entry, laid_out, view
-from .inplace import LARGE, heirs, successors
+from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
@@ -27,6 +27,7 @@ from .report import report
 __all__ = ["link"]
 
 SMALL_NS = 3000.0  # records shorter than this are joined with their neighbours
+ARENA_BYTES = 1 << 15  # from which a program that keeps no memory has an arena of each call's own
 ARENA = Extra(0)  # stands for the memory between records where every call has its own
 
 _native: dict[str, int] = {}  # addresses of the code of works in this process, by its key
@@ -105,7 +106,7 @@ class Program:
             lives[home] = lives[home]._replace(last=max(lives[home].last, lives[buffer].last))
         places, n_bytes = arranged({x: life for x, life in lives.items() if x not in homes})
         self.offsets = {x: places[homes.get(x, x)] for x in lives}
-        given = not self.keeps and not self.fused.checks and n_bytes >= LARGE
+        given = not self.keeps and not self.fused.checks and n_bytes >= ARENA_BYTES
         if given:
             self.slots[ARENA] = len(self.slots)
         self.arena = aligned((0 if given else n_bytes) + 64)

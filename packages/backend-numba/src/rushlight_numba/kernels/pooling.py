@@ -287,12 +287,12 @@ def sum_pool_work(call: Call) -> list[Work] | None:
 
 
 def pooled(
-    call: Call, z: Any, places: Any, empty: float, how: Sequence[Any], kind: dict[str, Any]
+    call: Call, z: Any, places: Any, empty: float, pooling: Sequence[Any], kind: dict[str, Any]
 ) -> list[Work] | None:
-    """A pooling of a call's first input.  how: sizes, strides, padding, dilations."""
+    """The work of a pooling.  pooling: sizes, strides, padding, dilations."""
     (x,), (shape,) = call.inputs, call.shapes
     assert shape is not None
-    sizes, strides, padding, dilations = how
+    sizes, strides, padding, dilations = pooling
     n, name = len(sizes), x.dtype.name
     at = steps(shape, x.strides, n)
     if at is None or n > AXES or name not in NUMBERS:
@@ -304,26 +304,11 @@ def pooled(
     width = grain(planes, ns)
     if z is None:
         z = Extra(results * x.dtype.itemsize)
-    code = Jitted(
-        pool,
-        f"{name}*",
-        f"{name}*",
-        "int64*",
-        "int64*",
-        name,
-        "int64",
-        "int64",
-        constants={**window_sizes(sizes), **kind},
-    )
-    block = [
-        place(x),
-        Place(z, 0),
-        0 if places is None else Place(places, 0),
-        words(over, at, full((), 0), full(sizes, 1)),
-        number(empty, x.dtype),
-        planes,
-        width,
-    ]
+    kinds = [f"{name}*", f"{name}*", "int64*", "int64*", name, "int64", "int64"]
+    code = Jitted(pool, *kinds, constants=window_sizes(sizes) | kind)
+    how = words(over, at, full((), 0), full(sizes, 1))
+    found = 0 if places is None else Place(places, 0)
+    block = [place(x), Place(z, 0), found, how, number(empty, x.dtype), planes, width]
     return [Work(code, block, -(-planes // width), ns)]
 
 
@@ -343,15 +328,8 @@ def max_pool_vjp_work(call: Call) -> list[Work] | None:
     width = grain(planes, ns)
     kinds = [f"{name}*", "int64*", f"{name}*", "int64*", name, "int64", "int64"]
     code = Jitted(max_pool_vjp, *kinds, constants=window_sizes(sizes))
-    block = [
-        place(g),
-        place(places),
-        Place(gx, 0),
-        words(over, at, full((), 0), full(sizes, 1)),
-        0,
-        planes,
-        width,
-    ]
+    how = words(over, at, full((), 0), full(sizes, 1))
+    block = [place(g), place(places), Place(gx, 0), how, 0, planes, width]
     return [Work(code, block, -(-planes // width), ns)]
 
 
