@@ -134,3 +134,9 @@ def test_what_gradgradcheck_cannot_measure():
         gradgradcheck(lambda x: x.detach(), leaf(1.0))
     with pytest.raises(ContractError, match=r"^gradcheck: input 0 is float32\[\]; use float64"):
         gradgradcheck(lambda x: x * x, rl.tensor(1.0, requires_grad=True))
+
+
+def test_an_output_of_no_dims_is_checked():
+    x = rl.tensor([0.3, 0.7], dtype=rl.float64, requires_grad=True)
+    assert gradcheck(lambda x: (x * x).sum(), x)
+    assert not gradcheck(lambda x: (x * x.detach()).sum(), x, raise_exception=False)
