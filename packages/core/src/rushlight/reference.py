@@ -312,13 +312,14 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     if g.ndim != 2:
         made = linear_vjp(g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1]), weight, asked)
         return made[0] if made[0] is None else made[0].reshape(x.shape), *made[1:]
-    dot = matmul if narrow(g) or g.size == 1 else ARRAY.dot
+    dot = matmul if narrow(g) or 1 in g.shape else ARRAY.dot
     gx = dot(g, weight) if asked[0] else None
     gweight = dot(g.T, x) if asked[1] else None
     if not asked[2]:
         return gx, gweight, None
     # a product with ones takes two thirds of the time of a reduction
-    return gx, gweight, g.sum(0) if g.size == 1 else dot(ones(len(g), g.dtype), g)
+    dot = matmul if narrow(g) else ARRAY.dot
+    return gx, gweight, dot(ones(len(g), g.dtype), g)
 
 
 # -- indexing
