@@ -47,3 +47,10 @@ def test_what_numpy_has_no_kernel_for_is_one(name):
     """Else an eager call of it is many of its parts: 4 to 20 times as long."""
     assert name not in rl.device("numpy").backend.kernels
     assert name in rl.device("numba").backend.kernels
+
+
+@pytest.mark.parametrize("dtype", [rl.float32, rl.float64], ids=["float32", "float64"])
+def test_acosh_below_1_is_nan_however_far(dtype):
+    """The square of a number far below 1 hides its sign."""
+    x = rl.tensor([-1e38, -1e5, -1.0, 0.5, 1.0], dtype=dtype, device="numba")
+    np.testing.assert_array_equal(rl.compile(rl.acosh)(x).isnan().numpy(), [1, 1, 1, 1, 0])

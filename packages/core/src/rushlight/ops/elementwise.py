@@ -941,7 +941,7 @@ def asinh(x: Any) -> Any:
 def acosh(x: Any) -> Any:
     """The number from 0 whose hyperbolic cosine is x; nan below 1.  [*s] -> [*s]."""
     t = minimum(x, 1e4) - 1.0
-    return where(less(x, 1e4), log1p(t + sqrt(t * (t + 2.0))), log(x) + math.log(2.0))
+    return where(less(x, 1e4), log1p(t + sqrt(t) * sqrt(t + 2.0)), log(x) + math.log(2.0))
 
 
 @floating_composite
