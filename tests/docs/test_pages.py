@@ -72,6 +72,15 @@ def test_links_lead_somewhere(page):
     assert list(broken_links(page)) == []
 
 
+def test_every_decision_is_in_the_list():
+    page = (ROOT / "docs/README.md").read_text("utf-8")
+    listed = re.findall(r"^(\d+)\. .*\]\((.+)\)$", page, re.MULTILINE)
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [*enumerate([f"decisions/{page.name}" for page in pages], 1)] == [
+        (int(number), link) for number, link in listed
+    ]
+
+
 def test_readme_begins_with_the_two_commands():
     readme = (ROOT / "README.md").read_text("utf-8")
     (first, train), (second, check) = FENCE.findall(readme)[:2]
