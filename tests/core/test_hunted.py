@@ -232,7 +232,7 @@ def test_a_layer_of_one_output_has_gradients(shape):
 def test_zero_times_infinity_is_nan_in_the_gradient_of_a_layer_given_one_element():
     weight = rl.ones(2, 1, requires_grad=True)
     with np.errstate(invalid="ignore"):
-        z = rl.linear(rl.tensor([[rl.inf]]), weight)
-        z.backward(rl.tensor([[0.0, 1.0]]))
+        z = rl.linear(rl.tensor([[0.0]]), weight)
+        z.backward(rl.tensor([[rl.inf, 1.0]]))
     assert weight.grad[0, 0].isnan()
-    assert weight.grad[1, 0] == rl.inf
+    assert weight.grad[1, 0] == 0
