@@ -51,7 +51,7 @@ ELEMENTWISE = from_powers(
     }
 )
 REDUCTIONS = from_powers({13: "sum max min", 10: "mean prod"})
-SOFTMAX = from_powers({9: "softmax softmax.vjp log_softmax log_softmax.vjp"})
+SOFTMAX = from_powers({9: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp"})
 OTHERS = from_powers(
     {
         18: "argmax",

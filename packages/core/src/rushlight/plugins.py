@@ -9,9 +9,8 @@ points to answers two pluggy hooks, both once, when a device of that name is fir
     @hookimpl
     def rushlight_backend() -> Backend: ...
 
-Each plug-in is loaded alone, into a manager of its own: one hook call over all of them would lose
-every good one behind a bad one.  Nor is pluggy's own search used: it reads the entry points of all
-distributions that are installed, and one malformed file among them would end it.
+Each plug-in is loaded alone, into a manager of its own, and not by pluggy's search: a bad one, or a
+malformed file of any distribution, would take all others with it.
 """
 
 from __future__ import annotations

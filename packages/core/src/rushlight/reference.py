@@ -498,22 +498,6 @@ def softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
     return (gx.astype(g.dtype, copy=False),)
 
 
-def log_softmax(x: Array, axis: int) -> Array:
-    """x - log(sum(exp(x))), the largest x taken off before."""
-    z = widened(x)
-    z = z - max_reduce(z, axis, None, None, True)
-    z -= np.log(add_reduce(np.exp(z), axis, None, None, True))
-    return z.astype(x.dtype, copy=False)
-
-
-def log_softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
-    """g - exp(z) sum(g)."""
-    gx = np.exp(widened(z))
-    gx *= add_reduce(widened(g), axis, None, None, True)
-    np.subtract(g, gx, gx)
-    return (gx.astype(g.dtype, copy=False),)
-
-
 def scores(q: Array, k: Array, causal: bool) -> Array:
     """q k^T, -inf where a row of q does not see one of k."""
     s: Array = np.matmul(q, k.mT)
@@ -558,22 +542,6 @@ def attention_vjp(
     made = gq, np.matmul(h.mT, q), np.matmul(p.mT, g)
     gq, gk, gv = [x.astype(dtype, copy=False) for x in made]
     return gq, gk, gv
-
-
-def silu_fwd(x: Array) -> tuple[Array, Array]:
-    """x sigmoid(x), and sigmoid(x)."""
-    wide = widened(x)
-    s = sigmoid(wide)
-    return (wide * s).astype(x.dtype, copy=False), s
-
-
-def silu_vjp(g: Array, x: Array, s: Array) -> tuple[Array]:
-    """g s (1 + x (1 - s))."""
-    gx = (1 - s) * widened(x)
-    gx += 1
-    gx *= s
-    gx *= widened(g)
-    return (gx.astype(g.dtype, copy=False),)
 
 
 def mean_over(x: Array, axes: Shape) -> Array:
@@ -792,9 +760,8 @@ OWN = (  # under their names; a pass `op_vjp` is `op.vjp`
     cast, clone, floordiv, remainder, where, erf, relu, gate, sigmoid, argmax, mean, expand,
     put_slice, unslice, pad, windows, fold, matmul, linear, linear_vjp, take, gather, ungather,
     scatter_add, scatter, argsort, slogdet, qr, full, iota, random_bits, softmax, softmax_vjp,
-    log_softmax, log_softmax_vjp, attention, attention_fwd, attention_vjp, silu_fwd, silu_vjp,
-    layer_norm, layer_norm_fwd, layer_norm_vjp,
-    batch_norm, batch_norm_fwd, batch_norm_vjp, cross_entropy, cross_entropy_fwd,
+    attention, attention_fwd, attention_vjp, layer_norm, layer_norm_fwd, layer_norm_vjp, batch_norm,
+    batch_norm_fwd, batch_norm_vjp, cross_entropy, cross_entropy_fwd,
     cross_entropy_vjp, mse, mse_vjp, adam,
 )  # fmt: skip
 KERNELS: dict[str, Callable[..., Any]] = {
