@@ -105,7 +105,7 @@ def device():
 
 
 @pytest.mark.parametrize(
-    ("case", "dtype"), [pytest.param(*values, id=told) for values, told in types_in_turn()]
+    ("case", "dtype"), [pytest.param(*row, id=row[0].id(row[1])) for row in types_in_turn()]
 )
 def test_every_operation_fused(case, dtype, device):
     assert_traced(case, dtype, device)
