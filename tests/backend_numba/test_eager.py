@@ -109,12 +109,13 @@ def test_three_axes_in_any_order(native, order, axis):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("name", ["softmax.vjp", "log_softmax.vjp"])
-def test_a_gradient_of_views(native, name, axis, kind):
+def test_a_gradient_of_views(native, axis, kind):
     g, z = views(drawn(5, 7))[kind], views(drawn(5, 7, seed=1))[kind]
-    ours, theirs = native(name)(g, z, axis), reference.KERNELS[name](g, z, axis)
+    ours, theirs = native("softmax.vjp")(g, z, axis), reference.KERNELS["softmax.vjp"](g, z, axis)
     assert type(ours) is type(theirs) is tuple
-    close(name, *ours, *theirs, terms=8)
+    close("softmax.vjp", *ours, *theirs, terms=8)
+    (gx,) = native("log_softmax.vjp")(g, z, axis)
+    close("log_softmax.vjp", gx, g - np.exp(z) * g.sum(axis, keepdims=True), terms=8)
 
 
 def test_what_is_large_and_lies_far_apart(native):
