@@ -25,8 +25,8 @@ MOST_AHEAD = 8  # arrays that are fetched while a product is computed
 FETCH_EVERY = 4  # steps along k between two of their lines
 RECORD = "ptr noalias %args, i64 %chunk, ptr noalias %scratch"  # parameters of a record's function
 POINTERS = frozenset(  # the fields of argument blocks, of whatever record, that are addresses
-    "a b c ahead bias copy filters image nest nest_arguments other other_window panels residues "
-    "result source taps window".split()
+    "a b c ahead bias copy filters image nest nest_arguments other other_window panels product "
+    "residues result source taps window".split()
 )
 
 Word = Any  # an integer, an address or what will become one; in code, the name of the loaded word

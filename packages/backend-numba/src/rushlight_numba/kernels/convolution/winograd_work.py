@@ -1,0 +1,169 @@
+"""The works of a correlation by Winograd's tiles, and when they take less time than the direct one.
+
+Knows nothing of convolutions.  Nothing here depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ... import products
+from ...codegen.llvm import written_once
+from ...lowering import Extra, Place, Work, place
+from ...products import FLOPS_PER_NS
+from ...tiles import Width
+from .correlation_work import Weights
+from .part import Axis, Images, Part, block_words, blocks_of, even, part, rounded, window_words
+from .window import copier
+from .winograd import POINTS, PRODUCTS, RESULTS, TAPS
+from .winograd_tiles import (
+    FilterTileWords,
+    PartWords,
+    TileWords,
+    winograd_correlation,
+    winograd_filters,
+)
+
+TILE_BYTES = 1200 << 10  # of tiles and their products, which share the second cache with weights
+LEAST_TILES, MOST_TILES = 24, 128  # of a block
+WANTED = 8  # chunks
+FILTERS = 1 << 10  # that a chunk takes to the points
+APART = 16  # elements between points, so that they do not fall on the same sets of the cache
+MINIMAL = prod((TAPS, TAPS, RESULTS, RESULTS)) // PRODUCTS  # times fewer multiplications
+
+
+class PanelCode(NamedTuple):
+    """The function of products that multiplies rows by one panel of so many vectors: a `Code`."""
+
+    w: Width
+    vectors: int
+
+    @property
+    def key(self) -> str:
+        """Its name."""
+        return self.w.name(f"panel{self.vectors}")
+
+    def address(self) -> int:
+        """Of the function, compiled and loaded with all others of products."""
+        write = partial(products.functions, np.dtype("float32"), self.w.lanes)
+        return written_once(f"products {self.w.name('gemm')}", write, level=3)[self.key]
+
+
+def is_minimal(axes: Sequence[Axis], channels: int, outputs: int, groups: int, w: Width) -> bool:
+    """Whether there are tiles for such windows, and they take less time."""
+    z, *plane = axes
+    of_three = all(sorted(x.reach) == [*range(TAPS)] and x.step == 1 for x in plane)
+    dense = z.taps == (0,) and axes[2].apart == 1
+    return w.ty == "float" and groups == 1 and of_three and dense and min(channels, outputs) >= 16
+
+
+def tiles_of(block: Sequence[int]) -> int:
+    """How many tiles a block of results has."""
+    return block[0] * -(-block[1] // RESULTS) * -(-block[2] // RESULTS)
+
+
+def block_of(axes: Sequence[Axis], most: int) -> tuple[int, int, int]:
+    """A block of whole tiles, no more than `most`: of rows, of whole images, or of several."""
+    z, y, x = (axis.results for axis in axes)
+    down, across = -(-y // RESULTS), -(-x // RESULTS)
+    if across >= most:
+        return 1, RESULTS, RESULTS * even(across, most)
+    if down * across > most:
+        return 1, RESULTS * even(down, most // across), RESULTS * across
+    return even(z, most // (down * across)), RESULTS * down, RESULTS * across
+
+
+class Tiled(NamedTuple):
+    """A part of images and its tiles: their words, and the scratch that they take."""
+
+    part: Part
+    words: PartWords
+    end: int
+
+
+def tiled(
+    images: Images, axes: Sequence[Axis], channels: int, block: tuple[int, int, int], w: Width
+) -> Tiled:
+    """The tiles of a block."""
+    found = part(axes, block)
+    pixels = found.planes * found.rows * found.width
+    pitch = rounded(channels, w.lanes)
+    apart = tiles_of(block) * pitch + APART
+    turned_at = rounded((w.lanes * found.plane + w.lanes) * w.size)
+    tiles_at = turned_at + (pixels + w.lanes) * w.lanes * w.size
+    words = PartWords(
+        images.at, images.n, images.c, copier(w), window_words(images, axes, found), found.plane,
+        pixels, found.rows, found.width, channels, pitch, apart, turned_at, tiles_at,
+    )  # fmt: skip
+    return Tiled(found, words, tiles_at + rounded(PRODUCTS * apart * w.size))
+
+
+def minimal(
+    images: Images,
+    axes: Sequence[Axis],
+    weights: Weights,
+    result: Images,
+    sizes: tuple[int, int, int, int],
+    w: Width,
+) -> list[Work]:
+    """The works of one correlation.  sizes: batch, groups; channels and outputs of a group."""
+    batch, _, channels, outputs = sizes
+    vectors = even(-(-outputs // w.lanes), w.vectors)
+    columns = vectors * w.lanes
+    panels = -(-outputs // columns)
+    element = PRODUCTS * w.size * (rounded(channels, w.lanes) + columns)
+    most = max(LEAST_TILES, min(MOST_TILES, TILE_BYTES // element))
+    block = block_of(axes, most)
+    while batch * blocks_of(axes, block) < WANTED and most > LEAST_TILES:
+        most = max(LEAST_TILES, most // 2)
+        block = block_of(axes, most)
+    positions = batch * blocks_of(axes, block)
+    panels_at_once = even(panels, max(1, panels * positions // WANTED))
+    panel_blocks = -(-panels // panels_at_once)
+    at_once = 1
+    from_image = tiled(images, axes, channels, block, w)
+    sums_apart = tiles_of(block) * columns + APART
+    rows_at = from_image.end + rounded(PRODUCTS * sums_apart * w.size)
+    row = block[2] + w.lanes
+    filters_apart = panels * channels * columns + APART
+    packed = Place(Extra((panels * columns + PRODUCTS * filters_apart) * w.size), 0)
+    at = result.at._replace(offset=result.at.offset + w.size * sum(x.start for x in axes))
+    words = TileWords(
+        PanelCode(w, vectors), columns, packed, panels * columns, filters_apart, at, result.n,
+        result.c, outputs, panels, at_once, panels_at_once, panel_blocks, from_image.end,
+        sums_apart, rows_at, row,
+    )  # fmt: skip
+    blocks = block_words(axes, batch, from_image.part, [x.apart for x in axes])
+    chunks = -(-positions // at_once) * panel_blocks
+    flops = 2 * TAPS * TAPS * channels * outputs * batch * prod(x.results for x in axes)
+    ns = flops / MINIMAL / FLOPS_PER_NS[w.size]
+    block_list = [*from_image.words, *words, *blocks]
+    scratch_bytes = rows_at + RESULTS * row * w.lanes * w.size
+    return [
+        filters_at_points(weights, axes, words, channels, w),
+        Work(winograd_correlation(w), block_list, chunks, ns, scratch_bytes),
+    ]
+
+
+def filters_at_points(
+    weights: Weights, axes: Sequence[Axis], tile: TileWords, channels: int, w: Width
+) -> Work:
+    """The work that takes filters to the points; elements of a window in the order of pixels."""
+    below, beside = (sorted(range(TAPS), key=axis.reach.__getitem__) for axis in axes[1:])
+    taps = [weights.taps[TAPS * i + j] for i in below for j in beside]
+    at_once = max(1, min(channels, FILTERS // w.lanes))
+    across = -(-channels // at_once)
+    bias = weights.bias
+    words = FilterTileWords(
+        weights.at, weights.o, weights.c, taps,
+        weights.at if bias is None else place(bias), 0 if bias is None else bias.strides[0],
+        int(bias is not None), tile.filters, tile.first, tile.filters_apart, tile.columns,
+        channels, tile.outputs, at_once, across,
+    )  # fmt: skip
+    vectors = -(-tile.outputs // w.lanes)
+    return Work(winograd_filters(w), [*words], vectors * across, 100.0 * vectors * channels)
