@@ -156,10 +156,13 @@ def halves(run: Run, stretched: list[bool], shape: Shape, extents: tuple[int, ..
     cut = run.first + stretched.index(not stretched[0]) if len({*stretched}) == 2 else run.stop
     if cut == run.stop:
         return [run]
-    if len({*stretched[cut - run.first :]}) > 1:
-        return []
-    found = parted(run.at, size(shape[cut : run.stop]), extents)
-    return [] if found is None else [Run(run.first, cut, found[0]), Run(cut, run.stop, found[1])]
+    return [] if len({*stretched[cut - run.first :]}) > 1 else parts(run, cut, shape, extents)
+
+
+def parts(run: Run, d: int, shape: Shape, extents: tuple[int, ...]) -> list[Run]:
+    """A run in two, of which the second begins with axis d; nothing where it cannot be cut."""
+    found = parted(run.at, size(shape[d : run.stop]), extents)
+    return [] if found is None else [Run(run.first, d, found[0]), Run(d, run.stop, found[1])]
 
 
 def sliced(
@@ -190,11 +193,11 @@ def shifted(
     for run in index:
         for d in range(run.stop - 1, run.first, -1):  # an axis of which the part has less
             if shape[d] != whole[d]:
-                found = parted(run.at, size(shape[d : run.stop]), extents)
-                if found is None:
+                cut = parts(run, d, shape, extents)
+                if not cut:
                     return None
-                runs.append(moved(Run(d, run.stop, found[1]), starts, whole))
-                run = Run(run.first, d, found[0])
+                run, rest = cut
+                runs.append(moved(rest, starts, whole))
         runs.append(moved(run, starts, whole))
     return tuple(sorted(runs))
 
@@ -203,13 +206,11 @@ def begun(index: Index, d: int, shape: Shape, extents: tuple[int, ...]) -> Index
     """An index into a value of this shape in which axis d begins a run."""
     runs: list[Run] = []
     for run in index:
-        if run.first < d < run.stop:
-            found = parted(run.at, size(shape[d : run.stop]), extents)
-            if found is None:
-                return None
-            runs += (Run(run.first, d, found[0]), Run(d, run.stop, found[1]))
-        else:
-            runs.append(run)
+        inner = run.first < d < run.stop
+        cut = parts(run, d, shape, extents) if inner else [run]
+        if not cut:
+            return None
+        runs += cut
     return tuple(runs)
 
 

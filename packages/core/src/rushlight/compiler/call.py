@@ -38,6 +38,7 @@ from ..cell import Cell
 from ..device import Device
 from ..eager import QUIET, interpreter, interpreting
 from ..errors import ContractError
+from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor
 from .argument import Branch, Constant, Owner, Place
@@ -170,13 +171,17 @@ def leaf(text: Text, x: str, kind: Any) -> None:
         miss(text, f"type({x}) is not float")
         return
     shape, dtype, device, asks, _ = kind
-    node = f"{x}._node is None" if asks else f"{x}._node is not None"
     place = text.name(device, "device")
-    miss(text, f"not isinstance({x}, Tensor) or {x}.device is not {place} or {node}")
+    miss(text, f"not isinstance({x}, Tensor) or {x}.device is not {place}")
+    miss(text, unlike(text, x, Spec(shape, dtype), asks))
+
+
+def unlike(text: Text, x: str, spec: Spec, asks: bool) -> str:
+    """The condition that a tensor is not what it was: in shape, type, or asking for a gradient."""
     text.add(f"d = {x}._data")
-    miss(
-        text, f"d.dtype is not {text.name(dtype, f't_{dtype.name}')} or d.shape != {tuple(shape)!r}"
-    )
+    dtype, node = text.name(spec.dtype, f"t_{spec.dtype.name}"), "is" if asks else "is not"
+    kind = f"d.dtype is not {dtype} or d.shape != {tuple(spec.shape)!r}"
+    return f"{kind} or {x}._node {node} None"
 
 
 def branch(text: Text, a: str, part: Branch, kinds: tuple[Any, ...], seen: set[int]) -> None:
@@ -224,10 +229,7 @@ def holding(traced: Traced, leaves: int) -> Callable[..., bool]:
             if kind is not float:
                 unless(f"x{i} in {captured}")
     for x, spec, asks in traced.captures:
-        c, dtype = text.name(x, "c"), text.name(spec.dtype, f"t_{spec.dtype.name}")
-        node = f"{c}._node is None" if asks else f"{c}._node is not None"
-        text.add(f"d = {c}._data")
-        unless(f"d.dtype is not {dtype} or d.shape != {tuple(spec.shape)!r} or {node}")
+        unless(unlike(text, text.name(x, "c"), spec, asks))
     for owner in traced.grads_absent:
         unless(f"{gradient(text, owner)} is not None")
     for owner in traced.grads_read:

@@ -323,13 +323,17 @@ class Fuser:
         self.readers.setdefault(x, []).append(made)
         return made
 
+    def unread(self, x: Any, step: Step, *instead: Step) -> None:
+        """x is read by a step no more, but by these in its place."""
+        others = [reader for reader in self.readers.get(x, ()) if reader is not step]
+        self.readers[x] = [*others, *instead]
+
     def join(self, step: Step) -> Iterator[Step]:
         """A concatenation: copies, each of which is stored in its part of the whole."""
         whole, axis, start = step.z, step.params[0], 0
-        for x in step.inputs:
-            self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
         parts = []
         for x in step.inputs:
+            self.unread(x, step)
             parts.append((x, tuple([start * (d == axis) for d in range(len(x.shape))])))
             start += x.shape[axis]
         yield from self.joining(step, whole, parts)
@@ -337,7 +341,7 @@ class Fuser:
     def frame(self, step: Step) -> Iterator[Step]:
         """A padded value: a copy within slabs of a constant, two for each axis."""
         (x,), (widths, value), whole = step.inputs, step.params, step.z
-        self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        self.unread(x, step)
         parts = [(x, tuple([before for before, _ in widths]))]
         for d, (before, after) in enumerate(widths):
             for start, length in ((0, before), (whole.shape[d] - after, after)):
@@ -370,13 +374,12 @@ class Fuser:
         before = Value(x.spec)
         self.places[before] = (step.z, (0,) * len(x.shape))
         self.kept.add(before)
-        self.readers[x] = [reader for reader in self.readers[x] if reader is not step]
+        self.unread(x, step)
         yield self.copy(x, step, before)
         changes = step._replace(inputs=(before, index, source))
         self.maker[step.z] = changes
         for y in (before, index, source):
-            others = [reader for reader in self.readers.get(y, ()) if reader is not step]
-            self.readers[y] = [*others, changes]
+            self.unread(y, step, changes)
         yield changes
 
     def parts_of_reduction(self, step: Step) -> Iterator[Step]:
@@ -392,7 +395,7 @@ class Fuser:
         second = step._replace(inputs=(row,), params=(outer, True))
         self.maker.update({row: first, z: second})
         self.readers[row] = [second]
-        self.readers[x] = [first if reader is step else reader for reader in self.readers[x]]
+        self.unread(x, step, first)
         yield from (first, second)
 
     # -- steps into groups

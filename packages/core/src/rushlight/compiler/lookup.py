@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..dtypes import FLOATING, DType, bool_, float32, iinfo, int32, int64
+from ..dtypes import FLOATING, DType, bool_, iinfo, int32, int64
 from ..spec import Spec, size
 from .graph import Step, Value
 from .kind import VIEWS, is_narrow, is_pointwise, is_reduction
@@ -59,25 +59,13 @@ def scatter_add(builder: Builder, step: Step) -> Value | None:
         spec = Spec(index.shape, source.dtype)
         source = builder.step("slice", step, (source,), (bounds,), spec)
     if not picks(x, index, axis):
-        return added(builder, step._replace(inputs=(x, index, source)))
+        step = step._replace(inputs=(x, index, source))
+        return builder.widened(step) if is_narrow(x.dtype) else builder.made(step)
     is_there = matches(builder, step, index, x.shape[axis], axis)
     before = constant(builder, x)
     if type(before) not in (int, float) or before != 0:
         source = builder.step("add", step, (x, source), (), x.spec)
     return builder.step("where", step, (is_there, source, before), (), x.spec)
-
-
-def added(builder: Builder, step: Step) -> Value:
-    """As it is, and of narrow types one in float32, rounded once."""
-    x, index, source = step.inputs
-    if not is_narrow(x.dtype):
-        return builder.made(step)
-    wide = [
-        builder.step("cast", step, (y,), (float32,), Spec(y.shape, float32)) for y in (x, source)
-    ]
-    inputs = (wide[0], index, wide[1])
-    found = builder.step("scatter_add", step, inputs, step.params, Spec(x.shape, float32))
-    return builder.step("cast", step, (found,), (x.dtype,), x.spec)
 
 
 RULES: dict[str, Callable[[Builder, Step], Value | None]] = {
@@ -107,7 +95,7 @@ def is_read_anyhow(builder: Builder, x: Value) -> bool:
 
 def matches(builder: Builder, step: Step, index: Value, n: int, axis: int) -> Value:
     """Which of n places along an axis the index names.  [.., 1, ..] -> bool[.., n, ..]."""
-    at = builder.step("cast", step, (index,), (int32,), Spec(index.shape, int32))
+    at = builder.cast(index, int32, step)
     places = builder.step("iota", step, (), (n, int32, step.device), Spec((n,), int32))
     column = (n, *[1] * (len(index.shape) - axis - 1))
     shape = (*index.shape[:axis], n, *index.shape[axis + 1 :])
@@ -125,11 +113,11 @@ def check(builder: Builder, step: Step, index: Value, n: int) -> None:
     if len(shape) > 1 and size(shape) <= ONE_ROW:
         shape = (size(shape),)
         index = builder.reshape(index, shape, step)
-    at = builder.step("cast", step, (index,), (int64,), Spec(shape, int64))
+    at = builder.cast(index, int64, step)
     below = builder.step("less", step, (at, 0), (), Spec(shape, bool_))
     above = builder.step("less", step, (n - 1, at), (), Spec(shape, bool_))
     either = builder.step("bitwise_or", step, (below, above), (), Spec(shape, bool_))
-    found = builder.step("cast", step, (either,), (int32,), Spec(shape, int32))
+    found = builder.cast(either, int32, step)
     axes = tuple(range(len(shape)))
     if axes:
         found = builder.step("max", step, (found,), (axes, False), Spec((), int32))

@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import Any
 
-from ..dtypes import float32
+from ..dtypes import DType, float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from . import lookup
@@ -81,6 +81,16 @@ class Builder:
 
     def reshape(self, x: Value, shape: Shape, like: Step) -> Value:
         return self.step("reshape", like, (x,), (shape,), Spec(shape, x.dtype))
+
+    def cast(self, x: Value, dtype: DType, like: Step) -> Value:
+        return self.step("cast", like, (x,), (dtype,), Spec(x.shape, dtype))
+
+    def widened(self, step: Step) -> Value:
+        """The result of a step of narrow types: one of float32, rounded once."""
+        z = step.z
+        inputs = [self.cast(x, float32, step) if is_narrow(x.dtype) else x for x in step.inputs]
+        made = self.step(step.op.name, step, (*inputs,), step.params, Spec(z.shape, float32))
+        return self.cast(made, z.dtype, step)
 
     def behind(self, x: Any, name: str) -> Any:
         """The step that made x, if it is of this name; else None."""
@@ -161,9 +171,7 @@ def reduction(builder: Builder, step: Step) -> Any:
     """Keeps its axes; over axes of length 1 it is nothing.  Narrow sums are carried in float32."""
     (x,), (axes, keepdim), z = step.inputs, step.params, step.z
     if is_narrow(x.dtype) and step.op.name != "max":
-        wide = builder.step("cast", step, (x,), (float32,), Spec(x.shape, float32))
-        made = builder.step(step.op.name, step, (wide,), step.params, Spec(z.shape, float32))
-        return builder.step("cast", step, (made,), (z.dtype,), z.spec)
+        return builder.widened(step)
     long = tuple([d for d in axes if x.shape[d] != 1])
     if keepdim and long == axes:
         return None
@@ -184,11 +192,7 @@ def matmul(builder: Builder, step: Step) -> Any:
     """Of a batch and one matrix: one product.  Of narrow types: one in float32, rounded once."""
     (x, y), z = step.inputs, step.z
     if is_narrow(x.dtype):
-        wide = [
-            builder.step("cast", step, (v,), (float32,), Spec(v.shape, float32)) for v in (x, y)
-        ]
-        made = builder.step("matmul", step, (*wide,), (), Spec(z.shape, float32))
-        return builder.step("cast", step, (made,), (z.dtype,), z.spec)
+        return builder.widened(step)
     if len(x.shape) > 2 and size(y.shape[:-2]) == 1:
         rows, k, n = size(x.shape[:-1]), x.shape[-1], y.shape[-1]
         flat = builder.reshape(x, (rows, k), step)
