@@ -166,6 +166,88 @@ def test_keys_that_a_batch_shares(causal):
     assert_near([z.numpy()], [wanted.numpy()], 90 * 8)
 
 
+def masked(shape: Any, mask: Any, library: Any, functional: Any, like: Any) -> list[Any]:
+    """The result and the gradients of q, k and v, each score with a mask."""
+    given, g = inputs(shape, "float32")
+    q, k, v = (like(x).requires_grad_() for x in given)
+    hidden = library.tensor(mask, **({} if library is torch else {"device": "numba"}))
+    z = functional.scaled_dot_product_attention(q, k, v, hidden)
+    made = library.autograd.grad(z, (q, k, v), like(g))
+    return [x.detach().numpy() for x in (z, *made)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", ["bools", "added", "of keys"])
+@pytest.mark.usefixtures("by_blocks")
+def test_masked_blocks_equal_pytorch(shape, kind, monkeypatch):
+    batch, rows, keys, *_ = shape
+    if kind == "added":
+        mask = values((rows, keys), 5)
+    else:
+        mask = values(
+            (*batch[:1], *(1,) * len(batch[1:]), 1 if kind == "of keys" else rows, keys), 5
+        )
+        mask = mask > 0
+        mask[..., 0] = True
+    seen: list[Any] = []
+
+    def spy(call: Any) -> Any:
+        seen.append(attention.attention(call))
+        return seen[-1]
+
+    for name in PASSES:
+        monkeypatch.setitem(KERNELS, name, spy)
+    made = masked(shape, mask, rl, F, lambda x: rl.tensor(x, device="numba"))
+    exact = mask if mask.dtype == bool else mask.astype("float64")
+    wanted = masked(shape, exact, torch, torch.nn.functional, lambda x: torch.tensor(x).double())
+    assert seen
+    assert None not in seen
+    assert_near(made, wanted, keys * shape[3])
+
+
+@pytest.mark.usefixtures("by_blocks")
+def test_rows_that_see_nothing_are_zero_by_blocks():
+    shape, mask = (2, 3), np.zeros((20, 30), bool)
+    mask[::2] = True
+    made = masked(((2,), 20, 30, *shape), mask, rl, F, lambda x: rl.tensor(x, device="numba"))
+    assert not made[0][:, 1::2].any()
+    assert not made[1][:, 1::2].any()
+    assert np.isfinite(np.concatenate([x.ravel() for x in made])).all()
+
+
+def test_a_mask_that_asks_for_a_gradient():
+    given, g = inputs(((2,), 20, 30, 4, 4), "float32")
+    bias = values((20, 30), 5)
+    found = []
+    for library, functional, place in (
+        (rl, F, {"device": "numba"}),
+        (torch, torch.nn.functional, {"dtype": torch.float64}),
+    ):
+        xs = [library.tensor(x, **place) for x in (*given, bias)]
+        z = functional.scaled_dot_product_attention(*xs[:3], xs[3].requires_grad_())
+        z.backward(library.tensor(g, **place))
+        found.append([xs[3].grad.numpy()])
+    assert_near(*found, 2 * 30 * 4)
+
+
+@pytest.mark.parametrize("way", ["causal", "masked"])
+def test_compiled_programs_keep_no_scores(way):
+    n = 2048
+    mask = None if way == "causal" else rl.ones(n, n, dtype=rl.dtype("bool"), device="numba").tril()
+
+    def loss(q: Any, k: Any, v: Any) -> Any:
+        z = F.scaled_dot_product_attention(q * 1.5, k, v, mask, is_causal=mask is None)
+        return rl.autograd.grad((z * z).sum(), (q, k, v))
+
+    xs = [rl.tensor(values((n, 8), i), device="numba").requires_grad_() for i in range(3)]
+    compiled = rl.compile(loss)
+    made = [x.numpy() for x in compiled(*xs)]
+    wanted = [x.numpy() for x in loss(*xs)]
+    assert_near(made, wanted, n)
+    for name in PASSES[1:]:
+        assert f"wants {name} whole" in compiled.explain()
+
+
 @pytest.mark.usefixtures("by_blocks")
 def test_blocks_are_native(monkeypatch):
     seen: list[Any] = []

@@ -6,13 +6,13 @@ Knows how core asks for a program and for kernels; what these become is `program
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rushlight.extend import FusionPolicy, HostBackend
 
 if TYPE_CHECKING:
-    from rushlight.extend import Fused, LoopNest, MemoryStats
+    from rushlight.extend import Fused, LoopNest, MemoryStats, Operation
 
 LANES = 16  # elements of float32 in one instruction of AVX-512; LLVM splits vectors where fewer fit
 
@@ -41,6 +41,15 @@ class NumbaBackend(HostBackend):
         self.stated = self.self_checking  # what these refuse, the kernels in their place refuse too
         self.kernels = {**self.kernels, **kernels(self, self.kernels)}
 
+    def keeps(self, op: str, inputs: Sequence[Any], params: Sequence[Any]) -> bool:
+        """Attention whose scores are many: blocks of them stay in cache."""
+        if not op.startswith("attention"):
+            return False
+        from .kernels.attention import is_large
+
+        q, k = inputs[-6:][:2] if op.endswith(".vjp") else inputs[:2]
+        return is_large(q.dtype, q.shape, k.shape[-2], params[0])
+
     def memory(self, index: int) -> MemoryStats:
         from .memory import stats
 
@@ -51,6 +60,12 @@ class NumbaBackend(HostBackend):
 
         self.workers = n
         pool().threads(n)
+
+    def kernel_of(self, op: Operation) -> Callable[..., Any]:
+        """A program of the composite for each kind of arguments."""
+        from .eager import Programs
+
+        return Programs(self, op.name, None)
 
     def compile(self, program: Fused) -> Callable[..., list[Any]] | None:
         """The program as one native call; None where core shall run it step by step."""

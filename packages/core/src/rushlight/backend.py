@@ -6,7 +6,7 @@ Knows no operation by name and no tensor; a backend's author meets it as `rushli
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -148,6 +148,10 @@ class Backend(ABC):
     whole: frozenset[str] = frozenset()
     """Composites it wants unopened in a compiled program: its kernel beats what fusion makes."""
 
+    def keeps(self, op: str, inputs: Sequence[Any], params: Sequence[Any]) -> bool:
+        """Whether it wants another composite unopened too, because of the specs of its inputs."""
+        return False
+
     capabilities: Capabilities = Capabilities()
 
     policy: FusionPolicy = FusionPolicy()
@@ -165,6 +169,10 @@ class Backend(ABC):
 
     def threads(self, n: int) -> None:
         """Use at most n threads from now on."""
+
+    def kernel_of(self, op: Any) -> Kernel | None:
+        """A kernel of this composite, made of its statement; None where there is none."""
+        return None
 
     def compile_nest(self, nest: Any) -> Callable[[Any, list[Array]], None] | None:
         """One function that runs every nest of this text; None if there is none.

@@ -68,8 +68,8 @@ class Meaning:
         """The data of the result (a tuple for several) by the device's kernel."""
         raise NotImplementedError
 
-    def has_kernel(self, op: Operation, device: Device) -> bool:
-        """Whether the operation is run whole; if not, its body is."""
+    def has_kernel(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> bool:
+        """Whether the operation is run whole on these; if not, its body is."""
         return op.name in device.kernels or not op.has_body
 
     def apply(self, op: Operation, inputs: Inputs, params: Inputs, aside: bool = False) -> Any:
@@ -89,13 +89,14 @@ class Meaning:
         elif op.has_body and not op.is_pass:
             agreeing(op, inputs)
         asked = self.recording and not op.constant and any(asks(x) for x in inputs)
-        if not op.has_rule and op.has_body and (asked or not self.has_kernel(op, device)):
+        has_kernel = self.has_kernel(op, device, inputs, params)
+        if not op.has_rule and op.has_body and (asked or not has_kernel):
             return self.open(op, inputs, params, self.recording and not op.constant)
         residuals: tuple[Tensor, ...] = ()
         if op.forward is not None and (asked or aside):
             z, *kept = self.quiet(False).apply(op.forward, inputs, params)
             data, residuals = self.read(z), tuple(kept)
-        elif self.has_kernel(op, device):
+        elif has_kernel:
             data = self.run(op, device, inputs, params)
         else:
             made = self.open(op, inputs, params, False)

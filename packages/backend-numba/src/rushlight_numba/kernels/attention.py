@@ -1,7 +1,8 @@
 """Attention by blocks of query's rows, so that scores stay in cache and are never all in memory.
 
-forward   z = e v / total with e = exp(q k^T scale - top); top, total: of a row the largest, the sum
-backward  p = exp(q k^T scale - top) / total, h = p (y - sum(y p)) with y = g v^T;
+forward   z = e v / total with e = exp(s - top), s = q k^T scale + mask; top, total: of a row of s
+          the largest, and the sum of e
+backward  p = exp(s - top) / total, h = p (y - sum(y p)) with y = g v^T;
           gq = h k scale; gk = h^T q scale and gv = p^T g, summed over the blocks
 
 A block is a program of operations, fused once for all blocks of its kind: each of them is the same
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, product
+from itertools import accumulate, chain, product, repeat
 from math import inf, prod
 from operator import mul
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from rushlight.extend import (
     Shape,
     Spec,
     Value,
+    bool_,
     float32,
     float64,
     int32,
@@ -74,13 +76,14 @@ class Operand(NamedTuple):
 class Kind(NamedTuple):
     """What a block's works depend on.
 
-    operands: of each the shape and the strides in elements.  start: how many keys the first row
-    sees before its own; None if all rows see all.
+    operands: of each the shape and the strides in elements; first the mask if there is one.  mask:
+    its type.  start: how many keys the first row sees before its own; None if all rows see all.
     """
 
     rule: Callable[..., tuple[Any, ...]]
     operands: tuple[tuple[Shape, tuple[int, ...]], ...]
     dtype: DType
+    mask: DType | None
     scale: float
     start: int | None
 
@@ -100,21 +103,26 @@ class Block(NamedTuple):
             yield work._replace(words=moved(work.words, homes))
 
 
-def forward(q: Any, k: Any, v: Any, *, scale: float, start: int | None) -> tuple[Any, ...]:
-    """z, top, total of rows of q."""
-    s = scores(q, k, scale, start)
+def forward(
+    q: Any, k: Any, v: Any, *, mask: Any, scale: float, start: int | None
+) -> tuple[Any, ...]:
+    """z, top, total of rows of q; 0, 0 and 1 of one that sees no key."""
+    s = scores(q, k, mask, scale, start)
     top = s.amax(-1, keepdim=True)
+    blind = None if mask is None else ops.equal(top, -inf)
+    top = top if mask is None else ops.where(blind, 0.0, top)
     e = (s - top).exp()
     total = e.sum(-1, keepdim=True)
+    total = total if mask is None else ops.where(blind, 1.0, total)
     return e @ v / total, top, total
 
 
 def backward(
     g: Any, q: Any, k: Any, v: Any, top: Any, total: Any, *before: Any,
-    scale: float, start: int | None,
+    mask: Any, scale: float, start: int | None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """gq of these rows, and what they add to gk and gv.  before: gk and gv of other rows."""
-    p = (scores(q, k, scale, start) - (top + total.log())).exp()
+    p = (scores(q, k, mask, scale, start) - (top + total.log())).exp()
     y = g @ v.mT
     h = (y - (y * p).sum(-1, keepdim=True)) * p
     gk, gv = h.mT @ q * scale, p.mT @ g
@@ -123,9 +131,11 @@ def backward(
     return h @ k * scale, gk, gv
 
 
-def scores(q: Any, k: Any, scale: float, start: int | None) -> Any:
-    """q k^T scale, -inf where a row does not see a key."""
+def scores(q: Any, k: Any, mask: Any, scale: float, start: int | None) -> Any:
+    """q k^T scale + mask, -inf where a row does not see a key."""
     s = q @ k.mT * scale
+    if mask is not None:
+        s = ops.where(mask, s, -inf) if mask.dtype == bool_ else s + mask.to(s.dtype)
     if start is None:
         return s
     rows, columns = [ops.iota(length=n, dtype=int32, device=q.device) for n in s.shape[-2:]]
@@ -141,9 +151,12 @@ def block(kind: Kind) -> Block | None:
 
     def do(*given: Any) -> Any:
         views = [layout.view(x) for layout, x in zip(layouts, given, strict=True)]
-        return kind.rule(*views, scale=kind.scale, start=kind.start)
+        mask = views.pop(0) if kind.mask is not None else None
+        return kind.rule(*views, mask=mask, scale=kind.scale, start=kind.start)
 
-    fused = written(do, [Spec(layout.block, kind.dtype) for layout in layouts], NumbaBackend.name)
+    types = chain([] if kind.mask is None else [kind.mask], repeat(kind.dtype))
+    specs = [Spec(layout.block, dtype) for layout, dtype in zip(layouts, types, strict=False)]
+    fused = written(do, specs, NumbaBackend.name)
     results = [(fused.outputs[z], z.shape) for z in fused.graph.outputs]
     if not all(is_whole(access, shape, access.buffer) for access, shape in results):
         return None
@@ -188,22 +201,33 @@ def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> I
         yield work._replace(words=moved(work.words, homes)) if homes else work
 
 
+def is_large(dtype: DType, shape: Shape, keys: int, causal: bool) -> bool:
+    """Whether scores of rows as these results, or queries, are better computed by blocks."""
+    n_bytes = prod(shape[:-1]) * keys * dtype.itemsize
+    seen = not causal or keys <= shape[-2]
+    return seen and n_bytes >= LEAST_BYTES[causal] and dtype in (float32, float64)
+
+
 def attention(call: Call) -> list[Work] | None:
-    """The works of a pass; None for few scores, which the body does as well, and other types."""
+    """The works of a pass; None for what the body does as well, or only it does."""
     is_backward = call.step.op.name.endswith(".vjp")
+    causal, scale, *asked = call.step.params
+    arrays = [*zip(call.inputs, call.shapes, strict=True)]
+    mask, mask_shape = arrays.pop(3 + is_backward)
     tall = (False, False, True, True, False, False) if is_backward else (False, True, True)
-    arrays = zip(call.inputs, call.shapes, tall, strict=True)
-    given = [Operand(x, shape or (), is_tall) for x, shape, is_tall in arrays]
+    given = [Operand(x, shape or (), y) for (x, shape), y in zip(arrays, tall, strict=True)]
     results = [z for z in call.step.outputs if z is not None]
     tall = (False, True, True) if is_backward else (False, False, False)
     made = [Operand(dense(z), z.shape, x) for z, x in zip(results, tall, strict=False)]
     (*batch, rows, _), keys = made[0].shape, given[2].shape[-2]
     dtype = results[0].dtype
-    causal, scale = call.step.params[:2]
     row_bytes = keys * dtype.itemsize
-    few = prod(batch) * rows * row_bytes < LEAST_BYTES[causal]
-    if dtype not in (float32, float64) or few or (causal and keys > rows):
+    if not is_large(dtype, made[0].shape, keys, causal):
         return None
+    if mask is not None:
+        if causal or (asked and asked[0][3]):
+            return None
+        given.insert(0, Operand(mask, mask_shape or (), is_tall=False))
     heads = batch[-1] if batch else 1
     together = max(1, min(heads, BLOCK_BYTES // (rows * row_bytes)))
     together = next(n for n in range(together, 0, -1) if heads % n == 0)
@@ -224,6 +248,7 @@ def attention(call: Call) -> list[Work] | None:
                         [x.part(together, seen if x.is_tall else last - first) for x in operands]
                     ),
                     dtype,
+                    None if mask is None else mask.dtype,
                     scale,
                     first if causal and first + 1 < seen else None,
                 )

@@ -257,7 +257,7 @@ def called(fused: Fused) -> list[str]:
 def refusal(step: Step) -> str:
     """Why no nest computes a step."""
     name = step.op.name
-    if name in step.device.backend.whole:
+    if step.op.has_body:
         return f"{step.device} wants {name} whole"
     if name in POINTWISE | REDUCTIONS | {"matmul"}:
         return f"no nest computes {name} of {value_dtype(step).name}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..cell import Cell, Number, compute
 from ..device import Device
-from ..eager import Meaning, spec_of
+from ..eager import Inputs, Meaning, spec_of
 from ..errors import TracingError
 from ..node import Leaf
 from ..op import Operation
@@ -73,13 +73,16 @@ class Tracing(Meaning):
     def quiet(self, recording: bool) -> Tracing:
         return Tracing(self.trace, recording, self.whole, self.unopened)
 
-    def has_kernel(self, op: Operation, device: Device) -> bool:
+    def has_kernel(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> bool:
         if op.name == self.unopened:
             return True
         if not op.has_body or not self.whole:
             return not op.has_body
         backend = device.backend
-        return op.name in (backend.whole if backend.compiles else device.kernels)
+        if not backend.compiles:
+            return op.name in device.kernels
+        specs = [spec_of(x) for x in inputs]
+        return op.name in backend.whole or backend.keeps(op.name, specs, params)
 
     def read(self, x: Tensor) -> Any:
         """What x holds at this point; a concrete tensor met for the first time is captured."""

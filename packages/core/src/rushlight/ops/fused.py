@@ -70,19 +70,26 @@ def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
 # -- attention
 
 
-@composite
-def attention(q: Any, k: Any, v: Any, *, causal: bool, scale: float) -> Any:
-    """softmax(q k^T scale) v.  [*b, l, e], [*b, s, e], [*b, s, v] -> [*b, l, v].
+@composite(free=("mask",))
+def attention(q: Any, k: Any, v: Any, mask: Any, *, causal: bool, scale: float) -> Any:
+    """softmax(q k^T scale + mask) v.  [*b, l, e], [*b, s, e], [*b, s, v], [*b, l, s] -> [*b, l, v].
 
+    mask: None, added, or bools: True where a key is seen.  A row that sees none becomes 0.
     causal: the i-th row of q sees the first i + 1 of k and v.
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
     """
-    return attention_fwd(q, k, v, causal=causal, scale=scale)[0]
+    return attention_fwd(q, k, v, mask, causal=causal, scale=scale)[0]
 
 
-def scores(q: Any, k: Any, causal: bool) -> Any:
-    """q k^T, -inf where a row of q does not see one of k.  [*b, l, e], [*b, s, e] -> [*b, l, s]."""
+def scores(q: Any, k: Any, mask: Any, causal: bool) -> Any:
+    """q k^T + mask, -inf where a row of q does not see one of k.  -> [*b, l, s]."""
     z = matmul(q, turned(k))
+    if mask is not None:
+        if tuple(mask.shape) != tuple(z.shape):
+            raise ContractError(
+                f"attention: a mask {list(mask.shape)} for scores {list(z.shape)}; expand it"
+            )
+        z = where(mask, z, -inf) if mask.dtype is dtypes.bool_ else z + cast(mask, z.dtype)
     if not causal:
         return z
     rows, columns = (iota(length=n, dtype=dtypes.int64, device=q.device) for n in z.shape[-2:])
@@ -90,31 +97,38 @@ def scores(q: Any, k: Any, causal: bool) -> Any:
 
 
 @attention.residuals("top", "total")
-def attention_fwd(q: Any, k: Any, v: Any, *, causal: bool, scale: float) -> tuple[Any, Any, Any]:
-    """attention; of each row of scores the largest, and sum(exp(score - largest))."""
-    s = scores(q * scale, k, causal)
+def attention_fwd(
+    q: Any, k: Any, v: Any, mask: Any, *, causal: bool, scale: float
+) -> tuple[Any, Any, Any]:
+    """attention; of each row of scores the largest, and sum(exp(score - largest)); 0, 1 of none."""
+    s = scores(q * scale, k, mask, causal)
     rows = (len(s.shape) - 1,)
     nonempty("attention", s, rows)
     top = max(s, rows, keepdim=True)
+    blind = None if mask is None else equal(top, -inf)
+    top = top if mask is None else where(blind, 0.0, top)
     e = exp(s - top)
     total = sum(e, rows, keepdim=True)
+    total = total if mask is None else where(blind, 1.0, total)
     return matmul(e / total, v), top, total
 
 
 @attention.vjp
 def attention_vjp(
-    g: Any, q: Any, k: Any, v: Any, top: Any, total: Any, *, causal: bool, scale: float
-) -> tuple[Any, Any, Any]:
-    """gv = p^T g, gq = h k scale, gk = h^T q scale.
+    g: Any, q: Any, k: Any, v: Any, mask: Any, top: Any, total: Any,
+    *, causal: bool, scale: float, asked: tuple[bool, ...],
+) -> tuple[Any, ...]:  # fmt: skip
+    """gv = p^T g, gq = h k scale, gk = h^T q scale, gmask = h.
 
-    p = softmax(q k^T scale), which is computed again and not kept; h = p (y - sum(y p)), y = g v^T.
-    Source: Dao et al. 2022, arXiv:2205.14135, appendix B.4.
+    p = softmax(q k^T scale + mask), which is computed again and not kept; h = p (y - sum(y p)),
+    y = g v^T.  Source: Dao et al. 2022, arXiv:2205.14135, appendix B.4.
     """
     q = q * scale
-    p = exp(scores(q, k, causal) - top) / total
+    p = exp(scores(q, k, mask, causal) - top) / total
     y = matmul(g, turned(v))
     h = (y - sum(y * p, (len(y.shape) - 1,), keepdim=True)) * p
-    return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g)
+    gmask = cast(h, mask.dtype) if asked[3] else None
+    return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g), gmask
 
 
 # -- norms

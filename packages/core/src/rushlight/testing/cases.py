@@ -599,10 +599,16 @@ def fused() -> Iterator[Case]:
     params: dict[str, Any]
     inputs: list[Values | None]
     for batch, lines, keys, types in [((2,), 3, 4, FLOATS), ((2, 3), 5, 5, F32), ((0,), 3, 3, F32)]:
-        inputs = [x(*batch, lines, 4), x(*batch, keys, 4), x(*batch, keys, 3)]
+        inputs = [x(*batch, lines, 4), x(*batch, keys, 4), x(*batch, keys, 3), None]
         for causal in (False, True):
             params = {"causal": causal, "scale": 0.3}
             yield Case("attention", inputs, params, types, f"causal-{causal}", 4 * keys)
+        params = {"causal": False, "scale": 0.3}
+        for kind in (mask, x):  # of bools, or added
+            inputs = [*inputs[:3], kind(*batch, lines, keys)]
+            yield Case("attention", inputs, params, types, kind.__name__, 4 * keys)
+    blind = given(1, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, shape=(3, 4), dtype="bool")
+    yield Case("attention", [x(3, 5), x(4, 5), x(4, 2), blind], params, F32, "blind", 20)
     both, first, second, neither = (True, True), (True, False), (False, True), (False, False)
     for shape, axes, has, types in [
         ((3, 5), (1,), both, FLOATS),

@@ -157,9 +157,10 @@ def indexing() -> Iterator[Row]:
 def fused() -> Iterator[Row]:
     """Weights and targets that do not fit."""
     how = {"causal": False, "scale": 0.5}
-    yield "attention", [x(3, 4), x(5, 3), x(5, 4)], how, "inner"
-    yield "attention", [x(3, 4), x(5, 4), x(6, 4)], how, "keys"
-    yield "attention", [x(3, 4), x(0, 4), x(0, 4)], how, "none"
+    yield "attention", [x(3, 4), x(5, 3), x(5, 4), None], how, "inner"
+    yield "attention", [x(3, 4), x(5, 4), x(6, 4), None], how, "keys"
+    yield "attention", [x(3, 4), x(0, 4), x(0, 4), None], how, "none"
+    yield "attention", [x(3, 4), x(5, 4), x(5, 4), x(5)], how, "mask"
     yield "layer_norm", [x(3, 5), x(3), x(5)], {"axes": (1,), "eps": 0.01}
     yield "batch_norm", [x(6, 3), x(6), x(3)], {"eps": 0.01}
     yield "cross_entropy", [x(5, 3), index(4, below=3)], {"ignore": -100}

@@ -50,8 +50,9 @@ def scaled_dot_product_attention(
         key, value = (_for_heads(op, query, x) for x in (key, value))
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
-    if attn_mask is None and not dropout_p and _is_plain(query, key, value):
-        return ops.attention(query, key, value, causal=bool(is_causal), scale=float(scale))
+    if not dropout_p and _is_plain(query, key, value):
+        how = {"causal": bool(is_causal), "scale": float(scale)}
+        return ops.attention(query, key, value, _for_scores(op, query, key, attn_mask), **how)
     scores = query * scale @ key.transpose(-2, -1)
     if is_causal:
         rows, columns = (rl.arange(n, device=query.device) for n in scores.shape[-2:])
@@ -73,6 +74,21 @@ def _is_plain(query: rl.Tensor, *others: rl.Tensor) -> bool:
     """Whether nothing is to be promoted or repeated."""
     alike = query.shape[:-2], query.dtype
     return query.is_floating_point() and all((x.shape[:-2], x.dtype) == alike for x in others)
+
+
+def _for_scores(
+    op: str, query: rl.Tensor, key: rl.Tensor, mask: rl.Tensor | None
+) -> rl.Tensor | None:
+    """The mask for each score.  -> [*b, l, s]."""
+    if mask is None:
+        return None
+    shape = (*query.shape[:-1], key.shape[-2])
+    try:
+        return mask.expand(shape)
+    except rl.ContractError:
+        raise rl.ContractError(
+            f"{op}: attn_mask {mask.spec} for scores {list(shape)}; expand it to them"
+        ) from None
 
 
 def _for_heads(op: str, query: rl.Tensor, x: rl.Tensor) -> rl.Tensor:
