@@ -10,7 +10,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
-from rushlight.extend import ROW, Access, Call, LoopNest, Node, Product, Store
+from rushlight.extend import ROW, Access, Call, LoopNest, Node, Product, Shape, Store, Value
 
 from . import products
 from .codegen.llvm import LANES
@@ -23,7 +23,7 @@ CHUNK_NS = 4000.0  # a chunk of a nest takes at least so long
 MOST_CHUNKS = 64
 ELEMENT_NS = 0.02  # of a nest, per node and element, and per access; the dear ones:
 DEAR_NS = {"exp": 0.25, "tanh": 0.3, "log": 0.35, "erf": 0.3, "div": 0.1, "sqrt": 0.1, "pow": 3.0}
-DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8}
+DEAR_NS |= {"sin": 0.4, "cos": 0.4, "random": 0.8, "floordiv": 0.6, "remainder": 0.6}
 ROW_LOOPS = 256  # a row longer than eight of these is cut at multiples of one
 LONG_ROW = 1024  # elements of a row that lie on a page or more, so that reading is ahead of use
 COPY_SHARE = 4  # copies of sums are so many times smaller than what is summed
@@ -54,6 +54,23 @@ class Code(Protocol):
         """Of the function, compiled and loaded."""
 
 
+class Ending(NamedTuple):
+    """How a work can run a nest on each part of its result that it has made.
+
+    value: the result, all of it and in order.  extents: of the nest's loops; axes: which of these
+    each axis of the result is, others turn once.  whole_rows: if no part ends within the last loop,
+    so that the last two can be one.
+    first: of the three words of its argument block that say so: the nest, the nest's arguments, and
+    the length of the last loop if the last two are one, else 0.
+    """
+
+    value: Value
+    extents: Shape
+    axes: Shape
+    whole_rows: bool
+    first: int
+
+
 class Lowered(NamedTuple):
     """What there is to say of a work."""
 
@@ -62,6 +79,7 @@ class Lowered(NamedTuple):
     chunks: int
     ns: float
     scratch_bytes: int = 0
+    ending: Ending | None = None
 
 
 class Work(Lowered):

@@ -19,6 +19,7 @@ from . import products
 from .backend import processors
 from .codegen.llvm import written_once
 from .entry import Entry, laid_out, view
+from .epilogue import gathered
 from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
 from .pool import CALLER, Head, aligned, pool
@@ -65,9 +66,9 @@ class Program:
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         self.finished = 0  # of these calls, in this run
-        works = [[*lowered(record)] for record in fused.records]
-        self.works = [work for some in works for work in some]
-        self.counts = [len(some) for some in works]  # of the works of each record
+        works = gathered(fused, [[*lowered(record)] for record in fused.records])
+        self.works = [work for _, work in works]
+        self.records = [number for number, _ in works]  # which of them each work is of
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
 

@@ -10,6 +10,7 @@ one chain of fused multiply-adds, whose order no block and no thread changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...codegen.llvm import Fn, Routine
@@ -50,6 +51,7 @@ class CorrelationWords(NamedTuple):
     result, result_n, result_o: address, strides over images and channels.
     channels, outputs: of one group; groups, tiles: how many there are.
     table_at, streams_at: bytes of scratch before those; the copy of the image lies first.
+    nest, nest_arguments, line: what is done with the results of a position, see `run_nest`.
     """
 
     image: Word
@@ -76,6 +78,9 @@ class CorrelationWords(NamedTuple):
     tile_blocks: Word
     table_at: Word
     streams_at: Word
+    nest: Word
+    nest_arguments: Word
+    line: Word
 
 
 class PackWords(NamedTuple):
@@ -181,7 +186,39 @@ def _correlation(name: str, w: Width, tile: Tile) -> Fn:
                     entries = f.gep(table, f.mul(piece, ENTRY_WORDS), "i64")
                     sums = _sums(f, w, tile, words, streams, filters, entries)
                     _stored(f, w, tile, (words.result_o, blocks.far_x), sums, result, left, entries)
+            outputs = _made(f, words, tile, group, (first_tile, last_tile))
+            made = (image, f.add(image, 1)), (lo[0], hi[0]), outputs, (lo[1], hi[1]), (lo[2], hi[2])
+            run_nest(f, (words.nest, words.nest_arguments, words.line), made)
     return f
+
+
+def _made(
+    f: Fn, words: CorrelationWords, tile: Tile, group: str, tiles: tuple[str, str]
+) -> tuple[str, str]:
+    """The first output that some tiles of a group have computed, and the end of them."""
+    before = f.mul(group, words.outputs)
+    rows = [f.imin(f.mul(number, tile.rows), words.outputs) for number in tiles]
+    return f.add(before, rows[0]), f.add(before, rows[1])
+
+
+def run_nest(f: Fn, how: tuple[Word, Word, Word], loops: Sequence[tuple[str, str]]) -> None:
+    """Run a nest on a part of the results, if there is one.
+
+    how: its code (null: there is none), its arguments, and the length of a row of results if
+    neighbouring ones are one row to it, else 0.  loops: from where to where it runs over images, z,
+    channels, y and x.
+    """
+    code, arguments, line = how
+    *outer, (y, y_end), (x, x_end) = loops
+    apart = f.icmp("eq", line, 0)
+    rows = f.select(apart, "i64", y, 0), f.select(apart, "i64", y_end, 1)
+    row = affine(f, (y, line), (x, 1)), affine(f, (f.sub(y_end, 1), line), (x_end, 1))
+    ranges = f.alloca("i64", 2 * len(loops) + 1, align=64)
+    for number, value in enumerate([x for pair in (*outer, rows, row) for x in pair]):
+        f.store("i64", value, f.gep(ranges, number, "i64"))
+    f.store("i64", "%chunk", f.gep(ranges, 2 * len(loops), "i64"))
+    with f.when(f.op(f"icmp ne ptr {code}, null")):
+        f.indirect(code, f"ptr {arguments}, ptr {ranges}, ptr %scratch")
 
 
 def _sums(

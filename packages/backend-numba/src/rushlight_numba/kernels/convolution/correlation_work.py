@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from rushlight.extend import Access
+from rushlight.extend import Access, Value, size
 
-from ...lowering import Extra, Place, Work, place
+from ...lowering import Ending, Extra, Place, Work, place
 from ...products import FLOPS_PER_NS
 from ...tiles import Width
 from .correlation import CorrelationWords, PackWords, Tile, correlation, packer
@@ -42,6 +42,8 @@ PACKED = 1 << 14  # weights that a chunk packs
 ELEMENT_NS = 0.1  # copied
 
 MOST_ROWS, MOST_VECTORS = 14, 8  # of the tiles that are looked at
+# By the dims of an image: which loops of `run_nest` the axes [batch, outputs, *axes] are.
+LOOPS = {1: (1, 2, 4), 2: (1, 2, 3, 4), 3: (0, 2, 1, 3, 4)}
 
 
 def shape_of(outputs: int, steps: int, block: tuple[int, int, int], w: Width) -> Tile:
@@ -121,16 +123,30 @@ def correlated(
         images.at, images.n, images.group, copier(w), window_words(images, axes, found),
         found.plane, found.taps, len(found.taps), packed, slab, at, result.n, result.c,
         channels, outputs, groups, tiles, at_once, groups_at_once, tiles_at_once, group_blocks,
-        tile_blocks, copy_bytes, copy_bytes + table_bytes,
+        tile_blocks, copy_bytes, copy_bytes + table_bytes, None, None, 0,
     )  # fmt: skip
     chunks = -(-positions // at_once) * group_blocks * tile_blocks
     scratch_bytes = copy_bytes + table_bytes + rounded(8 * steps)
     blocks = block_words(axes, batch, found, [x.apart for x in axes])
     ns += positions * groups * tile_blocks * channels * found.plane * ELEMENT_NS
+    end = ending(result.at.buffer, (batch, groups * outputs), axes, block)
     return [
         packing(weights, packed, tile, (groups, channels, outputs), w),
-        Work(correlation(w, tile), [*words, *blocks], chunks, ns, scratch_bytes),
+        Work(correlation(w, tile), [*words, *blocks], chunks, ns, scratch_bytes, end),
     ]
+
+
+def ending(
+    z: Value, sizes: tuple[int, int], axes: Sequence[Axis], block: Sequence[int]
+) -> Ending | None:
+    """Where a nest may follow, if z is all computed: `run_nest`.  sizes: batch, outputs."""
+    batch, outputs = sizes
+    results = [axis.results for axis in axes]
+    if batch * outputs * prod(results) != size(z.shape):
+        return None
+    extents = batch, results[0], outputs, results[1], results[2]
+    first = CorrelationWords._fields.index("nest")
+    return Ending(z, extents, LOOPS[len(z.shape) - 2], block[2] == results[2], first)
 
 
 def packing(

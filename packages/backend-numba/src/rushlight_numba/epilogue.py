@@ -1,0 +1,181 @@
+"""Nests that run within the work that makes what they read, part by part, while it is in cache.
+
+Knows what a work tells of its `Ending`, and neither what it computes nor an operation by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any
+
+from rushlight.extend import ROW, Access, Call, Fused, LoopNest, Node, Shape, Value
+
+from .codegen.nest import NestCode
+from .lowering import Ending, Place, Work, coded, element_ns
+
+LEAST_ROW = 8  # elements: a shorter row costs more by itself than it spares of memory
+Walk = tuple[int, ...]  # a number for each loop
+
+
+def gathered(fused: Fused, works: Sequence[Sequence[Work]]) -> list[tuple[int, Work]]:
+    """The works of all records in order, each with its record's number.
+
+    works: of each record.  A nest that is the first to read what a work makes runs in that, where
+    one of the two can take the place of the other.
+    """
+    made = [[*some] for some in works]
+    touched = [{x for work in some for x in work.touched} for some in works]
+    given = {*fused.graph.inputs}
+    kept = {access.buffer for access in (*fused.outputs.values(), *fused.checks)}
+    order = [*range(len(made))]
+    for i, record in enumerate(fused.records):
+        for k, work in enumerate(made[i]):
+            if work.ending is None or not isinstance(record, Call):
+                continue
+            z = work.ending.value
+            readers = [j for j in order[order.index(i) + 1 :] if z in touched[j]]
+            nest = fused.records[readers[0]] if readers else None
+            if not isinstance(nest, LoopNest):
+                continue
+            j = readers[0]
+            joined = ended(work, nest, is_alone=len(readers) == 1 and z not in kept)
+            here, there = order.index(i), order.index(j)
+            between = {x for other in order[here + 1 : there] for x in touched[other]}
+            sinks = between.isdisjoint(record.step.outputs)
+            if joined is None or not (sinks or between.isdisjoint(touched[j] - given)):
+                continue
+            order[there if sinks else here] = i
+            del order[here if sinks else there]
+            made[i][k] = joined
+            touched[i] |= touched[j]
+    return [(i, work) for i in order for work in made[i]]
+
+
+def ended(work: Work, nest: LoopNest, *, is_alone: bool) -> Work | None:
+    """The work with a nest that reads its result; None if that is not read part by part.
+
+    is_alone: nothing else reads the result, which a result of the nest may then lie over.
+    """
+    ending = work.ending
+    assert ending is not None, "asked for"
+    found = walked(nest, ending)
+    if found is None:
+        return None
+    line, long = 0, with_long_rows(found) if ending.whole_rows else None
+    if long is not None:
+        line, found = found.extents[-1], long
+    if found.extents[-1] < LEAST_ROW:
+        return None
+    z, words = ending.value, [*work.words]
+    read = next(i for i, x in enumerate(found.reads) if x.buffer is z)
+    same = [k for k in range(len(found.stores)) if NestCode(found).may_overwrite(k, read)]
+    if is_alone and same:
+        access = found.stores[same[0]].access
+        reads = [access if i == read else x for i, x in enumerate(found.reads)]
+        found = found._replace(reads=tuple(reads))
+        words = moved(words, z, access)
+    code, block, scratch = coded(found, found.extents[-1], work.scratch_bytes, {})
+    words[ending.first : ending.first + 3] = code, block, line
+    ns = work.ns + prod(found.extents) * element_ns(found)
+    return work._replace(words=words, ns=ns, scratch_bytes=scratch, ending=None)
+
+
+def moved(words: Iterable[Any], z: Value, access: Access) -> list[Any]:
+    """Words whose pointers to z are to where an access lies that walks as it does."""
+    found: list[Any] = []
+    for word in words:
+        if isinstance(word, list):
+            found.append(moved(word, z, access))
+        elif isinstance(word, Place) and word.buffer is z:
+            start = access.offset * access.dtype.itemsize
+            found.append(Place(access.buffer, start + word.offset))
+        else:
+            found.append(word)
+    return found
+
+
+def walked(nest: LoopNest, ending: Ending) -> LoopNest | None:
+    """The nest over the loops of an ending; None if it does not go through the result in order."""
+    z = ending.value
+    reads = [i for i, x in enumerate(nest.reads) if x.buffer is z]
+    if len(reads) != 1 or any(x.op == "gather" and x.param[0] in reads for x in nest.nodes):
+        return None
+    if any(x.op in ROW for x in nest.nodes):
+        return None
+    if any(s.how != "store" or s.over or s.at is not None for s in nest.stores):
+        return None
+    access, parts = nest.reads[reads[0]], axes_of(nest.extents, z.shape)
+    if parts is None or (access.strides, access.offset) != (in_order(nest.extents), 0):
+        return None
+
+    def walk(strides: Walk) -> Walk:
+        made = [0] * len(ending.extents)
+        for stride, axes in zip(strides, parts, strict=True):
+            for axis in reversed(axes):
+                made[ending.axes[axis]] = stride
+                stride *= z.shape[axis]
+        return tuple(made)
+
+    places = [frozenset([ending.axes[axis] for axis in axes]) for axes in parts]
+    return over(nest, ending.extents, walk, places)
+
+
+def with_long_rows(nest: LoopNest) -> LoopNest | None:
+    """The nest with its last two loops as the last; None if something walks them otherwise."""
+    *outer, rows, row = nest.extents
+
+    def along(strides: Walk) -> int | None:
+        y, x = strides[-2:]
+        return y if row == 1 else x if rows == 1 or y == x * row else None
+
+    walks = [x.strides for x in (*nest.reads, *(s.access for s in nest.stores))]
+    walks += [x.param[1] for x in nest.nodes if x.op == "index"]
+    if any(along(strides) is None for strides in walks):
+        return None
+    last = len(outer) + 1
+    places = [frozenset((min(d, last) + (d == last - 1),)) for d in range(last + 1)]
+    extents = (*outer, 1, rows * row)
+    return over(nest, extents, lambda strides: (*strides[:-2], 0, along(strides) or 0), places)
+
+
+def over(
+    nest: LoopNest, extents: Shape, walk: Callable[[Walk], Walk], places: Sequence[frozenset[int]]
+) -> LoopNest:
+    """The nest over other loops.
+
+    walk: strides over these, of those over its own.  places: which of them each of its own is.
+    """
+
+    def moved(access: Access) -> Access:
+        return access._replace(strides=walk(access.strides))
+
+    def put(x: Node) -> Node:
+        loops = frozenset[int]().union(*(places[d] for d in x.loops))
+        param = (x.param[0], walk(x.param[1])) if x.op == "index" else x.param
+        return x._replace(loops=loops, param=param)
+
+    stores = [s._replace(access=moved(s.access)) for s in nest.stores]
+    return LoopNest(
+        extents, tuple(map(moved, nest.reads)), tuple(map(put, nest.nodes)), tuple(stores)
+    )
+
+
+def in_order(extents: Shape) -> Walk:
+    """The strides of elements in order; 0 along a loop that turns once."""
+    return tuple([prod(extents[d + 1 :]) if n > 1 else 0 for d, n in enumerate(extents)])
+
+
+def axes_of(extents: Sequence[int], shape: Shape) -> list[list[int]] | None:
+    """The axes that each loop runs through, in order; None if one ends within an axis."""
+    left = [d for d, n in enumerate(shape) if n > 1]
+    found: list[list[int]] = []
+    for n in extents:
+        mine: list[int] = []
+        while n > 1 and left and n % shape[left[0]] == 0:
+            n //= shape[left[0]]
+            mine.append(left.pop(0))
+        if n > 1:
+            return None
+        found.append(mine)
+    return None if left else found
