@@ -32,6 +32,7 @@ from ...tiles import Width, width
 from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images
+from .winograd_work import filter_tiles, is_tiled, minimal
 
 MOST_PHASES = 16  # of strides, each of which copies g and has two works
 
@@ -107,6 +108,19 @@ def windows(x: Batch, counts: Shape, apart: Sequence[int], stated: Stated) -> li
     return three(axes, of_batch(x, apart[0]))
 
 
+def sums(
+    images: Images,
+    axes: Sequence[Axis],
+    weights: Weights,
+    result: Images,
+    sizes: tuple[int, int, int, int],
+    w: Width,
+) -> list[Work]:
+    """The works of one correlation, with fewest multiplications where that takes less time."""
+    correlate = minimal if is_tiled(axes, sizes, w) else correlated
+    return correlate(images, axes, weights, result, sizes, w)
+
+
 def forward(x: Batch, stated: Stated, bias: Access | None, z: Value, w: Width) -> list[Work]:
     """z = conv(x, weight, bias)."""
     axes = windows(x, z.shape, pitches(z.shape), stated)
@@ -116,7 +130,7 @@ def forward(x: Batch, stated: Stated, bias: Access | None, z: Value, w: Width) -
     batch = beyond(x.shape[0], len(z.shape) - 2)
     sizes = batch, stated.groups, stated.channels, stated.outputs
     images = x.images(stated.channels)
-    return correlated(images, axes, weights, whole(z, stated.outputs), sizes, w)
+    return sums(images, axes, weights, whole(z, stated.outputs), sizes, w)
 
 
 def spread(g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
@@ -137,7 +151,7 @@ def spread(g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
         if all(axis.results > 0 for axis in axes):
             taps = [stated.offset(tap) for tap in product(*(js for _, js in chosen))]
             weights = Weights(place(stated.weight), group, o, c, taps, None)
-            works += correlated(images, axes, weights, result, sizes, w)
+            works += sums(images, axes, weights, result, sizes, w)
     return works
 
 
@@ -174,7 +188,8 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     batch = beyond(x.shape[0], len(g.shape) - 2)
     sizes = batch, stated.groups, stated.channels, stated.outputs
     images, values = x.images(stated.channels), g.images(stated.outputs)
-    return filter_gradient(images, axes, values, three(others, of_batch(g, 0)), sizes, z, w)
+    add = filter_tiles if is_tiled(axes, sizes, w) else filter_gradient
+    return add(images, axes, values, three(others, of_batch(g, 0)), sizes, z, w)
 
 
 def totals(g: Batch, z: Value) -> list[Work]:

@@ -11,8 +11,7 @@ element of the result has its sums in one order, which no thread changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...codegen.llvm import Fn, Operand, Routine
@@ -26,6 +25,7 @@ from .winograd import (
     RESULTS,
     TAPS,
     Lanes,
+    Line,
     both,
     of_filter,
     of_image,
@@ -149,7 +149,7 @@ def _filters(name: str, w: Width) -> Fn:
         with f.when(f.icmp("ne", words.biased, 0)):
             start = f.gep(words.bias, f.mul(o, words.bias_o), w.ty)
             f.store(w.vector, _gathered(f, w, start, words.bias_o, mask), bias)
-        f.store(w.vector, f.load(w.vector, bias), f.gep(words.filters, o, w.ty))
+        f.store(w.vector, f.load(w.vector, bias), f.gep(words.filters, o, w.ty), w.size)
     panel, column = f.udiv(o, words.columns), f.urem(o, words.columns)
     with f.loop(c, f.imin(f.add(c, words.at_once), words.channels)) as channel:
         line = f.gep(words.source, affine(f, (o, words.o), (channel, words.i)), w.ty)
@@ -190,7 +190,9 @@ def _spread(f: Fn, w: Width, cells: Sequence[Sequence[str]], place: str, apart: 
         f.store(w.vector, x, f.gep(place, f.mul(apart, number), w.ty), w.size)
 
 
-def _collected(f: Fn, w: Width, n: int, place: str, steps: tuple[Operand, Operand]) -> list[list[str]]:
+def collected(
+    f: Fn, w: Width, n: int, place: str, steps: tuple[Operand, Operand]
+) -> list[list[str]]:
     """A matrix of n x n vectors, with so many elements from row to row and within a row."""
     below, beside = steps
     lines = [f.gep(place, f.mul(below, i), w.ty) for i in range(n)]
@@ -198,13 +200,6 @@ def _collected(f: Fn, w: Width, n: int, place: str, steps: tuple[Operand, Operan
         [f.load(w.vector, f.gep(line, f.mul(beside, j), w.ty), w.size) for j in range(n)]
         for line in lines
     ]
-
-
-@contextmanager
-def _each_tile(f: Fn, counts: Counts) -> Iterator[tuple[str, str, str, str]]:
-    """Every tile of a block: its place along each axis, and its number."""
-    with f.loop(0, counts.z) as z, f.loop(0, counts.y) as y, f.loop(0, counts.x) as x:
-        yield z, y, x, f.add(f.mul(f.add(f.mul(z, counts.y), y), counts.x), x)
 
 
 def counted(f: Fn, lo: Three, hi: Three) -> Counts:
@@ -215,18 +210,26 @@ def counted(f: Fn, lo: Three, hi: Three) -> Counts:
 
 
 def transformed(
-    f: Fn, w: Width, words: PartWords, image: str, begin: Sequence[str], counts: Counts
+    f: Fn,
+    w: Width,
+    words: PartWords,
+    source: str,
+    channels: str,
+    begin: Sequence[str],
+    counts: Counts,
+    how: tuple[int, Line],
 ) -> str:
     """Take the tiles of a block to the points, [36][tiles][channels]; where they lie.
 
     Channels beyond the last one of a vector are of no meaning.
+    how: the pixels of a tile along each axis, and the transform of a line of them.
     """
+    size, line = how
     turned, tiles = (f.gep("%scratch", at, "i8") for at in (words.turned_at, words.tiles_at))
-    source = f.gep(words.image, f.mul(image, words.image_n), w.ty)
-    with f.loop(0, words.channels, w.lanes) as c:
+    with f.loop(0, channels, w.lanes) as c:
         here = f.gep(source, f.mul(c, words.image_c), w.ty)
-        channels = f.imin(f.sub(words.channels, c), w.lanes)
-        copy(f, (words.copy, words.window), here, channels, begin, "%scratch")
+        few = f.imin(f.sub(channels, c), w.lanes)
+        copy(f, (words.copy, words.window), here, few, begin, "%scratch")
         with f.loop(0, words.pixels, w.lanes) as p:
             lines = [
                 f.load(w.vector, f.gep("%scratch", f.add(f.mul(words.plane, i), p), w.ty), w.size)
@@ -234,14 +237,14 @@ def transformed(
             ]
             for lane, x in enumerate(transposed(f, w, lines)):
                 f.store(w.vector, x, f.gep(turned, f.add(p, lane), w.vector))
-        with _each_tile(f, counts) as (z, y, x, number):
+        with f.loop(0, counts.z) as z, f.loop(0, counts.y) as y, f.loop(0, counts.x) as x:
+            number = f.add(f.mul(f.add(f.mul(z, counts.y), y), counts.x), x)
             row = f.add(f.mul(z, words.rows), f.mul(y, RESULTS))
             pixel = f.add(f.mul(row, words.width), f.mul(x, RESULTS))
-            line = f.mul(words.width, w.lanes)
-            cells = _collected(f, w, POINTS, f.gep(turned, pixel, w.vector), (line, w.lanes))
-            made = both(Lanes(f, w), of_image, cells)
+            steps = f.mul(words.width, w.lanes), w.lanes
+            cells = collected(f, w, size, f.gep(turned, pixel, w.vector), steps)
             to = f.gep(tiles, f.add(f.mul(number, words.pitch), c), w.ty)
-            _spread(f, w, made, to, words.apart)
+            _spread(f, w, both(Lanes(f, w), line, cells), to, words.apart)
     return tiles
 
 
@@ -259,7 +262,10 @@ def _correlation(name: str, w: Width) -> Fn:
     with f.loop(first, f.imin(f.add(first, words.at_once), blocks.positions)) as position:
         image, lo, hi = corner(f, blocks, position)
         counts = counted(f, lo, hi)
-        tiles = transformed(f, w, part, image, origin(f, blocks, lo), counts)
+        source = f.gep(part.image, f.mul(image, part.image_n), w.ty)
+        begin = origin(f, blocks, lo)
+        how = POINTS, of_image
+        tiles = transformed(f, w, part, source, part.channels, begin, counts, how)
         with f.loop(first_panel, last_panel) as panel:
             at = f.add(words.first, f.mul(panel, panel_size))
             filters = f.gep(words.filters, at, w.ty)
@@ -316,12 +322,12 @@ def _stored(
     here = f.imin(words.columns, f.sub(words.outputs, first))
     with f.loop(0, here, w.lanes) as column, f.loop(0, counts.z) as z, f.loop(0, counts.y) as y:
         o = f.add(first, column)
-        bias = f.load(w.vector, f.gep(words.filters, o, w.ty))
+        bias = f.load(w.vector, f.gep(words.filters, o, w.ty), w.size)
         with f.loop(0, counts.x) as x:
             number = f.add(f.mul(f.add(f.mul(z, counts.y), y), counts.x), x)
             place = f.gep(sums, f.add(f.mul(number, words.columns), column), w.ty)
             apart = f.mul(words.sums_apart, POINTS)
-            cells = _collected(f, w, POINTS, place, (apart, words.sums_apart))
+            cells = collected(f, w, POINTS, place, (apart, words.sums_apart))
             made = both(lanes, to_results, cells)
             for i, line in enumerate(made):
                 begin = f.add(f.mul(words.row, i), f.mul(x, RESULTS))

@@ -12,15 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rushlight.extend import Access, Store, Value
+
 from ... import products
 from ...codegen.llvm import written_once
-from ...lowering import Extra, Place, Work, place
+from ...lowering import Extra, Place, Work, joined, of_nest, place
 from ...products import FLOPS_PER_NS
 from ...tiles import Width
 from .correlation_work import Weights
 from .part import Axis, Images, Part, block_words, blocks_of, even, part, rounded, window_words
 from .window import copier
 from .winograd import POINTS, PRODUCTS, RESULTS, TAPS
+from .winograd_sums import SumWords, winograd_sums
 from .winograd_tiles import (
     FilterTileWords,
     PartWords,
@@ -32,6 +35,7 @@ from .winograd_tiles import (
 TILE_BYTES = 1200 << 10  # of tiles and their products, which share the second cache with weights
 LEAST_TILES, MOST_TILES = 24, 128  # of a block
 WANTED = 8  # chunks
+SUM_BYTES, SUM_OUTPUTS = 1200 << 10, 64  # of the sums of a chunk; of its outputs
 FILTERS = 1 << 10  # that a chunk takes to the points
 APART = 16  # elements between points, so that they do not fall on the same sets of the cache
 MINIMAL = prod((TAPS, TAPS, RESULTS, RESULTS)) // PRODUCTS  # times fewer multiplications
@@ -54,12 +58,20 @@ class PanelCode(NamedTuple):
         return written_once(f"products {self.w.name('gemm')}", write, level=3)[self.key]
 
 
-def is_minimal(axes: Sequence[Axis], channels: int, outputs: int, groups: int, w: Width) -> bool:
-    """Whether there are tiles for such windows, and they take less time."""
+def is_tiled(axes: Sequence[Axis], sizes: tuple[int, int, int, int], w: Width) -> bool:
+    """Whether there are tiles for such windows, and they take less time.
+
+    sizes: batch, groups; channels and outputs of a group.
+    """
     z, *plane = axes
     of_three = all(sorted(x.reach) == [*range(TAPS)] and x.step == 1 for x in plane)
-    dense = z.taps == (0,) and axes[2].apart == 1
-    return w.ty == "float" and groups == 1 and of_three and dense and min(channels, outputs) >= 16
+    of_one = z.taps == (0,) and z.step == 1
+    return w.ty == "float" and sizes[1] == 1 and of_three and of_one and pays(axes, sizes)
+
+
+def pays(axes: Sequence[Axis], sizes: tuple[int, int, int, int]) -> bool:
+    """Whether tiles take less time, by what was measured."""
+    return min(sizes[2:]) >= 16
 
 
 def tiles_of(block: Sequence[int]) -> int:
@@ -87,20 +99,85 @@ class Tiled(NamedTuple):
 
 
 def tiled(
-    images: Images, axes: Sequence[Axis], channels: int, block: tuple[int, int, int], w: Width
+    images: Images,
+    axes: Sequence[Axis],
+    channels: tuple[int, int],
+    block: tuple[int, int, int],
+    w: Width,
+    before: Tiled | None = None,
 ) -> Tiled:
-    """The tiles of a block."""
+    """The tiles of a block.
+
+    channels: how many, and their pitch.  before: what lies in scratch already, of no smaller parts.
+    """
     found = part(axes, block)
     pixels = found.planes * found.rows * found.width
-    pitch = rounded(channels, w.lanes)
+    count, pitch = channels
     apart = tiles_of(block) * pitch + APART
-    turned_at = rounded((w.lanes * found.plane + w.lanes) * w.size)
-    tiles_at = turned_at + (pixels + w.lanes) * w.lanes * w.size
+    if before is None:
+        turned_at = rounded((w.lanes * found.plane + w.lanes) * w.size)
+        tiles_at = turned_at + (pixels + w.lanes) * w.lanes * w.size
+    else:
+        turned_at, tiles_at = before.words.turned_at, before.end
     words = PartWords(
         images.at, images.n, images.c, copier(w), window_words(images, axes, found), found.plane,
-        pixels, found.rows, found.width, channels, pitch, apart, turned_at, tiles_at,
+        pixels, found.rows, found.width, count, pitch, apart, turned_at, tiles_at,
     )  # fmt: skip
     return Tiled(found, words, tiles_at + rounded(PRODUCTS * apart * w.size))
+
+
+def filter_tiles(
+    images: Images,
+    axes: Sequence[Axis],
+    values: Images,
+    others: Sequence[Axis],
+    sizes: tuple[int, int, int, int],
+    z: Value,
+    w: Width,
+) -> list[Work]:
+    """The works that sum values times the windows of images into z, as `filter_gradient` does."""
+    batch, _, all_channels, all_outputs = sizes
+    outputs = even(all_outputs, SUM_OUTPUTS)
+    most = max(w.lanes, SUM_BYTES // (PRODUCTS * w.size * outputs))
+    channels = even(all_channels, most)
+    vectors = even(-(-channels // w.lanes), w.vectors)
+    columns = vectors * w.lanes
+    pitch = rounded(channels, columns), rounded(outputs, w.lanes)
+    channel_blocks, output_blocks = -(-all_channels // channels), -(-all_outputs // outputs)
+    block = block_of(axes, tiles_for(sum(pitch), w))
+    positions = batch * blocks_of(axes, block)
+    at_once = -(-positions // min(positions, -(-WANTED // (channel_blocks * output_blocks))))
+    copies = -(-positions // at_once)
+    size = all_outputs * all_channels * TAPS * TAPS
+    to = Place(Extra(copies * size * w.size) if copies > 1 else z, 0)
+    x = tiled(images, axes, (channels, pitch[0]), block, w)
+    y = tiled(values, others, (outputs, pitch[1]), block, w, x)
+    sums_apart = outputs * pitch[0] + APART
+    words = SumWords(
+        PanelCode(w, vectors), columns, to, size, all_channels, all_outputs, channel_blocks,
+        output_blocks, at_once, y.end, sums_apart,
+    )  # fmt: skip
+    blocks = block_words(axes, batch, x.part, (0, 0, 0))
+    ns = tile_ns(axes, sizes, w)
+    scratch_bytes = y.end + PRODUCTS * sums_apart * w.size
+    chunks = copies * channel_blocks * output_blocks
+    given = [*x.words, *y.words, *words, *blocks]
+    works = [Work(winograd_sums(w), given, chunks, ns, scratch_bytes)]
+    if copies > 1:
+        store = Store(0, Access(z, (1,), 0, z.dtype), "sum")
+        works += of_nest(joined((size,), store, to.buffer, copies, size))
+    return works
+
+
+def tiles_for(channels: int, w: Width) -> int:
+    """How many tiles of so many channels in all a block may have."""
+    return max(LEAST_TILES, min(MOST_TILES, TILE_BYTES // (PRODUCTS * w.size * channels)))
+
+
+def tile_ns(axes: Sequence[Axis], sizes: tuple[int, int, int, int], w: Width) -> float:
+    """The estimated time of the products of all tiles."""
+    flops = 2 * TAPS * TAPS * prod(sizes) * prod(x.results for x in axes)
+    return flops / MINIMAL / FLOPS_PER_NS[w.size]
 
 
 def minimal(
@@ -116,8 +193,7 @@ def minimal(
     vectors = even(-(-outputs // w.lanes), w.vectors)
     columns = vectors * w.lanes
     panels = -(-outputs // columns)
-    element = PRODUCTS * w.size * (rounded(channels, w.lanes) + columns)
-    most = max(LEAST_TILES, min(MOST_TILES, TILE_BYTES // element))
+    most = tiles_for(rounded(channels, w.lanes) + columns, w)
     block = block_of(axes, most)
     while batch * blocks_of(axes, block) < WANTED and most > LEAST_TILES:
         most = max(LEAST_TILES, most // 2)
@@ -126,7 +202,7 @@ def minimal(
     panels_at_once = even(panels, max(1, panels * positions // WANTED))
     panel_blocks = -(-panels // panels_at_once)
     at_once = 1
-    from_image = tiled(images, axes, channels, block, w)
+    from_image = tiled(images, axes, (channels, rounded(channels, w.lanes)), block, w)
     sums_apart = tiles_of(block) * columns + APART
     rows_at = from_image.end + rounded(PRODUCTS * sums_apart * w.size)
     row = block[2] + w.lanes
@@ -140,8 +216,7 @@ def minimal(
     )  # fmt: skip
     blocks = block_words(axes, batch, from_image.part, [x.apart for x in axes])
     chunks = -(-positions // at_once) * panel_blocks
-    flops = 2 * TAPS * TAPS * channels * outputs * batch * prod(x.results for x in axes)
-    ns = flops / MINIMAL / FLOPS_PER_NS[w.size]
+    ns = tile_ns(axes, sizes, w)
     block_list = [*from_image.words, *words, *blocks]
     scratch_bytes = rows_at + RESULTS * row * w.lanes * w.size
     return [
