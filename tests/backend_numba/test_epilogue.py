@@ -239,6 +239,21 @@ def test_gradients_of_a_chain_of_convolutions() -> None:
     assert nests_at_the_end(agrees(run, drawn(9, (2, 5, 11, 12), np.float32), *ws)) >= 4
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_nest_runs_earlier_unless_it_waits_for_another_gradient(waits: bool) -> None:
+    """Both are results of one step, and that of the filters is read first."""
+
+    def run(x: rl.Tensor, w: rl.Tensor, r: rl.Tensor) -> tuple[rl.Tensor, ...]:
+        x, w = x.detach().requires_grad_(), w.detach().requires_grad_()
+        gx, gw = rl.autograd.grad((F.conv2d(x, w, padding=1) * r).sum(), [x, w])
+        sums = gw.cumsum(0)
+        return (gx * sums[-1, :, :1, :1] if waits else gx.tanh()).detach(), sums.detach()
+
+    shapes = (2, 3, 10, 12), (4, 3, 3, 3), (2, 4, 10, 12)
+    given = [drawn(i, shape, np.float32) for i, shape in enumerate(shapes)]
+    assert nests_at_the_end(agrees(run, *given)) == (not waits)
+
+
 @pytest.mark.parametrize(
     ("extents", "shape", "expected"),
     [
