@@ -4,6 +4,11 @@ Found by its entry point, so programs name the device and import nothing from he
 only what `rushlight.extend` offers to the author of a backend.  Importing it loads no compiler.
 """
 
-from .memory import empty_cache
-
 __all__ = ["empty_cache"]
+
+
+def empty_cache() -> None:
+    """Give the system the memory of arrays that are no more."""
+    from .memory import cache
+
+    cache.clear()

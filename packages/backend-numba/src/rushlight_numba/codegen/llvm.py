@@ -50,20 +50,23 @@ def f32(x: float) -> str:
 
 
 class Fn:
-    """One function under construction, `void name(parameters)`.
+    """One function under construction, `void name(parameters)`, or of another `result`.
 
     Methods append instructions and return the names of their results; an operand is such a name or
     an integer.  Mutable values are `alloca`s, which compilation turns into registers.
 
     name: unique in what it says, since it names the function in a debugger and a profile.
     parameters: as LLVM writes them, `ptr noalias %args, i64 %chunk`.
-    attributes: further ones of the function.
+    attributes: further ones of the function.  result: its type; every path ends in a `give` then.
     """
 
-    def __init__(self, name: str, parameters: str, attributes: str = "") -> None:
+    def __init__(
+        self, name: str, parameters: str, attributes: str = "", result: str = "void"
+    ) -> None:
         self.name = name
         self.parameters = parameters
         self.attributes = attributes
+        self.result = result
         self.declarations: dict[str, str] = {}  # of the functions called, by name
         self.block = "start"  # the one being written
         self._places: list[str] = []
@@ -94,8 +97,9 @@ class Fn:
 
     def text(self) -> str:
         """The whole function."""
-        head = f"define void @{self.name}({self.parameters}) nounwind {self.attributes}"
-        return "\n".join([f"{head} {{", "start:", *self._places, *self._lines, "  ret void\n}\n"])
+        head = f"define {self.result} @{self.name}({self.parameters}) nounwind {self.attributes}"
+        end = "  ret void\n}\n" if self.result == "void" else "  unreachable\n}\n"
+        return "\n".join([f"{head} {{", "start:", *self._places, *self._lines, end])
 
     # integers of 64 bits
 
@@ -192,6 +196,11 @@ class Fn:
         self.emit(f"call void {pointer}({args})")
 
     # control
+
+    def give(self, value: Operand) -> None:
+        """Return `value`; what is emitted next is never reached but by a label."""
+        self.emit(f"ret {self.result} {value}")
+        self.label(self.fresh("after"))
 
     def jump(self, label: str) -> None:
         """Leave this block for another."""
