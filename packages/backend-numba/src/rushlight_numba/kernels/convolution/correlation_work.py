@@ -129,7 +129,8 @@ def correlated(
     scratch_bytes = copy_bytes + table_bytes + rounded(8 * steps)
     blocks = block_words(axes, batch, found, [x.apart for x in axes])
     ns += positions * groups * tile_blocks * channels * found.plane * ELEMENT_NS
-    end = ending(result.at.buffer, (batch, groups * outputs), axes, block)
+    first = CorrelationWords._fields.index("nest")
+    end = ending(result.at.buffer, (batch, groups * outputs), axes, block, first)
     return [
         packing(weights, packed, tile, (groups, channels, outputs), w),
         Work(correlation(w, tile), [*words, *blocks], chunks, ns, scratch_bytes, end),
@@ -137,7 +138,7 @@ def correlated(
 
 
 def ending(
-    z: Value, sizes: tuple[int, int], axes: Sequence[Axis], block: Sequence[int]
+    z: Value, sizes: tuple[int, int], axes: Sequence[Axis], block: Sequence[int], first: int
 ) -> Ending | None:
     """Where a nest may follow, if z is all computed: `run_nest`.  sizes: batch, outputs."""
     batch, outputs = sizes
@@ -145,8 +146,7 @@ def ending(
     if batch * outputs * prod(results) != size(z.shape):
         return None
     extents = batch, results[0], outputs, results[1], results[2]
-    first = CorrelationWords._fields.index("nest")
-    return Ending(z, extents, LOOPS[len(z.shape) - 2], block[2] == results[2], first)
+    return Ending(z, extents, LOOPS[len(z.shape) - 2], block[2] >= results[2], first)
 
 
 def packing(

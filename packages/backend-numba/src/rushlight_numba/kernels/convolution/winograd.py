@@ -1,7 +1,7 @@
 """Winograd's minimal filtering F(4 x 4, 3 x 3): 36 multiplications where a window has 144.
 
-    result = A' [(G filter G') * (B' image B)] A     of a tile of 4 x 4 results, summed over channels
-    filter's gradient = G' [(A g A') * (B' image B)] G
+    result = A' [sum over channels of (G filter G') * (B' image B)] A      of a tile, 4 x 4 results
+    filter's gradient = G' [sum over tiles of (A g A') * (B' image B)] G
 
 The matrices are those of the points 0, +-a, +-b and infinity.  With a = 3/4 and b = 3/2 all but G
 are exact, and errors are a third of those of the usual 1 and 2: float32 sums of 576 products have

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ...codegen.llvm import Fn, Operand, Routine
 from ...packing import transposed
 from ...tiles import RECORD, TILE_ROWS, Width, Word, affine, first_lanes, load_words
-from .correlation import masked_store
+from .correlation import masked_store, run_nest
 from .window import BlockWords, Three, copy, corner, origin
 from .winograd import (
     POINTS,
@@ -70,6 +70,7 @@ class TileWords(NamedTuple):
     result, result_n, result_o: address, strides over images and outputs.
     sums_at, sums_apart: bytes of scratch before the products; elements from point to point.
     rows_at: bytes before the results of one row of tiles; row: pixels of one row of those.
+    nest, nest_arguments, line: what is done with the results of a panel, see `run_nest`.
     """
 
     product: Word
@@ -89,13 +90,16 @@ class TileWords(NamedTuple):
     sums_apart: Word
     rows_at: Word
     row: Word
+    nest: Word
+    nest_arguments: Word
+    line: Word
 
 
 class FilterTileWords(NamedTuple):
     """Argument block of `winograd_filters`; a chunk is a vector of outputs by `at_once` channels.
 
     source, o, i: address and strides of weights over outputs and inputs; taps: where the elements
-    of a window lie.  bias, bias_o, biased: address and stride of the bias, and whether there is one.
+    of a window lie.  bias, bias_o, biased: address and stride of the bias, whether there is one.
     The others are those of `TileWords` and `PartWords`.
     """
 
@@ -279,6 +283,10 @@ def _correlation(name: str, w: Width) -> Fn:
                     (c, words.columns), "0", counts.all,
                 )  # fmt: skip
             _stored(f, w, words, blocks, (image, panel), lo, hi, counts, sums)
+            o = f.mul(panel, words.columns)
+            outputs = o, f.imin(f.add(o, words.columns), words.outputs)
+            made = (image, f.add(image, 1)), (lo[0], hi[0]), outputs, (lo[1], hi[1]), (lo[2], hi[2])
+            run_nest(f, (words.nest, words.nest_arguments, words.line), made)
     return f
 
 

@@ -19,10 +19,10 @@ from ...codegen.llvm import written_once
 from ...lowering import Extra, Place, Work, joined, of_nest, place
 from ...products import FLOPS_PER_NS
 from ...tiles import Width
-from .correlation_work import Weights
+from .correlation_work import Weights, ending
 from .part import Axis, Images, Part, block_words, blocks_of, even, part, rounded, window_words
 from .window import copier
-from .winograd import POINTS, PRODUCTS, RESULTS, TAPS
+from .winograd import PRODUCTS, RESULTS, TAPS
 from .winograd_sums import SumWords, winograd_sums
 from .winograd_tiles import (
     FilterTileWords,
@@ -212,16 +212,18 @@ def minimal(
     words = TileWords(
         PanelCode(w, vectors), columns, packed, panels * columns, filters_apart, at, result.n,
         result.c, outputs, panels, at_once, panels_at_once, panel_blocks, from_image.end,
-        sums_apart, rows_at, row,
+        sums_apart, rows_at, row, None, None, 0,
     )  # fmt: skip
     blocks = block_words(axes, batch, from_image.part, [x.apart for x in axes])
     chunks = -(-positions // at_once) * panel_blocks
     ns = tile_ns(axes, sizes, w)
-    block_list = [*from_image.words, *words, *blocks]
+    given = [*from_image.words, *words, *blocks]
+    first = len(PartWords._fields) + TileWords._fields.index("nest")
+    end = ending(result.at.buffer, (batch, outputs), axes, block, first)
     scratch_bytes = rows_at + RESULTS * row * w.lanes * w.size
     return [
         filters_at_points(weights, axes, words, channels, w),
-        Work(winograd_correlation(w), block_list, chunks, ns, scratch_bytes),
+        Work(winograd_correlation(w), given, chunks, ns, scratch_bytes, end),
     ]
 
 
