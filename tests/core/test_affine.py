@@ -20,11 +20,10 @@ from rushlight.compiler.affine import (
     shifted,
     sliced,
     split,
-    strides_of,
 )
 from rushlight.compiler.fuse import Fuser, NotAffine
 from rushlight.reference import cut
-from rushlight.spec import size
+from rushlight.spec import size, strides_of
 
 from .interpreted import Writing
 

@@ -51,25 +51,7 @@ from .eager import (
     no_grad,
     set_grad_enabled,
 )
-from .errors import (
-    BackendUnavailable,
-    ContractError,
-    DeviceError,
-    ExchangeRefused,
-    FileRefused,
-    IndexOutOfRange,
-    KernelFailed,
-    MissingExtra,
-    NoGradient,
-    OutOfMemory,
-    RushlightError,
-    StaleValue,
-    TracingError,
-    WorkerFailed,
-    WrongDtype,
-    WrongGradient,
-    WrongType,
-)
+from .errors import *
 from .function.creation import *
 from .function.elementwise import *
 from .function.indexing import *
@@ -115,10 +97,7 @@ _LATE = {  # functions by the module that is imported for them
 __version__ = "0.1.0"
 
 __all__ = [
-    "BackendUnavailable", "Cell", "ContractError", "DeviceError", "DeviceInfo", "ExchangeRefused",
-    "FileRefused", "IndexOutOfRange", "KernelFailed", "MissingExtra", "NoGradient", "OutOfMemory",
-    "RushlightError", "StaleValue", "Tensor", "TracingError", "WorkerFailed", "WrongDtype",
-    "WrongGradient", "WrongType", "amp", "autocast", "autograd", "bfloat16", "bool", "compile",
+    "Cell", "DeviceInfo", "Tensor", "amp", "autocast", "autograd", "bfloat16", "bool", "compile",
     "compiler", "device", "devices", "double", "dtype", "dtypes", "e", "enable_grad", "errors",
     "extend", "finfo", "float", "float16", "float32", "float64", "from_dlpack", "function",
     "get_autocast_dtype", "get_float32_matmul_precision", "get_num_threads", "half", "iinfo", "inf",
@@ -127,7 +106,7 @@ __all__ = [
     "no_grad", "ops", "pi", "random", "save", "scalar", "set_float32_matmul_precision",
     "set_grad_enabled", "set_num_threads", "short", "synchronize", "uint8", "uint32",
 ]  # fmt: skip
-_ROOMS = (creation, random, *function.ROOMS)
+_ROOMS = (creation, errors, random, *function.ROOMS)
 __all__ += [name for room in _ROOMS for name in room.__all__]
 __all__ += list(function.LATE)
 

@@ -22,15 +22,8 @@ from .device import Device, DeviceInfo, devices, resolve
 from .errors import BackendUnavailable, ContractError, DeviceError, FileRefused, RushlightError
 
 __all__ = [
-    "INTERRUPTED",
-    "REFUSED",
-    "Command",
-    "add_device",
-    "chosen_device",
-    "main",
-    "say",
-    "tell",
-]
+    "INTERRUPTED", "REFUSED", "Command", "add_device", "chosen_device", "main", "say", "tell",
+]  # fmt: skip
 
 GROUP = "rushlight.cli"
 REFUSED, INTERRUPTED = 2, 130  # exit codes: as argparse's, and as a shell's for SIGINT

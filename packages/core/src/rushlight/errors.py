@@ -23,6 +23,14 @@ RushlightError
 Each is also an instance of what PyTorch raises in its place, so handlers written for PyTorch work.
 """
 
+# Those that are in `rushlight` too.
+__all__ = [
+    "BackendUnavailable", "ContractError", "DeviceError", "ExchangeRefused", "FileRefused",
+    "IndexOutOfRange", "KernelFailed", "MissingExtra", "NoGradient", "OutOfMemory",
+    "RushlightError", "StaleValue", "TracingError", "WorkerFailed", "WrongDtype", "WrongGradient",
+    "WrongType",
+]  # fmt: skip
+
 
 class RushlightError(Exception):
     """Base of every error that Rushlight raises on purpose."""

@@ -16,14 +16,9 @@ from .device import Device, resolve
 from .errors import ContractError, WrongType
 
 __all__ = [
-    "Generator",
-    "default_generator",
-    "get_rng_state",
-    "initial_seed",
-    "manual_seed",
-    "seed",
+    "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed",
     "set_rng_state",
-]
+]  # fmt: skip
 
 BLOCK = 4  # words of 32 bits in a block of Philox4x32
 LANE = 2**64  # blocks in a lane: the counter's upper half is the number of the lane

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from math import prod
-from operator import index
+from operator import index, mul
 from typing import NamedTuple, SupportsIndex
 
 from .dtypes import DType
@@ -121,6 +122,11 @@ def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
             )
         return tuple(count // known if n == -1 else n for n in shape)
     return tuple(shape)
+
+
+def strides_of(shape: Shape) -> tuple[int, ...]:
+    """The elements from one place along each axis to the next, where they lie in order."""
+    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()
 
 
 def several(n: int, word: str) -> str:

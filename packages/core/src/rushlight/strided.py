@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from .backend import Backend, Kernel
+from .spec import strides_of
 
 if TYPE_CHECKING:
     from .backend import HostArray
@@ -41,7 +42,7 @@ class StridedArray:
     @property
     def is_packed(self) -> bool:
         """Whether the elements stand one after the other, in the order of their indices."""
-        axes = zip(self.shape, self.strides, packed(self.shape), strict=True)
+        axes = zip(self.shape, self.strides, strides_of(self.shape), strict=True)
         return self.size == 0 or all(n == 1 or has == wants for n, has, wants in axes)
 
     def view(self, shape: Shape, strides: Sequence[int], offset: int = 0) -> StridedArray:
@@ -72,7 +73,7 @@ class StridedBackend(Backend):
 
     def put(self, values: HostArray, index: int) -> StridedArray:
         buffer = self.upload(values.ravel(), index)
-        return StridedArray(buffer, values.shape, packed(values.shape), 0, values.dtype)
+        return StridedArray(buffer, values.shape, strides_of(values.shape), 0, values.dtype)
 
     def get(self, array: StridedArray) -> HostArray:
         x = array if array.is_packed else self.pack(array)
@@ -84,7 +85,7 @@ class StridedBackend(Backend):
         def reshape(x: StridedArray, shape: Shape) -> StridedArray:
             strides = refolded(x.shape, x.strides, shape)
             return (
-                self.pack(x).view(shape, packed(shape))
+                self.pack(x).view(shape, strides_of(shape))
                 if strides is None
                 else x.view(shape, strides)
             )
@@ -98,18 +99,10 @@ class StridedBackend(Backend):
         }
 
 
-def packed(shape: Shape) -> Shape:
-    """The strides, in elements, of elements that stand one after the other."""
-    strides = [1] * len(shape)
-    for i in range(len(shape) - 1, 0, -1):
-        strides[i - 1] = strides[i] * shape[i]
-    return tuple(strides)
-
-
 def refolded(shape: Shape, strides: Shape, to: Shape) -> Shape | None:
     """Strides by which shape `to` has the same elements in the same order; None without any."""
     if 0 in shape:
-        return packed(to)
+        return strides_of(to)
     runs: list[tuple[int, int]] = []  # axes that step as one, as (length, stride), first axis first
     for length, stride in zip(shape, strides, strict=True):
         if length == 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
@@ -16,7 +15,7 @@ from .errors import ContractError, DeviceError, TracingError, WrongType
 from .function.given import representable
 from .function.named import named
 from .node import END, HOOKED, Leaf, Node, Removable
-from .spec import Shape, Spec, normal_axis, size
+from .spec import Shape, Spec, normal_axis, size, strides_of
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -478,9 +477,8 @@ class Tensor:
         What is told is the order that the shape has, not how the backend keeps it.
         Raises: IndexOutOfRange.
         """
-        shape = self.shape
-        steps = tuple([math.prod([n or 1 for n in shape[i + 1 :]]) for i in range(len(shape))])
-        return steps if dim is None else steps[normal_axis("stride", dim, len(shape))]
+        steps = strides_of(tuple([n or 1 for n in self.shape]))
+        return steps if dim is None else steps[normal_axis("stride", dim, self.ndim)]
 
     # -- indexing
 
@@ -902,9 +900,8 @@ def moved(x: Tensor, place: Device) -> Tensor:
             f"to: {x.spec} moves from {x.device} to {place}, {caller()}; move it before the "
             f"compiled function"
         )
-    z = Tensor()
-    z._data = x._data if x.device.host and place.host else place.put(x.device.get(x._data))
-    z.device, z._node, z._base = place, None, None
+    data = x._data if x.device.host and place.host else place.put(x.device.get(x._data))
+    z: Tensor = straight.wrap(data, place)
     if x._node is not None and mode.recording:
         z._node = node = Node()
         node.op, node.edges, node.shape, node.dtype = Move(x.device), (x._node,), x.shape, x.dtype
@@ -934,8 +931,8 @@ def in_place(x: Kind, operation: Callable[..., Tensor], *operands: Any, **option
 def former(x: Tensor) -> Tensor:
     """What x is, by itself: stands for it when x has changed, and the tape may remember it."""
     refresh(x)
-    z = Tensor()
-    z._data, z.device, z._node, z._base = straight.current().read(x), x.device, x._node, None
+    z: Tensor = straight.wrap(straight.current().read(x), x.device)
+    z._node = x._node
     return z
 
 

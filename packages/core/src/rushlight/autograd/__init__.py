@@ -20,15 +20,9 @@ if TYPE_CHECKING:
     from .custom import Function
 
 __all__ = [
-    "Function",
-    "backward",
-    "enable_grad",
-    "grad",
-    "gradcheck",
-    "gradgradcheck",
-    "no_grad",
+    "Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "no_grad",
     "set_grad_enabled",
-]
+]  # fmt: skip
 
 
 def mend(g: Any, node: Node) -> Any:

@@ -8,8 +8,6 @@ input, or into None where that place is no sum over the loops.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import accumulate
-from operator import mul
 from typing import NamedTuple
 
 from ..spec import Shape, size
@@ -52,11 +50,6 @@ remembered = lru_cache(4096)
 def nowhere(loops: int) -> Affine:
     """0, of so many loops."""
     return Affine(0, (0,) * loops)
-
-
-def strides_of(shape: Shape) -> tuple[int, ...]:
-    """The elements from one place along each axis to the next, of a contiguous value."""
-    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()
 
 
 @remembered

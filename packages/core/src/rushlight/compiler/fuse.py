@@ -15,7 +15,7 @@ from ..cell import Number
 from ..dtypes import bool_
 from ..eager import call
 from ..op import operations
-from ..spec import Shape, Spec, reduced, size
+from ..spec import Shape, Spec, reduced, size, strides_of
 from .affine import (
     Affine,
     Index,
@@ -32,7 +32,6 @@ from .affine import (
     shifted,
     sliced,
     split,
-    strides_of,
 )
 from .graph import Graph, Step, Sum, Value
 from .kind import (

@@ -16,8 +16,7 @@ from ..backend import Array, Backend
 from ..cell import Number, compute
 from ..device import Device
 from ..op import operations
-from ..spec import Shape, Spec, size
-from .affine import strides_of
+from ..spec import Shape, Spec, size, strides_of
 from .fuse import Call, Fused, Product
 from .graph import Step, Value, is_made
 from .nest import Access, LoopNest, Node, Store

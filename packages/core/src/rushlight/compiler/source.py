@@ -14,8 +14,7 @@ from textwrap import wrap
 from typing import Any
 
 from ..cell import Number
-from ..spec import Shape, size
-from .affine import strides_of
+from ..spec import Shape, size, strides_of
 from .fuse import Call, Fused, Product, Record
 from .graph import SIGNS, Sum, Value
 from .nest import NEUTRAL, ROW, Access, LoopNest, Node, Store

@@ -16,9 +16,7 @@ from .movement import diagonal
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "einsum",
-]
+__all__ = ["einsum"]
 
 Labels = tuple[str, ...]  # one for each dim of a tensor
 Path = list[tuple[int, ...]]

@@ -14,13 +14,7 @@ from .movement import several
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "fill",
-    "meshgrid",
-    "scalar_tensor",
-    "tril_indices",
-    "triu_indices",
-]
+__all__ = ["fill", "meshgrid", "scalar_tensor", "tril_indices", "triu_indices"]
 
 
 def new_tensor(

@@ -23,15 +23,7 @@ from .reduction import amax, amin, normed, sum
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "cholesky_solve",
-    "det",
-    "inverse",
-    "logdet",
-    "matrix_power",
-    "pinverse",
-    "slogdet",
-]
+__all__ = ["cholesky_solve", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet"]
 
 
 # -- norms

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.creation import constant, naturals
+from .chain import chain
 from .elementwise import square
 from .given import floating, operands, together
 from .indexing import beyond
@@ -21,16 +22,13 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "gaussian_nll_loss",
-    "multi_margin_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
-    "soft_margin_loss",
-    "triplet_margin_with_distance_loss",
-]
+    "gaussian_nll_loss", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "soft_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
 
 
 @autocasts("wide")
+@chain
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target input)), target 1 or -1, without overflow.  [*s], [*s] -> [] or [*s]."""
     operands("soft_margin_loss", input, target)

@@ -21,14 +21,7 @@ from .reduction import any, reverse
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "argwhere",
-    "index_put",
-    "isin",
-    "masked_scatter",
-    "scatter_reduce",
-    "take",
-]
+__all__ = ["argwhere", "index_put", "isin", "masked_scatter", "scatter_reduce", "take"]
 
 
 def scatter_reduce(

@@ -14,14 +14,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "can_cast",
-    "get_default_dtype",
-    "is_floating_point",
-    "is_tensor",
-    "promote_types",
-    "result_type",
-    "set_default_dtype",
-]
+    "can_cast", "get_default_dtype", "is_floating_point", "is_tensor", "promote_types",
+    "result_type", "set_default_dtype",
+]  # fmt: skip
 
 
 def promote_types(type1: Any, type2: Any) -> DType:

@@ -23,13 +23,7 @@ from .precision import autocasts
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "affine_grid",
-    "fold",
-    "grid_sample",
-    "interpolate",
-    "unfold",
-]
+__all__ = ["affine_grid", "fold", "grid_sample", "interpolate", "unfold"]
 
 # for each mode of interpolate, of how many spatial dims it is
 DIMS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,), "bicubic": (2,)}

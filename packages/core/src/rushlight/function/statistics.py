@@ -22,16 +22,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "diff",
-    "histc",
-    "kthvalue",
-    "mode",
-    "nanmean",
-    "nanquantile",
-    "quantile",
-    "trapezoid",
-    "trapz",
-]
+    "diff", "histc", "kthvalue", "mode", "nanmean", "nanquantile", "quantile", "trapezoid", "trapz",
+]  # fmt: skip
 
 
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

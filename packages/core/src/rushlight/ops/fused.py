@@ -28,15 +28,9 @@ from .movement import reshape
 from .reduction import count, max, mean, nonempty, sum
 
 __all__ = [
-    "attention",
-    "batch_norm",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "layer_norm",
-    "log_softmax",
-    "mse",
-    "softmax",
-]
+    "attention", "batch_norm", "binary_cross_entropy", "cross_entropy", "layer_norm", "log_softmax",
+    "mse", "softmax",
+]  # fmt: skip
 
 
 @floating_composite

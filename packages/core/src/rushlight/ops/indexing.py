@@ -13,16 +13,9 @@ from .elementwise import cast, equal, maximum, where
 from .movement import Bounds, expand, pad, reshape, slice, unslice
 
 __all__ = [
-    "argsort",
-    "gather",
-    "put_slice",
-    "scatter",
-    "scatter_add",
-    "scatter_max",
-    "take",
-    "ungather",
+    "argsort", "gather", "put_slice", "scatter", "scatter_add", "scatter_max", "take", "ungather",
     "untake",
-]
+]  # fmt: skip
 
 
 def indices(op: str, index: Spec) -> None:

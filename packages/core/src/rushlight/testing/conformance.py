@@ -39,18 +39,10 @@ from .gradients import assert_gradients, gradients, projected, results_of, slope
 from .refusals import REFUSALS
 
 __all__ = [
-    "device",
-    "pytest_generate_tests",
-    "test_devices_do_not_mix",
-    "test_forward",
-    "test_gradients",
-    "test_gradients_by_differences",
-    "test_put_and_get",
-    "test_refusal",
-    "test_repeated",
-    "test_traced",
-    "test_views",
-]
+    "device", "pytest_generate_tests", "test_devices_do_not_mix", "test_forward", "test_gradients",
+    "test_gradients_by_differences", "test_put_and_get", "test_refusal", "test_repeated",
+    "test_traced", "test_views",
+]  # fmt: skip
 
 HostArray = np.ndarray[Any, Any]
 Row = tuple[Any, ...]  # the values of a test's arguments
