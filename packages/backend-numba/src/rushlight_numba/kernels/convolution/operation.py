@@ -32,7 +32,7 @@ from ...tiles import Width, width
 from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images
-from .winograd_work import filter_tiles, is_tiled, minimal
+from .winograd_work import filter_tiles, is_tiled, minimal, pays, sums_pay
 
 MOST_PHASES = 16  # of strides, each of which copies g and has two works
 
@@ -117,7 +117,8 @@ def sums(
     w: Width,
 ) -> list[Work]:
     """The works of one correlation, with fewest multiplications where that takes less time."""
-    correlate = minimal if is_tiled(axes, sizes, w) else correlated
+    by_tiles = is_tiled(axes, sizes[1], w) and pays(axes, sizes, w)
+    correlate = minimal if by_tiles else correlated
     return correlate(images, axes, weights, result, sizes, w)
 
 
@@ -188,7 +189,8 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     batch = beyond(x.shape[0], len(g.shape) - 2)
     sizes = batch, stated.groups, stated.channels, stated.outputs
     images, values = x.images(stated.channels), g.images(stated.outputs)
-    add = filter_tiles if is_tiled(axes, sizes, w) else filter_gradient
+    by_tiles = is_tiled(axes, stated.groups, w) and sums_pay(sizes)
+    add = filter_tiles if by_tiles else filter_gradient
     return add(images, axes, values, three(others, of_batch(g, 0)), sizes, z, w)
 
 

@@ -225,20 +225,21 @@ def transformed(
 ) -> str:
     """Take the tiles of a block to the points, [36][tiles][channels]; where they lie.
 
-    Channels beyond the last one of a vector are of no meaning.
+    Channels beyond the last one are that again: numbers, and none that would slow arithmetic down.
     how: the pixels of a tile along each axis, and the transform of a line of them.
     """
     size, line = how
     turned, tiles = (f.gep("%scratch", at, "i8") for at in (words.turned_at, words.tiles_at))
-    with f.loop(0, channels, w.lanes) as c:
-        here = f.gep(source, f.mul(c, words.image_c), w.ty)
-        few = f.imin(f.sub(channels, c), w.lanes)
+    last = f.sub(channels, 1)
+    with f.loop(0, words.pitch, w.lanes) as c:
+        channel = f.imin(c, last)
+        here = f.gep(source, f.mul(channel, words.image_c), w.ty)
+        few = f.imin(f.sub(channels, channel), w.lanes)
         copy(f, (words.copy, words.window), here, few, begin, "%scratch")
+        starts = [f.mul(words.plane, f.imin(i, f.sub(few, 1))) for i in range(w.lanes)]
         with f.loop(0, words.pixels, w.lanes) as p:
-            lines = [
-                f.load(w.vector, f.gep("%scratch", f.add(f.mul(words.plane, i), p), w.ty), w.size)
-                for i in range(w.lanes)
-            ]
+            places = [f.gep("%scratch", f.add(start, p), w.ty) for start in starts]
+            lines = [f.load(w.vector, place, w.size) for place in places]
             for lane, x in enumerate(transposed(f, w, lines)):
                 f.store(w.vector, x, f.gep(turned, f.add(p, lane), w.vector))
         with f.loop(0, counts.z) as z, f.loop(0, counts.y) as y, f.loop(0, counts.x) as x:
