@@ -118,6 +118,18 @@ def test_transposed(kernels: dict[str, Any]) -> None:
     assert error(got, exact(conv_transpose, x, weight, **params)) < ERROR
 
 
+def test_planes_of_volumes(kernels: dict[str, Any]) -> None:
+    x, weight = drawn(3, 17, 4, 9, 10), drawn(18, 17, 1, REACHES, REACHES)
+    padding = ((0, 0), (1, 1), (1, 0))
+    params = {"stride": (1,) * 3, "padding": padding, "dilation": (1,) * 3, "groups": 1}
+    z = exact(conv, x, weight, None, **params)
+    assert error(kernels["conv"](x, weight, None, *params.values()), z) < ERROR
+    g = drawn(*z.shape)
+    made = kernels["conv.vjp"](g, x, weight, *params.values(), EVERY)
+    for got, wanted in zip(made, exact(conv_vjp, g, x, weight, **params, asked=EVERY), strict=True):
+        assert error(got, wanted) < ERROR
+
+
 # Each is cut differently: several images or some rows in a block, outputs and channels of sums.
 LARGE = {
     "images": (40, 32, 32, 7, 9),

@@ -338,10 +338,10 @@ def _stored(
             apart = f.mul(words.sums_apart, POINTS)
             cells = collected(f, w, POINTS, place, (apart, words.sums_apart))
             made = both(lanes, to_results, cells)
-            for i, line in enumerate(made):
-                begin = f.add(f.mul(words.row, i), f.mul(x, RESULTS))
-                for j, value in enumerate(line):
-                    to = f.gep(out, f.add(begin, j), w.vector)
+            for i, values in enumerate(made):
+                left = f.add(f.mul(words.row, i), f.mul(x, RESULTS))
+                for j, value in enumerate(values):
+                    to = f.gep(out, f.add(left, j), w.vector)
                     f.store(w.vector, lanes.add(value, bias), to)
         top = f.add(lo[1], f.mul(y, RESULTS))
         at = affine(f, (image, words.result_n), (o, words.result_o), (lo[2], blocks.far_x))
