@@ -14,7 +14,7 @@ from rushlight.extend import ROW, Access, Call, Fused, LoopNest, Node, Shape, Va
 from .codegen.nest import NestCode
 from .lowering import Ending, Place, Work, coded, element_ns
 
-LEAST_ROW = 8  # elements: a shorter row costs more by itself than it spares of memory
+LONG_ROW = 64  # elements; silu of planes of 49, each a row, took three times as long as of one row
 Walk = tuple[int, ...]  # a number for each loop
 
 
@@ -65,7 +65,7 @@ def ended(work: Work, nest: LoopNest, *, is_alone: bool) -> Work | None:
     line, long = 0, with_long_rows(found) if ending.whole_rows else None
     if long is not None:
         line, found = found.extents[-1], long
-    if found.extents[-1] < LEAST_ROW:
+    if found.extents[-1] < min(nest.extents[-1], LONG_ROW):
         return None
     z, words = ending.value, [*work.words]
     read = next(i for i, x in enumerate(found.reads) if x.buffer is z)
