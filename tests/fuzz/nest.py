@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from rushlight.compiler.nest import ROW, Access, LoopNest, Node, Store
 from rushlight.dtypes import FLOATING, DType, as_dtype
-from rushlight.reference import erf, random_bits
+from rushlight.reference import erf, random_bits, remainder
 
 HostArray = np.ndarray[Any, Any]
 
@@ -44,6 +44,8 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "bitwise_not": np.invert,
     "right_shift": np.right_shift,
     "where": np.where,
+    "floordiv": np.floor_divide,
+    "remainder": remainder,
 }
 
 

@@ -30,7 +30,7 @@ class NumbaBackend(HostBackend):
     # Composites that are native code whole, beside the primitives that no nest computes.
     whole = frozenset(
         "conv conv.vjp conv_transpose conv_transpose.vjp "
-        "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold".split()
+        "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold remainder".split()
     )
 
     def __init__(self) -> None:

@@ -47,6 +47,7 @@ ELEMENTWISE = from_powers(
         12: "where kink kinked gate",
         10: "logaddexp hypot acosh",
         9: "erf sigmoid",
+        7: "floordiv remainder fmod",
         0: "sign signbit rsqrt log1p_exp erfinv binary_cross_entropy",  # numpy has none
     }
 )
@@ -74,7 +75,8 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
 LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | dict.fromkeys(ALWAYS, 0)
 # What may be computed of arrays whose axes are turned, and turned back.
 TURNED = {*ELEMENTWISE, *REDUCTIONS, *SOFTMAX}
-FOLDED = frozenset({"pow"})  # whose numbers are worth a program each: x ** 2 is x * x
+# Whose numbers are worth a program each: x ** 2 is x * x, and a divisor is seen to be none of 0.
+FOLDED = frozenset("pow floordiv remainder".split())
 
 
 class Programs:
@@ -131,7 +133,8 @@ class Programs:
                 if "key" in self.op.numbers:
                     run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
-                return run if every else calling(run, taken, made)
+                run = run if every else calling(run, taken, made)
+                return told(run, self.other(inputs, params, named)) if fused.checks else run
         return self.other(inputs, params, named)
 
     def replay(
@@ -268,10 +271,7 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     def run(*given: Any, **named: Any) -> Any:
         for x in given:
             if type(x) is ARRAY and x.size >= least:
-                try:
-                    return large(*given, **named)
-                except IndexError:  # the other kernel says which index is out of range
-                    break
+                return large(*given, **named)
         return small(*given, **named)
 
     return run
@@ -320,6 +320,18 @@ def is_native(fused: Fused) -> bool:
     given = {*fused.graph.inputs}
     handed = any(fused.outputs[z].buffer in given for z in fused.graph.outputs)
     return not handed and all(native_works(call) is not None for call in calls)
+
+
+def told(run: Kernel, other: Kernel) -> Kernel:
+    """A program; where a check of it fails, the other kernel, which says what is wrong."""
+
+    def checked(*given: Any) -> Any:
+        try:
+            return run(*given)
+        except IndexError:
+            return other(*given)
+
+    return checked
 
 
 def keyed(run: Kernel, place: int) -> Kernel:

@@ -290,7 +290,8 @@ class Program:
         self.arrays = ()
         failure, self.failure = self.failure, None
         if any(self.checks):
-            failure = IndexError("an index is out of range; the operation that has it says which")
+            told = "an index is out of range, or an integer divided by 0; the operation says which"
+            failure = IndexError(told)
         elif failure is None and self.finished < len(self.calls):
             failure = KeyboardInterrupt()  # a signal's handler raised before a kernel began
         if failure is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rushlight.extend import ROW, Access, DType, LoopNest
 
-from . import mathematics
+from . import division, mathematics
 from .lanes import FORMS
 from .llvm import LANES, Fn, module, native, written_once
 from .schedule import Schedule
@@ -25,7 +25,7 @@ from .writer import Writer
 
 # The kinds of operand (f floating, i signed, u unsigned, b bool) that each operation computes with.
 KINDS = dict.fromkeys(["sqrt", "div", *mathematics.FUNCTIONS], "f")
-KINDS |= dict.fromkeys(["neg", "sub"], "fiu")
+KINDS |= dict.fromkeys(["neg", "sub", *division.FUNCTIONS], "fiu")
 KINDS |= dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"], "iub")
 KINDS |= dict.fromkeys(["abs", "floor", "add", "mul", "maximum", "minimum"], "fiub")
 KINDS |= dict.fromkeys(["equal", "less", "cast", "where", "read", "constant", *ROW], "fiub")

@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.extend import ROW, DType, Node, int64
 
-from . import mathematics, philox
+from . import division, mathematics, philox
 from .lanes import FORMS, Lanes
 from .llvm import Fn, Operand
 from .schedule import Schedule
@@ -196,6 +196,8 @@ class Writer:
             return to.cast(philox.words(operands[0], *args), operands[0])
         if x.op in mathematics.FUNCTIONS:
             return mathematics.function(to, x.op, *args)
+        if x.op in division.FUNCTIONS:
+            return division.FUNCTIONS[x.op](to, *args)
         found: str = getattr(operands[0] if x.op in ("equal", "less") else to, x.op)(*args)
         return found
 

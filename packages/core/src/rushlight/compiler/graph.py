@@ -11,7 +11,7 @@ from ..cell import Number, compute
 from ..device import Device
 from ..dtypes import DType
 from ..eager import call
-from ..errors import IndexOutOfRange, KernelFailed, TracingError
+from ..errors import IndexOutOfRange, KernelFailed, RushlightError, TracingError
 from ..op import Operation
 from ..spec import Shape, Spec
 
@@ -161,7 +161,7 @@ class Program(NamedTuple):
 def blame(graph: Graph, inputs: Iterable[Any]) -> None:
     """Run a graph whose program failed step by step, to name the operation.
 
-    Raises: IndexOutOfRange, KernelFailed.
+    Raises: IndexOutOfRange, KernelFailed, what a kernel refuses.
     """
     known = dict(zip(graph.inputs, inputs, strict=True))
     for step in graph.steps:
@@ -172,7 +172,7 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
         try:
             made = call(step.device.kernels[step.op.name], step.op, given, step.params)
             step.device.backend.wait(step.device.index)  # a kernel may fail late
-        except IndexOutOfRange:  # which names the operation
+        except RushlightError:  # which names the operation
             raise
         except IndexError as error:
             raise IndexOutOfRange(f"{step.op.name}: {error}") from error

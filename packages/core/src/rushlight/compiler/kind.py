@@ -16,7 +16,8 @@ COMPARISONS = frozenset("equal less".split())
 BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
 ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
 FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
-POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | {"cast", "where", "floordiv"}
+DIVISIONS = frozenset("floordiv remainder".split())
+POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | DIVISIONS | {"cast", "where"}
 REDUCTIONS = frozenset("sum prod max".split())
 LOOKUPS = frozenset("take gather".split())
 SCATTERS = frozenset("scatter scatter_add".split())
@@ -32,8 +33,8 @@ def is_pointwise(step: Step) -> bool:
     dtype = step.z.dtype  # but for comparisons and casts that of its inputs too
     if name in FLOATING_ONLY:
         return dtype in FLOATING
-    if name == "floordiv":
-        return shift(step) is not None
+    if name in DIVISIONS and dtype in INTEGER:
+        return divides(step.inputs[1])
     if name in BITS:
         return dtype is bool_ or dtype in INTEGER
     return name not in ARITHMETIC or dtype is not bool_
@@ -44,8 +45,15 @@ def is_narrow(dtype: DType) -> bool:
     return dtype in FLOATING and dtype.itemsize < float32.itemsize
 
 
+def divides(y: Any) -> bool:
+    """Whether a nest divides integers by it: by 0 none does, and of a tensor each is checked."""
+    return isinstance(y, Value) or (isinstance(y, int) and y != 0)
+
+
 def shift(step: Step) -> int | None:
     """By how many bits a division of integers shifts to the right, if it does."""
+    if step.op.name not in DIVISIONS:
+        return None
     x, y = step.inputs
     if not isinstance(x, Value) or x.dtype not in INTEGER or not isinstance(y, int) or y < 1:
         return None

@@ -117,8 +117,13 @@ def check(builder: Builder, step: Step, index: Value, n: int) -> None:
     below = builder.step("less", step, (at, 0), (), Spec(shape, bool_))
     above = builder.step("less", step, (n - 1, at), (), Spec(shape, bool_))
     either = builder.step("bitwise_or", step, (below, above), (), Spec(shape, bool_))
-    found = builder.cast(either, int32, step)
-    axes = tuple(range(len(shape)))
+    refuse(builder, step, either)
+
+
+def refuse(builder: Builder, step: Step, wrong: Value) -> None:
+    """Let the graph find out whether a condition holds anywhere."""
+    found = builder.cast(wrong, int32, step)
+    axes = tuple(range(len(wrong.shape)))
     if axes:
         found = builder.step("max", step, (found,), (axes, False), Spec((), int32))
     builder.checks[found] = None

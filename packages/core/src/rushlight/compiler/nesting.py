@@ -135,11 +135,13 @@ class Nesting:
         if is_lookup(step):
             return self.gather(step, index)
         z, met = step.z, value_dtype(step)
-        if step.op.name == "floordiv":
-            x = step.inputs[0]
+        bits = shift(step)
+        if bits is not None:
+            x, y = step.inputs
             node = self.value(x, self.fuser.operand(x, z.shape, index, self.extents, z))
-            by = self.push("constant", (), shift(step), z.dtype, ())
-            return self.push("right_shift", (node, by), None, z.dtype, self.loops_of((node,)))
+            how = ("right_shift", bits) if step.op.name == "floordiv" else ("bitwise_and", y - 1)
+            by = self.push("constant", (), how[1], z.dtype, ())
+            return self.push(how[0], (node, by), None, z.dtype, self.loops_of((node,)))
         args = []
         for x in step.inputs:
             if isinstance(x, Value):

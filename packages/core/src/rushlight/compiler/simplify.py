@@ -11,12 +11,12 @@ from collections import Counter
 from itertools import accumulate
 from typing import Any
 
-from ..dtypes import DType, float32
+from ..dtypes import INTEGER, DType, bool_, float32
 from ..op import operations
 from ..spec import Shape, Spec, reduced, size
 from . import lookup
 from .graph import Graph, Step, Sum, Value
-from .kind import REDUCTIONS, is_narrow, is_pointwise
+from .kind import DIVISIONS, REDUCTIONS, is_narrow, is_pointwise
 
 
 def simplify(graph: Graph) -> Graph:
@@ -285,6 +285,14 @@ def part_of(builder: Builder, step: Step, x: Any, start: int, n: int) -> Any:
     return builder.step("slice", step, (x,), (((start, n, 1),),), Spec((n,), x.dtype))
 
 
+def division(builder: Builder, step: Step) -> None:
+    """As it is, and divisors of integers are checked."""
+    y = step.inputs[1]
+    if isinstance(y, Value) and y.dtype in INTEGER and 0 not in y.shape:
+        wrong = builder.step("equal", step, (y, 0), (), Spec(y.shape, bool_))
+        lookup.refuse(builder, step, wrong)
+
+
 RULES = {
     "reshape": reshape,
     "expand": view,
@@ -297,5 +305,6 @@ RULES = {
     "pad": pad,
     "add": add,
     **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(DIVISIONS, division),
     **lookup.RULES,
 }
