@@ -12,7 +12,7 @@ from ..ops.creation import constant, naturals
 from ..ops.movement import part
 from ..spec import EVERY, broadcast, normal_axis, size
 from .given import rank, together, whole
-from .movement import along, flat, joined, movedim, repeat_interleave, stack, unsqueeze, vector
+from .movement import along, flat, movedim, stack, unbind, unsqueeze, vector
 from .precision import autocasts
 from .reduction import all, any, chosen
 
@@ -267,10 +267,9 @@ def topk(
     n = input.shape[axis] if input.ndim else 1
     if k > n:
         raise ContractError(f"topk: k {k} along a dim of {n}; give at most {n}")
-    found = order("topk", input, dim, largest)
     if input.ndim == 0:
-        return Ordered(ops.clone(input), found)
-    found = part(found, axis, 0, k)
+        return sort(input)
+    found = ops.argselect(input, axis=axis, first=0, count=k, descending=bool(largest))
     return Ordered(ops.gather(input, found, axis), found)
 
 
@@ -303,10 +302,10 @@ def unique(
     x, axis, rows = in_rows("unique", input, dim)
     count = rows.shape[0]
     places = naturals(count, x)
-    for column in reversed(range(rows.shape[1])):
-        keys = ops.reshape(part(rows, 1, column, 1), (count,))
-        turn = ops.argsort(ops.take(keys, places, axis=0), axis=0, descending=False)
-        places = ops.take(places, turn, axis=0)
+    for i, keys in enumerate(reversed(unbind(rows, 1))):
+        keys = ops.take(keys, places, axis=0) if i else keys
+        turn = ops.argsort(keys, axis=0, descending=False)
+        places = ops.take(places, turn, axis=0) if i else turn
     shape = input.shape if dim is None else (count,)
     return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
 
@@ -342,23 +341,21 @@ def once(
 
     shape: of where each is in the result, if that is asked.
     """
-    count, starts = rows.shape[0], places
+    count, starts, groups = rows.shape[0], places, places
     if count:
         ordered = ops.take(rows, places, axis=0)
         pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
         fresh = any(ops.not_equal(*pairs), 1)
-        first = constant(True, (1,), x, dtypes.bool_)
-        starts = nonzero(ops.concat(first, fresh, axis=0), as_tuple=True)[0]
+        fresh = ops.concat(constant(True, (1,), x, dtypes.bool_), fresh, axis=0)
+        starts = nonzero(fresh, as_tuple=True)[0]
+        groups = ops.cumsum(ops.cast(fresh, dtypes.int64), axis=0) - 1
     made = [ops.take(x, ops.take(places, starts, axis=0), axis)]
-    after = constant(count, (1,), x, dtypes.int64)
-    ends = ops.concat(part(starts, 0, 1, starts.shape[0] - 1), after, axis=0) if count else starts
-    counts = ends - starts
     if shape is not None:
-        ranks = naturals(starts.shape[0], x)
-        inverse = ops.scatter(places, places, repeat_interleave(ranks, counts, 0), axis=0)
-        made.append(ops.reshape(inverse, shape))
+        made.append(ops.reshape(ops.scatter(places, places, groups, axis=0), shape))
     if return_counts:
-        made.append(counts)
+        ends = constant(count, (1,), x, dtypes.int64)
+        ends = ops.concat(part(starts, 0, 1, len(starts) - 1), ends, axis=0) if count else starts
+        made.append(ends - starts)
     return made[0] if len(made) == 1 else tuple(made)
 
 
@@ -556,27 +553,11 @@ def bucketize(
 
 
 def ranked(op: str, sequence: Tensor, x: Any, out_int32: bool, right: bool) -> Tensor:
-    """searchsorted, called by this name: by the places of x in the order of both together."""
+    """searchsorted, called by this name."""
     n = rank(op, sequence)
-    if not hasattr(x, "_data"):
-        dtype = ops.elementwise.common((sequence, x))
-        x = constant(x, (), sequence, dtype)
+    sequence, x = ops.elementwise.promoted_tensors(sequence, x)
     together(op, sequence, x)
     if n == 0 or (n > 1 and sequence.shape[:-1] != x.shape[:-1]):
         raise ContractError(f"{op}: {sequence.spec} for {x.spec}; give all but the last dim alike")
-    shape = x.shape
-    x = flat(x) if n == 1 else x
-    axis, m = n - 1, x.shape[-1]
-    both = joined([sequence, x] if right else [x, sequence], axis)
-    places = standing(both, axis)
-    places = part(places, axis, sequence.shape[-1] if right else 0, m) - standing(x, axis)
-    if x.dtype in dtypes.FLOATING:  # nan is beyond all, another nan too
-        places = ops.where(ops.equal(x, x), places, sequence.shape[-1])
-    return ops.cast(ops.reshape(places, shape), dtypes.int32 if out_int32 else dtypes.int64)
-
-
-def standing(x: Tensor, axis: int) -> Tensor:
-    """At which place each element comes in order: argsort, inverted.  [*s] -> int64[*s]."""
-    found = ops.argsort(x, axis=axis, descending=False)
-    places = naturals(x.shape[axis], x)
-    return ops.scatter(found, found, ops.expand(places, x.shape), axis=axis)
+    places = ops.searchsorted(sequence, flat(x) if n == 1 else x, right=bool(right))
+    return ops.cast(ops.reshape(places, x.shape), dtypes.int32 if out_int32 else dtypes.int64)

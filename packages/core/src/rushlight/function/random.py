@@ -283,7 +283,7 @@ def multinomial(
     hold(op, any(open_, -1) & all(finite), wrong)
     if not replacement:
         times = waits(op, input.shape, chances, generator) / chances
-        return ops.where(open_, times, math.inf).argsort(-1)[..., :count]
+        return ops.where(open_, times, math.inf).topk(count, -1, False).indices
     ends = chances.cumsum(-1)
     total = ends[..., -1:]
     u = uniform(op, (*input.shape[:-1], count), chances, generator) * total

@@ -9,7 +9,7 @@ from .. import dtypes, ops
 from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
 from ..ops.creation import constant
-from ..ops.reduction import middle, nonempty
+from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced
 from .elementwise import isfinite
 from .given import Dim, floating, no_dims, operands, rank, tensors, together
@@ -454,7 +454,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return ops.median(input)
     x = vector(input)
     axis = axes[0] if axes else 0
-    indices = middle(x, axis)
+    indices = ops.middle(x, axis=axis)
     shape = reduced(input.shape, axes, keepdim)
     values = ops.gather(x, indices, axis)
     return Extreme(*[ops.reshape(z, shape) for z in (values, indices)])

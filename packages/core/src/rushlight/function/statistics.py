@@ -112,7 +112,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
         raise IndexOutOfRange(f"kthvalue: {x.spec} has nothing along dim {dim}; give elements")
     if not 1 <= k <= x.shape[axis]:
         raise ContractError(f"kthvalue: k {k}; give one from 1 to {x.shape[axis]}")
-    place = part(ops.argsort(x, axis=axis, descending=False), axis, k - 1, 1)
+    place = ops.argselect(x, axis=axis, first=k - 1, count=1, descending=False)
     return found(input, x, place, axis, keepdim)
 
 

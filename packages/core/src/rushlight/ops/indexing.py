@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import INTEGER, bool_, int64
+from ..dtypes import FLOATING, INTEGER, bool_, int64
 from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis, size
-from .creation import constant
+from .creation import constant, naturals
 from .elementwise import cast, equal, maximum, where
-from .movement import Bounds, expand, pad, reshape, slice, unslice
+from .movement import Bounds, concat, expand, pad, part, reshape, slice, unslice
 
 __all__ = [
-    "argsort", "gather", "put_slice", "scatter", "scatter_add", "scatter_max", "take", "ungather",
-    "untake",
+    "argselect", "argsort", "gather", "put_slice", "scatter", "scatter_add", "scatter_max",
+    "searchsorted", "take", "ungather", "untake",
 ]  # fmt: skip
 
 
@@ -193,3 +193,28 @@ def argsort(x: Spec, *, axis: int, descending: bool) -> Spec:
     """
     has_axis("argsort", x, axis)
     return Spec(x.shape, int64)
+
+
+@composite(constant=True)
+def argselect(x: Any, *, axis: int, first: int, count: int, descending: bool) -> Any:
+    """A part of argsort.  [.., n, ..] -> int64[.., count, ..]."""
+    return part(argsort(x, axis=axis, descending=descending), axis, first, count)
+
+
+@composite(constant=True)
+def searchsorted(sequence: Any, x: Any, *, right: bool) -> Any:
+    """How many of a sorted sequence are below each x; or not above it, if right.  nan: all.
+
+    [*b, n], [*b, m] -> int64[*b, m].
+    """
+    axis, n, m = len(x.shape) - 1, sequence.shape[-1], x.shape[-1]
+    both = concat(sequence, x, axis=axis) if right else concat(x, sequence, axis=axis)
+    places = part(standing(both, axis), axis, n if right else 0, m) - standing(x, axis)
+    return where(equal(x, x), places, n) if x.dtype in FLOATING else places
+
+
+def standing(x: Any, axis: int) -> Any:
+    """At which place each element comes in order: argsort, inverted.  [*s] -> int64[*s]."""
+    found = argsort(x, axis=axis, descending=False)
+    places = naturals(x.shape[axis], x)
+    return scatter(found, found, expand(places, x.shape), axis=axis)

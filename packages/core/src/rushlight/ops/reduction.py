@@ -29,8 +29,8 @@ from .indexing import argsort, gather
 from .movement import around, concat, expand, flipped, pad, part, reshape
 
 __all__ = [
-    "argmax", "cummax", "cumprod", "cumsum", "logcumsumexp", "max", "mean", "median", "min", "prod",
-    "sum", "var",
+    "argmax", "cummax", "cumprod", "cumsum", "logcumsumexp", "max", "mean", "median", "middle",
+    "min", "prod", "sum", "var",
 ]  # fmt: skip
 
 
@@ -151,7 +151,8 @@ def argmax(x: Spec, *, axis: int, keepdim: bool) -> Spec:
     return made._replace(dtype=dtypes.int64)
 
 
-def middle(x: Any, axis: int) -> Any:
+@composite(constant=True)
+def middle(x: Any, *, axis: int) -> Any:
     """Where the middle one in order stands, the lower of two; nan if any is.
 
     [.., n, ..] -> int64[.., 1, ..].
@@ -170,7 +171,7 @@ def median(x: Any) -> Any:
     """
     nonempty("median", x, EVERY[len(x.shape)])
     flat = reshape(x, (size(x.shape),))
-    return reshape(gather(flat, middle(flat, 0), axis=0), ())
+    return reshape(gather(flat, middle(flat, axis=0), axis=0), ())
 
 
 @median.vjp

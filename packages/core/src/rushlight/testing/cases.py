@@ -545,6 +545,11 @@ def indexing() -> Iterator[Case]:
         yield Case("argsort", [odd], params, FLOATS, f"odd-{about}")
     yield Case("median", [x(3, 5)], types=NUMBERS)
     yield Case("median", [x()], types=F32)
+    yield from (
+        Case("argselect", [odd], params | {"first": 1, "count": 2}, FLOATS),
+        Case("middle", [x(3, 4, 2)], across, NUMBERS),
+        Case("searchsorted", [given(1, 2, 2), given(3, nan, 1, 2)], {"right": True}, FLOATS),
+    )
     yield Case("median", [given(1, 2, 2, 1, 3, 2, 2, 0)], about="ties", order=0)
     yield Case("median", [given(nan, 1, inf, -inf, nan)], about="odd", order=0)
 
