@@ -15,6 +15,7 @@ import numpy as np
 
 from rushlight.extend import Call, Device, DType, Fused, Shape, Spec, operations, written
 
+from .direct import Table, direct
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
 from .lowering import native_works
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Kernel = Callable[..., Any]
 ARRAY = np.ndarray
+BUILTIN = type(len)
 KEPT = 512  # programs of one operation
 
 
@@ -90,6 +92,7 @@ class Programs:
         self.found: dict[Any, Kernel] = {}
         self.count = None if self.op.variadic else len(self.op.inputs)
         self.numbers = (int, float) if name not in FOLDED else ()  # types that are no part of kinds
+        self.table: Table | None = None
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         kinds: list[Any] = []  # what of the arguments decides which program runs
@@ -105,6 +108,8 @@ class Programs:
             if len(self.found) >= KEPT:
                 self.found.pop(next(iter(self.found)), None)
             run = self.found[key] = self.kernel(given, named)
+        if self.table is not None and not named and isinstance(run, BUILTIN):
+            self.table.add(given, self.numbers, run)
         return run(*given)
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
@@ -134,6 +139,8 @@ class Programs:
                     run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
                 run = run if every else calling(run, taken, made)
+                if "key" not in self.op.numbers:
+                    run = direct(program, taken, made, run) or run
                 return told(run, self.other(inputs, params, named)) if fused.checks else run
         return self.other(inputs, params, named)
 
@@ -261,57 +268,18 @@ def hollow(_key: int, _counter: int, shape: Shape, dtype: DType, _device: int) -
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     """One kernel or another, by how many elements its arrays have."""
-    if small is None:
-        return large
-    if large.count == 1:
-        return unary(small, large, least)
-    if large.count == 2 and not large.op.params:
-        return binary(small, large, least)
 
     def run(*given: Any, **named: Any) -> Any:
         for x in given:
             if type(x) is ARRAY and x.size >= least:
                 return large(*given, **named)
-        return small(*given, **named)
+        return small(*given, **named) if small is not None else large(*given, **named)
 
-    return run
-
-
-def unary(small: Kernel, large: Programs, least: int) -> Kernel:
-    """`sized` of f(x, *params), with as little on the way as there can be."""
-    found = large.found
-
-    def run(x: Any) -> Any:
-        if x.size < least:
-            return small(x)
-        run = found.get((x.shape, x.strides, x.dtype), large)
-        return run(x)
-
-    def run_with(x: Any, *params: Any) -> Any:
-        if x.size < least:
-            return small(x, *params)
-        run = found.get((x.shape, x.strides, x.dtype, *params), large)
-        return run(x, *params)
-
-    return run_with if large.op.params else run
-
-
-def binary(small: Kernel, large: Programs, least: int) -> Kernel:
-    """`sized` of f(x, y)."""
-    found = large.found
-
-    def run(x: Any, y: Any) -> Any:
-        if type(y) is ARRAY and type(x) is ARRAY:
-            if x.size < least and y.size < least:
-                return small(x, y)
-            key = x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype
-            run = found.get(key, large)
-            return run(x, y)
-        if (y if type(y) is ARRAY else x).size < least:
-            return small(x, y)
-        return large(x, y)
-
-    return run
+    if large.count is None:
+        return run
+    count = large.count + len(large.op.params)
+    large.table = Table(large.op.name, count, least, small, run)
+    return large.table.kernel
 
 
 def is_native(fused: Fused) -> bool:

@@ -55,6 +55,7 @@ PAUSE = {
 
 # Words of the shared state, in bytes.
 SEQUENCE, RUN, TEAM, LIMIT = 0, 8, 16, 24  # runs begun; the last one's head and threads; allowed
+WANTED = 32  # threads that would be allowed if all of them had started
 OPEN = 64  # whether a thread may still join the run
 ACTIVE = 128  # threads that look at the run
 BUSY = 192  # whether someone runs a program
@@ -303,23 +304,25 @@ def run_shared() -> Fn:
 def relocate() -> Fn:
     """Write the addresses of the arrays of this call where a head's relocations say.
 
-    %arrays is a tuple of numpy arrays as CPython lays them out: a tuple's items follow its fields,
-    and an array's first field behind those of every object is the address of its elements.
+    An array's first field behind those of every object is the address of its elements.
     """
     f = Fn("relocate", "ptr %head, ptr %arrays")
     relocations, count = f.arg("%head", 3, "ptr"), f.arg("%head", 4)
     with f.loop(0, count) as i:
         at = f.gep(relocations, f.mul(i, 3), "i64")
         where, which, offset = f.arg(at, 0, "ptr"), f.arg(at, 1), f.arg(at, 2)
-        array = f.arg(_word(f, "%arrays", tuple.__basicsize__), which, "ptr")
+        array = f.arg("%arrays", which, "ptr")
         elements = f.load("i64", _word(f, array, object.__basicsize__))
         f.store("i64", f.add(elements, offset), where)
     return f
 
 
-def execute() -> Fn:
-    """Run a program: on the pool, or alone if it wants one thread or somebody else has the pool."""
-    f = Fn("execute", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
+def launch() -> Fn:
+    """Run a program: on the pool, or alone if it wants one thread or somebody else has the pool.
+
+    %arrays: the addresses of numpy's arrays, those that the head's relocations name.
+    """
+    f = Fn("launch", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
     f.call("void", "relocate", ("ptr", "%head"), ("ptr", "%arrays"))
     team = f.imin(f.arg("%head", 5), f.arg("%state", LIMIT // 8))
     busy = _word(f, "%state", BUSY)
@@ -339,6 +342,15 @@ def execute() -> Fn:
     return f
 
 
+def execute() -> Fn:
+    """`launch` of the arrays of a tuple, as CPython lays it out: its items follow its fields."""
+    f = Fn("execute", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
+    items = _word(f, "%arrays", tuple.__basicsize__)
+    args = ("ptr", "%head"), ("ptr", "%state"), ("ptr", items), ("ptr", "%scratch")
+    f.call("void", "launch", *args)
+    return f
+
+
 # ---- what Python holds
 
 
@@ -350,7 +362,7 @@ def aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 class Head:
-    """A program as `execute` takes it: eight words.
+    """A program as `launch` takes it: nine words.
 
     0 records: address of three words each, (function, arguments, chunks)
     1 their number
@@ -361,6 +373,7 @@ class Head:
     5 threads: at most so many take part; 1 for what is too short to share
     6 scratch: how many bytes of it each thread needs
     7 whether the last run is over
+    8 whether a direct call has it; see `direct`
 
     late: what a signal's handler raised as a run ended that had written over arrays; its caller
     raises that once what it holds is as the run left it.
@@ -382,7 +395,7 @@ class Head:
         self._counters = aligned(LINE_BYTES * len(records) * (threads + 1))
         records_at, relocations_at = self._records.ctypes.data, self._relocations.ctypes.data
         words = [records_at, len(records), self._counters.ctypes.data]
-        words += [relocations_at, len(relocations), threads, scratch_bytes, 0]
+        words += [relocations_at, len(relocations), threads, scratch_bytes, 0, 0]
         self.words: Words = np.array(words, np.int64)
         self.address: int = self.words.ctypes.data
         self._complete = self._records.copy()
@@ -434,7 +447,8 @@ class Pool:
                 "pool: numpy or Python of unknown layout; update rushlight-numba"
             )
         functions = [run_nest(), run_serial(), gate(), participate(), park(), worker(), wake()]
-        self.at = native([*functions, run_shared(), relocate(), execute()])  # addresses by name
+        functions += [run_shared(), relocate(), launch(), execute()]
+        self.at = native(functions)  # addresses by name
         kinds = (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         self._execute_holding = ctypes.PYFUNCTYPE(*kinds)(self.at["execute"])
         self._execute_releasing = ctypes.CFUNCTYPE(*kinds)(self.at["execute"])
@@ -454,7 +468,7 @@ class Pool:
         self._worker_scratch: list[_Scratch] = []
         self._outgrown: list[_Scratch] = []  # a run that began before may still use it
         self._state[:] = 0
-        self._words(0)[LIMIT // 8] = 1
+        self._words(0)[LIMIT // 8], self._words(0)[WANTED // 8] = 1, self._limit
 
     def _words(self, start: int) -> Words:
         return self._state[start : start + LINE_BYTES].view(np.int64)
@@ -478,9 +492,16 @@ class Pool:
             self._allow()
 
     def _allow(self) -> None:
-        self._words(0)[LIMIT // 8] = min(self._limit, len(self._worker_scratch) + 1)
+        started = len(self._worker_scratch) + 1
+        self._words(0)[LIMIT // 8] = min(self._limit, started)
+        self._words(0)[WANTED // 8] = self._limit
 
-    def _start(self) -> None:
+    @property
+    def state(self) -> int:
+        """The address of the words that all threads share."""
+        return int(self._state.ctypes.data)
+
+    def start(self) -> None:
         """Start the workers that are missing, without signals: those are for Python's threads."""
         with self._lock:
             before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -513,7 +534,7 @@ class Pool:
 
     # scratch
 
-    def _reserve(self, n_bytes: int) -> None:
+    def reserve(self, n_bytes: int) -> None:
         """Give every worker scratch of at least so many bytes; it doubles, so little is lost."""
         with self._lock:
             if n_bytes <= self._scratch_bytes:
@@ -540,7 +561,7 @@ class Pool:
         were made for.  Python's lock is kept by a program for one thread, and released by others
         unless the second argument says to hold it.
         """
-        self._reserve(head.scratch_bytes)
+        self.reserve(head.scratch_bytes)
         state, free, n_bytes = self._state.ctypes.data, self._free, head.scratch_bytes
         holding, releasing = self._execute_holding, self._execute_releasing
 
@@ -555,7 +576,7 @@ class Pool:
 
         def run_together(arrays: Arrays, hold: bool = False) -> None:
             if len(self._worker_scratch) < self._limit - 1:
-                self._start()
+                self.start()
             scratch = self._borrow(n_bytes)
             if hold:
                 run_held(arrays, scratch)

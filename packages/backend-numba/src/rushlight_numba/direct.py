@@ -1,0 +1,458 @@
+"""Eager calls without a Python function on the way: a table of kinds of arguments, and programs.
+
+The kernel of an operation is one builtin.  It finds what it is called with among the kinds that it
+met before, takes memory for the results, and runs the program.  What it does not know, it leaves to
+a function of Python, which tells it.  Knows arrays and numbers; no operation by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from rushlight.extend import Value
+
+from . import builtin, memory
+from .builtin import Block, block, field, is_null
+from .codegen.llvm import Fn, add_symbol, native
+from .entry import is_whole
+from .pool import LIMIT, SLEEP_US, WANTED, Head, pool
+
+if TYPE_CHECKING:
+    from .program import Program
+
+SLOTS = 512  # of a table
+PROBES = 4  # slots that a kind may have
+MOST_ARRAYS = 64  # of a program
+MIX = -0x61C8864680B583EB  # 2^64 / golden ratio, odd
+NUMBER_WORDS = 3  # of a number: which argument, whether an integer, where the program reads it
+KIND_WORDS = 5  # of an argument: one of these, and what else there is to compare
+AN_ARRAY, A_NUMBER, AN_OBJECT = range(3)
+PLAN = (
+    "head state inputs which fresh kinds arena scratch start results order none numbers values "
+    "otherwise owner"
+).split()
+EQUAL = 2  # Py_EQ
+
+
+# ---- native functions
+
+
+def part(f: Fn, plan: str, name: str, ty: str = "ptr") -> str:
+    """A word of a plan."""
+    return f.arg(plan, PLAN.index(name), ty)
+
+
+def called(f: Fn, function: str, args: str, count: str, names: str) -> str:
+    """What a Python function returns."""
+    builtin.held(f, function)
+    made = f.call(
+        "ptr",
+        "PyObject_Vectorcall",
+        ("ptr", function),
+        ("ptr", args),
+        ("i64", count),
+        ("ptr", names),
+    )
+    builtin.dropped(f, function)
+    return made
+
+
+def seen() -> Fn:
+    """A number that depends on the arrays alone; %most gets the elements of the largest."""
+    f = Fn("rushlight_seen", "ptr %args, i64 %count, ptr %most, ptr %type", result="i64")
+    mixed, size = f.alloca("i64"), f.alloca("i64")
+    f.store("i64", 0, mixed)
+    f.store("i64", 0, "%most")
+
+    def mix(x: str) -> None:
+        f.store("i64", f.mul(f.add(f.load("i64", mixed), x), MIX), mixed)
+
+    with f.loop(0, "%count") as i:
+        x = f.arg("%args", i, "ptr")
+        with f.when(f.op(f"icmp eq ptr {field(f, x, builtin.TYPE)}, %type")):
+            axes = f.op(f"sext i32 {field(f, x, builtin.AXES, 'i32')} to i64")
+            extents, strides = field(f, x, builtin.EXTENTS), field(f, x, builtin.STRIDES)
+            mix(f.op(f"ptrtoint ptr {field(f, x, builtin.DTYPE)} to i64"))
+            f.store("i64", 1, size)
+            with f.loop(0, axes) as d:
+                n = f.arg(extents, d)
+                mix(n)
+                mix(f.arg(strides, d))
+                f.store("i64", f.mul(f.load("i64", size), n), size)
+            f.store("i64", f.imax(f.load("i64", "%most"), f.load("i64", size)), "%most")
+    f.give(f.op(f"lshr i64 {f.load('i64', mixed)}, 32"))
+    return f
+
+
+def fits() -> Fn:
+    """1 if the arguments are of an entry's kind, else 0."""
+    f = Fn("rushlight_fits", "ptr %kinds, ptr %args, i64 %count, ptr %type", result="i64")
+    with f.loop(0, "%count") as i:
+        x, at = f.arg("%args", i, "ptr"), f.gep("%kinds", f.mul(i, KIND_WORDS), "i64")
+        how, kind = f.arg(at, 0), field(f, x, builtin.TYPE)
+        with f.when(f.icmp("eq", how, AN_ARRAY)):
+            dtype = field(f, x, builtin.DTYPE)
+            axes = f.op(f"sext i32 {field(f, x, builtin.AXES, 'i32')} to i64")
+            with f.when(f.op(f"icmp ne ptr {kind}, %type")):
+                f.give(0)
+            with f.when(f.op(f"icmp ne ptr {dtype}, {f.arg(at, 1, 'ptr')}")):
+                f.give(0)
+            with f.when(f.icmp("ne", axes, f.arg(at, 2))):
+                f.give(0)
+            extents, strides = field(f, x, builtin.EXTENTS), field(f, x, builtin.STRIDES)
+            with f.loop(0, axes) as d:
+                for lie, word in ((extents, 3), (strides, 4)):
+                    with f.when(f.icmp("ne", f.arg(lie, d), f.arg(f.arg(at, word, "ptr"), d))):
+                        f.give(0)
+        other = f.op(f"icmp ne ptr {kind}, {f.arg(at, 1, 'ptr')}")
+        with f.when(f.op(f"and i1 {f.icmp('eq', how, A_NUMBER)}, {other}")):
+            f.give(0)
+        with f.when(f.icmp("eq", how, AN_OBJECT)):
+            y = f.arg(at, 1, "ptr")
+            with f.when(f.op(f"icmp ne ptr {x}, {y}")):
+                with f.when(f.op(f"icmp ne ptr {kind}, {field(f, y, builtin.TYPE)}")):
+                    f.give(0)
+                given = ("ptr", x), ("ptr", y), ("i32", EQUAL)
+                same = f.call("i32", "PyObject_RichCompareBool", *given)
+                with f.when(f.op(f"icmp ne i32 {same}, 1")):
+                    f.call("void", "PyErr_Clear")
+                    f.give(0)
+    f.give(1)
+    return f
+
+
+def run() -> Fn:
+    """Run a plan on arguments of its kind; what it returns, or null with Python's error set."""
+    f = Fn("rushlight_run", "ptr %plan, ptr %args, i64 %count", result="ptr")
+    head, state = part(f, "%plan", "head"), part(f, "%plan", "state")
+    inputs, fresh = part(f, "%plan", "inputs", "i64"), part(f, "%plan", "fresh", "i64")
+    shared = f.icmp("sgt", f.arg(head, 5), 1)
+    start(f, state, shared, part(f, "%plan", "start"))
+    read = numbers_read(f)
+
+    items = f.alloca("ptr", MOST_ARRAYS + 1)  # inputs, new arrays, and the arena as if it were one
+    which = part(f, "%plan", "which")
+    with f.loop(0, inputs) as i:
+        f.store("ptr", f.arg("%args", f.arg(which, i), "ptr"), f.gep(items, i, "ptr"))
+    new_arrays(f, inputs, fresh, items)
+    every = f.add(inputs, fresh)
+    arena, scratch = part(f, "%plan", "arena"), part(f, "%plan", "scratch")
+    has_arena = f.op(f"icmp ne ptr {arena}, null")
+    shown = f.alloca("i64", 1 + builtin.DATA // 8)
+    lies = f.gep(shown, builtin.DATA, "i8")
+    with f.when(has_arena):
+        f.store("ptr", f.call("ptr", "rushlight_take", ("ptr", arena)), lies)
+        f.store("ptr", shown, f.gep(items, every, "ptr"))
+        with f.when(is_null(f, f.load("ptr", lies))):
+            drop(f, inputs, every, items)
+            f.give("null")
+    own = f.call("ptr", "rushlight_take", ("ptr", scratch))
+    with f.when(is_null(f, own)):
+        with f.when(has_arena):
+            give_back(f, arena, f.load("ptr", lies))
+        drop(f, inputs, every, items)
+        f.give("null")
+
+    owner, held = part(f, "%plan", "owner"), f.gep(head, 8, "i64")
+    builtin.held(f, owner)
+    with f.when(shared):
+        acquire(f, held)
+    numbers_written(f, read)
+    words = ("ptr", head), ("ptr", state), ("ptr", items), ("ptr", own)
+    with f.when(shared):
+        thread = f.call("ptr", "PyEval_SaveThread")
+        f.call("void", "launch", *words)
+        f.emit(f"store atomic i64 0, ptr {held} seq_cst, align 8")
+        f.call("void", "PyEval_RestoreThread", ("ptr", thread))
+    with f.when(f.op(f"xor i1 {shared}, true")):
+        f.call("void", "launch", *words)
+    builtin.dropped(f, owner)
+    give_back(f, scratch, own)
+    with f.when(has_arena):
+        give_back(f, arena, f.load("ptr", lies))
+    result(f, inputs, items)
+    return f
+
+
+def numbers_read(f: Fn) -> str:
+    """The words of the numbers; what has more than one is left to Python's function."""
+    numbers, values = part(f, "%plan", "numbers", "i64"), part(f, "%plan", "values")
+    read, over = f.alloca("i64", MOST_ARRAYS), f.alloca("i32")
+    with f.loop(0, numbers) as i:
+        at = f.gep(values, f.mul(i, NUMBER_WORDS), "i64")
+        x, into = f.arg("%args", f.arg(at, 0), "ptr"), f.gep(read, i, "i64")
+        f.store("i64", field(f, x, builtin.OBJECT_BYTES, "i64"), into)  # the bits of a float
+        with f.when(f.icmp("ne", f.arg(at, 1), 0)):
+            value = f.call("i64", "PyLong_AsLongLongAndOverflow", ("ptr", x), ("ptr", over))
+            f.store("i64", value, into)
+            with f.when(f.op(f"icmp ne i32 {f.load('i32', over)}, 0")):
+                f.give(called(f, part(f, "%plan", "otherwise"), "%args", "%count", "null"))
+    return read
+
+
+def numbers_written(f: Fn, read: str) -> None:
+    """Put them where the program reads them."""
+    numbers, values = part(f, "%plan", "numbers", "i64"), part(f, "%plan", "values")
+    with f.loop(0, numbers) as i:
+        at = f.arg(values, f.add(f.mul(i, NUMBER_WORDS), 2), "ptr")
+        f.store("i64", f.arg(read, i), at)
+
+
+def new_arrays(f: Fn, inputs: str, fresh: str, items: str) -> None:
+    """Make the arrays of the results, behind the inputs."""
+    kinds = part(f, "%plan", "kinds")
+    with f.loop(0, fresh) as i:
+        array = f.call("ptr", "rushlight_new_array", ("ptr", f.arg(kinds, i, "ptr")))
+        at = f.add(inputs, i)
+        with f.when(is_null(f, array)):
+            drop(f, inputs, at, items)
+            f.give("null")
+        f.store("ptr", array, f.gep(items, at, "ptr"))
+
+
+def drop(f: Fn, first: str, end: str, items: str) -> None:
+    """Give new arrays back, since there was no room for another."""
+    with f.loop(first, end) as i:
+        builtin.dropped(f, f.load("ptr", f.gep(items, i, "ptr")))
+
+
+def give_back(f: Fn, size: str, data: str) -> None:
+    """Free a block of this call's own."""
+    cache = f.arg(size, memory.CACHE, "ptr")
+    f.call("void", "rushlight_release", ("ptr", cache), ("ptr", data), ("i64", 0))
+
+
+def start(f: Fn, state: str, shared: str, function: str) -> None:
+    """Start the threads of the pool that are missing, if the program wants any."""
+    missing = f.icmp("slt", f.arg(state, LIMIT // 8), f.arg(state, WANTED // 8))
+    with f.when(f.op(f"and i1 {shared}, {missing}")):
+        done = f.call("ptr", "PyObject_CallNoArgs", ("ptr", function))
+        with f.when(is_null(f, done)):
+            f.give("null")
+        builtin.dropped(f, done)
+
+
+def acquire(f: Fn, word: str) -> None:
+    """Set a word that is 0 to 1; while another thread has it, wait without Python's lock."""
+    look, wait, on = f.fresh("look"), f.fresh("wait"), f.fresh("on")
+    f.jump(look)
+    f.label(look)
+    before = f.op(f"atomicrmw xchg ptr {word}, i64 1 seq_cst")
+    f.branch(f.icmp("eq", before, 0), on, wait)
+    f.label(wait)
+    thread = f.call("ptr", "PyEval_SaveThread")
+    f.call("i32", "usleep", ("i32", SLEEP_US))
+    f.call("void", "PyEval_RestoreThread", ("ptr", thread))
+    f.jump(look)
+    f.label(on)
+
+
+def result(f: Fn, inputs: str, items: str) -> None:
+    """Return one of the new arrays, or a tuple of them and of None."""
+    results, order = part(f, "%plan", "results", "i64"), part(f, "%plan", "order")
+    with f.when(f.icmp("eq", results, 0)):
+        f.give(f.load("ptr", f.gep(items, f.add(inputs, f.arg(order, 0)), "ptr")))
+    made, none = f.call("ptr", "PyTuple_New", ("i64", results)), part(f, "%plan", "none")
+    with f.loop(0, results) as i:
+        which, at = f.arg(order, i), f.alloca("ptr")
+        f.store("ptr", none, at)
+        with f.when(f.icmp("sge", which, 0)):
+            f.store("ptr", f.load("ptr", f.gep(items, f.add(inputs, which), "ptr")), at)
+        with f.when(f.icmp("slt", which, 0)):
+            builtin.held(f, none)
+        f.call("i32", "PyTuple_SetItem", ("ptr", made), ("i64", i), ("ptr", f.load("ptr", at)))
+    f.give(made)
+
+
+def program() -> Fn:
+    """The builtin of a plan alone."""
+    f = builtin.function("rushlight_program")
+    plan = builtin.words_of(f, "%self")
+    f.give(f.call("ptr", "rushlight_run", ("ptr", plan), ("ptr", "%args"), ("i64", "%count")))
+    return f
+
+
+def kernel() -> Fn:
+    """The builtin of an operation; its words are those of a `Table`."""
+    f = builtin.function("rushlight_kernel")
+    table = builtin.words_of(f, "%self")
+    count, least, small, otherwise = (
+        f.arg(table, 0), f.arg(table, 1), f.arg(table, 2, "ptr"), f.arg(table, 3, "ptr"),
+    )  # fmt: skip
+    slots, kind = f.arg(table, 4, "ptr"), ("ptr", f.arg(table, 5, "ptr"))
+    given = ("ptr", "%args"), ("i64", "%count")
+    most = f.alloca("i64")
+    unnamed = is_null(f, "%names")
+    with f.when(f.op(f"and i1 {unnamed}, {f.icmp('eq', '%count', count)}")):
+        place = f.call("i64", "rushlight_seen", *given, ("ptr", most), kind)
+        with f.when(f.icmp("slt", f.load("i64", most), least)):
+            f.give(called(f, small, "%args", "%count", "null"))
+        with f.loop(0, PROBES) as probe:
+            at = f.urem(f.add(place, probe), SLOTS)
+            entry = f.arg(slots, at, "ptr")
+            with f.when(f.op(f"icmp ne ptr {entry}, null")):
+                good = f.call(
+                    "i64", "rushlight_fits", ("ptr", f.arg(entry, 2, "ptr")), *given, kind
+                )
+                with f.when(f.icmp("ne", good, 0)):
+                    plan = f.arg(entry, 0, "ptr")
+                    with f.when(f.op(f"icmp ne ptr {plan}, null")):
+                        f.give(f.call("ptr", "rushlight_run", ("ptr", plan), *given))
+                    f.give(called(f, f.arg(entry, 1, "ptr"), "%args", "%count", "null"))
+    f.give(called(f, otherwise, "%args", "%count", "%names"))
+    return f
+
+
+def place() -> Fn:
+    """The builtin that says in which slot a table looks first; its word is the class of arrays."""
+    f = builtin.function("rushlight_place")
+    kind = f.arg(builtin.words_of(f, "%self"), 0, "ptr")
+    given = ("ptr", "%args"), ("i64", "%count"), ("ptr", f.alloca("i64")), ("ptr", kind)
+    mixed = f.urem(f.call("i64", "rushlight_seen", *given), SLOTS)
+    f.give(f.call("ptr", "PyLong_FromSsize_t", ("i64", mixed)))
+    return f
+
+
+@functools.cache
+def functions() -> dict[str, int]:
+    """The addresses of these."""
+    memory.functions()
+    add_symbol("launch", pool().at["launch"])
+    return native([seen(), fits(), run(), program(), kernel(), place()])
+
+
+# ---- what Python holds
+
+_heads: WeakSet[Head] = WeakSet()
+
+
+def _let_go() -> None:
+    """In the child of a fork: who ran a program did not follow."""
+    for head in _heads:
+        head.words[8] = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+class Table:
+    """The kinds of arguments that the kernel of an operation has met.
+
+    count: of its arguments.  least: of fewer elements, `small` takes care.  otherwise: of all that
+    is not in the table, and of arguments by name; it may `add` to it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        count: int,
+        least: int,
+        small: Callable[..., Any] | None,
+        otherwise: Callable[..., Any],
+    ) -> None:
+        self.slots = np.zeros(SLOTS, np.int64)
+        self.kept: dict[int, Block] = {}
+        self.turn = 0
+        least = 0 if small is None else least
+        words = block(count, least, small, otherwise, self.slots, builtin.ARRAY)
+        self.kernel = builtin.builtin(name, functions()["rushlight_kernel"], words)
+        self.place = builtin.builtin(name, functions()["rushlight_place"], block(builtin.ARRAY))
+
+    def add(self, given: Sequence[Any], numbers: tuple[type, ...], run: Callable[..., Any]) -> None:
+        """From now on, what is given and all of its kind goes to `run`.
+
+        numbers: the types of those whose values do not matter.
+        """
+        first = self.place(*given)
+        places = [(first + i) % SLOTS for i in range(PROBES)]
+        at = next((i for i in places if i not in self.kept), places[self.turn % PROBES])
+        self.turn += 1
+        kinds = block(*[word for x in given for word in kind_of(x, numbers)])
+        kinds.kept += [x for x in given if type(x) is not np.ndarray]
+        plan = getattr(run, "__self__", None)
+        entry = block(plan if isinstance(plan, Block) else None, run, kinds)
+        self.slots[at] = entry.address
+        self.kept[at] = entry
+
+    def clear(self) -> None:
+        """Forget all kinds."""
+        self.slots[:] = 0
+        self.kept.clear()
+
+
+def kind_of(x: Any, numbers: tuple[type, ...]) -> list[Any]:
+    """What `fits` compares of an argument."""
+    if type(x) is np.ndarray:
+        extents, strides = np.array([*x.shape], np.int64), np.array([*x.strides], np.int64)
+        return [AN_ARRAY, x.dtype, x.ndim, extents, strides]
+    if type(x) in numbers:
+        return [A_NUMBER, id(type(x)), 0, 0, 0]
+    return [AN_OBJECT, id(x), 0, 0, 0]
+
+
+def direct(
+    program: Program,
+    taken: Sequence[int],
+    made: Sequence[bool] | None,
+    otherwise: Callable[..., Any],
+) -> Callable[..., Any] | None:
+    """A builtin that runs a program, which nobody else runs; None if it takes a Python function.
+
+    taken: which arguments are those of the program.  made: if it has several results, which of
+    them there are.  otherwise: what is called for integers of more than 64 bits.
+    """
+    fused, head, entry = program.fused, program.head, program.entry
+    known = {x: i for i, x in zip(taken, program.graph.inputs, strict=True)}
+    simple = not (program.calls or program.checks or program.heirs or head.has_gate)
+    simple = simple and not any(True for _ in fused.sums()) and len(program.slots) <= MOST_ARRAYS
+    fresh = [*entry.fresh]
+    outputs = [fused.outputs[z] for z in program.graph.outputs if isinstance(z, Value)]
+    simple = simple and len(outputs) == len(program.graph.outputs) == len(fresh)
+    for z, access in fused.outputs.items():
+        whole = access.buffer in entry.fresh and entry.fresh[access.buffer] == z.shape
+        simple = simple and whole and is_whole(access, z.shape, access.buffer)
+    simple = simple and all(x in known and which == 0 for x, which in program.numbers)
+    simple = simple and len(program.numbers) <= MOST_ARRAYS
+    if not simple or len({z.buffer for z in outputs}) != len(outputs):
+        return None
+    cache = memory.cache
+    kinds = [cache.kind(shape, x.dtype) for x, shape in entry.fresh.items()]
+    start = program.number_words.ctypes.data
+    values = [
+        (known[x], int(x.kind is int), start + 8 * i) for (x, _), i in program.numbers.items()
+    ]
+    results = iter([fresh.index(z.buffer) for z in outputs])
+    order = [next(results) for _ in outputs]
+    if made is not None:
+        left = iter(order)
+        order = [next(left) if there else -1 for there in made]
+    pool().reserve(head.scratch_bytes)
+    _heads.add(head)
+    inputs = [known[x] for x in program.graph.inputs if isinstance(x, Value)]
+    words = {
+        "head": head.address,
+        "state": pool().state,
+        "inputs": len(inputs),
+        "which": np.array(inputs, np.int64),
+        "fresh": len(fresh),
+        "kinds": block(*kinds),
+        "arena": cache.size(entry.arena_bytes) if entry.arena_bytes else None,
+        "scratch": cache.size(head.scratch_bytes),
+        "start": pool().start,
+        "results": 0 if made is None else len(made),
+        "order": np.array(order, np.int64),
+        "none": id(None),
+        "numbers": len(values),
+        "values": np.array(values, np.int64).reshape(-1),
+        "otherwise": otherwise,
+        "owner": program,
+    }
+    plan = block(*[words[name] for name in PLAN])
+    return builtin.builtin("program", functions()["rushlight_program"], plan)

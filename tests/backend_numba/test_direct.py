@@ -1,0 +1,315 @@
+"""Calls of kernels that no Python function is part of: which program runs, and what it is given."""
+
+import gc
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import rushlight as rl
+from rushlight_numba import direct, memory
+from rushlight_numba.direct import MOST_ARRAYS, PROBES, SLOTS, Table
+from rushlight_numba.eager import Programs
+
+
+@pytest.fixture
+def table():
+    """A table of two arguments, and what was left to Python."""
+    left = []
+
+    def otherwise(*given, **named):
+        left.append((given, named))
+        return "otherwise"
+
+    made = Table("test", 2, 10, lambda *_: "small", otherwise)
+    made.left = left
+    return made
+
+
+@pytest.fixture
+def programs():
+    """A function that makes the programs of an operation, and the kernel that finds them."""
+    backend = rl.device("numba").backend
+
+    def make(name, least=0):
+        def refused(*_, **__):
+            raise AssertionError(name)
+
+        large = Programs(backend, name, refused)
+        count = large.count + len(large.op.params)
+        large.table = Table(name, count, least, None, large)
+        return large, large.table.kernel
+
+    return make
+
+
+def drawn(*shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def test_what_is_not_known_is_left_to_python(table):
+    x = np.zeros(20)
+    assert table.kernel(x, 3) == "otherwise"
+    assert table.kernel(x) == "otherwise"
+    assert table.kernel(x, 3, 4) == "otherwise"
+    assert table.kernel(x, axis=3) == "otherwise"
+    assert [len(given) for given, _ in table.left] == [2, 1, 3, 1]
+    assert table.left[-1][1] == {"axis": 3}
+
+
+@pytest.mark.parametrize(("n", "runs"), [(0, "small"), (9, "small"), (10, "here"), (20, "here")])
+def test_few_elements_are_anothers(table, n, runs):
+    x = np.zeros(n)
+    table.add((x, 1), (), lambda *_: "here")
+    assert table.kernel(x, 1) == runs
+    assert not table.left
+
+
+DENSE = np.zeros((4, 6), np.float32)
+OTHERS = {
+    "shape": np.zeros((6, 4), np.float32),
+    "axes": np.zeros((4, 6, 1), np.float32),
+    "flat": np.zeros(24, np.float32),
+    "dtype": np.zeros((4, 6), np.int32),
+    "width": np.zeros((4, 6), np.float64),
+    "strides": np.zeros((8, 6), np.float32)[::2],
+    "turned": np.zeros((6, 4), np.float32).T,
+    "bytes": np.zeros((4, 6), ">f4"),
+    "number": 3.0,
+    "nothing": None,
+    "subclass": DENSE.view(type("Array", (np.ndarray,), {})),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+def test_an_array_of_another_kind_is_not_taken_for_it(table, other):
+    table.add((DENSE, DENSE), (), lambda *_: "here")
+    assert table.kernel(DENSE, DENSE.copy()) == "here"
+    assert table.kernel(DENSE, other) == "otherwise"
+    table.add((DENSE, other), (), lambda *_: "there")
+    assert table.kernel(DENSE, other) == "there"
+    assert table.kernel(DENSE, DENSE) == "here"
+
+
+@pytest.mark.parametrize(
+    ("known", "same", "others"),
+    [
+        (1, [1], [True, 1.0, 2, None, (1,)]),
+        ((0, 1), [tuple(range(2))], [(1, 0), (0,), [0, 1]]),
+        (None, [None], [0, False]),
+        (np.dtype("f4"), [np.dtype("f4")], [np.dtype("f8"), "f4"]),
+        (float("nan"), [], [float("nan")]),
+    ],
+    ids=["integer", "axes", "none", "dtype", "nan"],
+)
+def test_parameters_are_compared_by_type_and_value(table, known, same, others):
+    table.add((DENSE, known), (), lambda *_: "here")
+    assert table.kernel(DENSE, known) == "here"
+    assert [table.kernel(DENSE, x) for x in same] == ["here"] * len(same)
+    assert [table.kernel(DENSE, x) for x in others] == ["otherwise"] * len(others)
+
+
+def test_of_numbers_only_the_type_matters(table):
+    table.add((DENSE, 1.0), (int, float), lambda *_: "here")
+    assert table.kernel(DENSE, -7.5) == "here"
+    assert table.kernel(DENSE, 7) == "otherwise"
+    assert table.kernel(DENSE, True) == "otherwise"
+
+
+def test_what_cannot_be_compared_is_not_the_same(table):
+    class Stubborn:
+        def __eq__(self, other):
+            raise ValueError
+
+        __hash__ = None
+
+    table.add((DENSE, Stubborn()), (), lambda *_: "here")
+    assert table.kernel(DENSE, Stubborn()) == "otherwise"
+
+
+def test_an_error_of_a_function_is_raised(table):
+    table.add((DENSE, 0), (), lambda x, y: x.size / y)
+    with pytest.raises(ZeroDivisionError):
+        table.kernel(DENSE, 0)
+
+
+def test_more_kinds_than_there_are_slots(table):
+    arrays = [np.zeros(20 + i, np.int8) for i in range(2 * SLOTS)]
+    for i, x in enumerate(arrays):
+        table.add((x, i), (), lambda *_, i=i: i)
+    found = [table.kernel(x, i) for i, x in enumerate(arrays)]
+    known = [i for i, x in enumerate(found) if x == i]
+    assert SLOTS // 2 < len(known) <= SLOTS
+    assert all(x in (i, "otherwise") for i, x in enumerate(found))
+
+
+def test_parameters_share_the_slots_of_their_arrays(table):
+    for i in range(PROBES + 1):
+        table.add((DENSE, i), (), lambda *_, i=i: i)
+    found = [table.kernel(DENSE, i) for i in range(PROBES + 1)]
+    assert found.count("otherwise") == 1
+    table.clear()
+    assert {table.kernel(DENSE, i) for i in range(PROBES + 1)} == {"otherwise"}
+
+
+# -- programs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 1000, 300_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_a_program_is_given_its_arrays(programs, n, dtype):
+    large, add = programs("add")
+    x, y = (drawn(n, seed=i) * 100 for i in range(2))
+    x, y = x.astype(dtype), y.astype(dtype)
+    for _ in range(3):
+        z = add(x, y)
+        np.testing.assert_array_equal(z, x + y)
+        assert (z.dtype, z.shape, z.flags.c_contiguous) == (x.dtype, x.shape, True)
+    (run,) = large.found.values()
+    assert run.__name__ == "program"
+    assert z.ctypes.data not in (x.ctypes.data, y.ctypes.data)
+
+
+@pytest.mark.parametrize("number", [2.5, float("inf"), float("nan"), 3, -(2**63), 2**63 - 1, 0])
+def test_a_program_is_given_its_numbers(programs, number):
+    large, add = programs("mul")
+    x = drawn(40, dtype=np.float64) if type(number) is float else np.arange(40)
+    for y in (number, type(number)(1), number):
+        np.testing.assert_array_equal(add(x, y), x * np.asarray(y, x.dtype))
+        np.testing.assert_array_equal(add(y, x), x * np.asarray(y, x.dtype))
+    assert {run.__name__ for run in large.found.values()} == {"program"}
+
+
+def test_an_integer_of_more_than_64_bits_is_left_to_the_other_kernel():
+    said = []
+    large = Programs(rl.device("numba").backend, "mul", lambda *given: said.append(given))
+    large.table = Table("mul", 2, 0, None, large)
+    x = np.arange(40)
+    large.table.kernel(x, 3)
+    assert large.table.kernel(x, 2**64) is None
+    assert said[0][1] == 2**64
+    np.testing.assert_array_equal(large.table.kernel(x, 3), 3 * x)
+
+
+def test_parameters_choose_the_program(programs):
+    _, total = programs("sum")
+    x = drawn(30, 40)
+    for axes in [(0,), (1,), (0, 1), (0,), (1,)]:
+        for keepdim in (False, True):
+            z = total(x, axes, keepdim)
+            np.testing.assert_allclose(z, x.sum(axes, keepdims=keepdim), rtol=1e-5, atol=1e-5)
+
+
+def test_several_results(programs):
+    x, w, b = drawn(50, 64), drawn(64, seed=2), drawn(64, seed=3)
+    large, forward = programs("layer_norm.fwd")
+    made = [forward(x, w, b, (1,), 1e-5) for _ in range(3)]
+    expected = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5) * w + b
+    np.testing.assert_allclose(made[-1][0], expected, rtol=1e-4, atol=1e-5)
+    assert [run.__name__ for run in large.found.values()] == ["program"]
+    assert all(type(parts) is tuple for parts in made)
+    for parts in made:
+        for one, other in zip(made[0], parts, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_results_that_nobody_asked_for_are_none(programs):
+    g, x, w = drawn(50, 30), drawn(50, 64, seed=1), drawn(30, 64, seed=2)
+    large, backward = programs("linear.vjp")
+    both = backward(g, x, w, (True, True, False))
+    np.testing.assert_allclose(both[0], g @ w, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(both[1], g.T @ x, rtol=1e-4, atol=1e-4)
+    held = sys.getrefcount(None)
+    for _ in range(100):
+        first, none, _ = backward(g, x, w, (True, False, False))
+        assert none is None
+        np.testing.assert_array_equal(first, both[0])
+        none, second, _ = backward(g, x, w, (False, True, False))
+        assert none is None
+        np.testing.assert_array_equal(second, both[1])
+    assert abs(sys.getrefcount(None) - held) < 50
+    assert {run.__name__ for run in large.found.values()} == {"program"}
+
+
+def test_references_and_memory_are_given_back(programs):
+    _, add = programs("add")
+    _, matmul = programs("matmul")
+    x, y = drawn(300, 300), drawn(300, 300, seed=1)
+    for _ in range(3):
+        add(x, y), matmul(x, y), add(x, 2.0)
+    gc.collect()
+    before = memory.stats(), sys.getrefcount(x), sys.getrefcount(x.dtype)
+    for _ in range(1000):
+        add(x, y), matmul(x, y), add(x, 2.0)
+    after = memory.stats(), sys.getrefcount(x), sys.getrefcount(x.dtype)
+    assert after == before
+    assert sys.getrefcount(add(x, y)) == sys.getrefcount(np.empty(1))
+
+
+def test_no_room_is_raised_and_nothing_is_lost(programs, monkeypatch):
+    _, add = programs("add")
+    x, y = drawn(700, 700), drawn(700, 700, seed=1)
+    expected = add(x, y)
+    memory.cache.clear()
+    held = memory.stats(), sys.getrefcount(x)
+
+    def refused(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(memory.np, "empty", refused)
+    for _ in range(3):
+        with pytest.raises(rl.OutOfMemory, match=r"^memory: no room for"):
+            add(x, y)
+    assert (memory.stats(), sys.getrefcount(x)) == held
+    monkeypatch.undo()
+    np.testing.assert_array_equal(add(x, y), expected)
+
+
+@pytest.mark.parametrize("n", [100, 300_000], ids=["one thread", "threads"])
+def test_python_threads_call_the_same_program(programs, n):
+    _, add = programs("add")
+    x = np.ones(n, np.float32)
+    add(x, 0.0)
+    wrong = []
+
+    def work(me):
+        for i in range(200):
+            z = add(x, float(me * 1000 + i))
+            if not (z == me * 1000 + i + 1).all():
+                wrong.append((me, i))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_the_child_of_a_fork_calls_what_a_thread_of_its_parent_ran(programs):
+    large, add = programs("add")
+    x = np.ones(300_000, np.float32)
+    add(x, x)
+    (run,) = large.found.values()
+    (head,) = [head for head in direct._heads if head.address == run.__self__[0]]
+    head.words[8] = 1  # as if one were in the midst of it
+    child = os.fork()
+    if not child:
+        os._exit(0 if (add(x, x) == 2).all() else 1)
+    head.words[8] = 0
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_program_of_many_arrays_has_a_python_function(programs):
+    backend = rl.device("numba").backend
+    stack = Programs(backend, "concat", None)
+    xs = [drawn(20, seed=i) for i in range(MOST_ARRAYS + 3)]
+    z = stack(*xs, axis=0)
+    np.testing.assert_array_equal(z, np.concatenate(xs))
