@@ -194,6 +194,10 @@ class Writer:
             return to.cast(args[0], operands[0])
         if x.op == "random":
             return to.cast(philox.words(operands[0], *args), operands[0])
+        if x.op == "pow" and self.nest.nodes[x.args[1]].op == "constant":
+            power = mathematics.POWERS.get(self.nest.nodes[x.args[1]].param)
+            if power is not None:
+                return power(to, args[0])
         if x.op in mathematics.FUNCTIONS:
             return mathematics.function(to, x.op, *args)
         if x.op in division.FUNCTIONS:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dtypes import DType
 
-LITERAL = (0, 1, -1, 2, 0.5)  # constants that stand in the text, so that code may depend on them
+LITERAL = (0, 1, -1, 2, 3, 0.5)  # constants that stand in the text, so that code may depend on them
 ROW = {"row_sum": "sum", "row_prod": "prod", "row_max": "max"}  # reductions along the row
 NEUTRAL = {"sum": 0.0, "prod": 1.0, "max": float("-inf")}  # what a reduction begins with
 

@@ -933,7 +933,7 @@ def asinh(x: Any) -> Any:
     size = abs(x)
     near = minimum(size, 1e4)  # whose square every type holds
     z = log1p(near + near * near / (sqrt(near * near + 1.0) + 1.0))
-    z = where(less(size, 1e4), z, log(size) + math.log(2.0))
+    z = where(less(size, 1e4), z, log(size) + (0.25 / size / size + math.log(2.0)))
     return where(less(x, 0), -z, z)
 
 
@@ -941,7 +941,8 @@ def asinh(x: Any) -> Any:
 def acosh(x: Any) -> Any:
     """The number from 0 whose hyperbolic cosine is x; nan below 1.  [*s] -> [*s]."""
     t = minimum(x, 1e4) - 1.0
-    return where(less(x, 1e4), log1p(t + sqrt(t) * sqrt(t + 2.0)), log(x) + math.log(2.0))
+    far = log(x) + (math.log(2.0) - 0.25 / x / x)
+    return where(less(x, 1e4), log1p(t + sqrt(t) * sqrt(t + 2.0)), far)
 
 
 @floating_composite
