@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import rushlight as rl
 from rushlight.device import Device
 from rushlight.reference import KERNELS as REFERENCE
 from rushlight_numba.eager import Programs
@@ -50,3 +51,14 @@ def test_long_lines_side_by_side_are_sorted_each():
     assert np.array_equal(by_rows(x, 1, False), wanted)
     columns = np.ascontiguousarray(x.T)
     assert np.array_equal(by_columns(columns, 0, False), wanted.T)
+
+
+def test_an_axis_is_told_from_another():
+    """A parameter that is an integer matters to an eager call, unlike a number among its inputs."""
+    x = rl.from_numpy(np.random.default_rng(4).standard_normal((60, 60)).astype("f"))
+    with rl.device("numba"):
+        here = rl.tensor(x.numpy())
+        for function in (rl.argsort, rl.cumsum, rl.softmax):
+            for axis in (0, 1, 0):
+                made = function(here, axis).numpy()
+                np.testing.assert_allclose(made, function(x, axis).numpy(), rtol=1e-5)

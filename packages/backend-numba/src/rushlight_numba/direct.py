@@ -365,16 +365,22 @@ class Table:
         self.kernel = builtin.builtin(name, functions()["rushlight_kernel"], words)
         self.place = builtin.builtin(name, functions()["rushlight_place"], block(builtin.ARRAY))
 
-    def add(self, given: Sequence[Any], numbers: tuple[type, ...], run: Callable[..., Any]) -> None:
+    def add(
+        self, given: Sequence[Any], numbers: tuple[type, ...], run: Callable[..., Any],
+        inputs: int | None = None,
+    ) -> None:  # fmt: skip
         """From now on, what is given and all of its kind goes to `run`.
 
         numbers: the types of those whose values do not matter.
+        inputs: how many there are, all if None; parameters come behind, and matter.
         """
         first = self.place(*given)
         places = [(first + i) % SLOTS for i in range(PROBES)]
         at = next((i for i in places if i not in self.kept), places[self.turn % PROBES])
         self.turn += 1
-        kinds = block(*[word for x in given for word in kind_of(x, numbers)])
+        kind = [kind_of(x, numbers) for x in given[:inputs]]
+        kind += [kind_of(x, ()) for x in given[len(kind) :]]
+        kinds = block(*[word for words in kind for word in words])
         kinds.kept += [x for x in given if type(x) is not np.ndarray]
         plan = getattr(run, "__self__", None)
         entry = block(plan if isinstance(plan, Block) else None, run, kinds)

@@ -109,7 +109,7 @@ class Programs:
                 self.found.pop(next(iter(self.found)), None)
             run = self.found[key] = self.kernel(given, named)
         if self.table is not None and not named and isinstance(run, BUILTIN):
-            self.table.add(given, self.numbers, run)
+            self.table.add(given, self.numbers, run, self.count)
         return run(*given)
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
