@@ -353,7 +353,7 @@ def test_a_planted_undeclared_import_is_found():
         "from rushlight.function.given import rank",
         "from rushlight.function.layer import convolve",
         "from rushlight.tensor import Tensor",
-        "from rushlight.errors import ContractError",
+        "from rushlight.errors import NotOffered",
         "from rushlight import straight",
         "import rushlight.straight",
         "if TYPE_CHECKING:\n    from rushlight.node import Node",

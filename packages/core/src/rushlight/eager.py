@@ -25,8 +25,7 @@ from .errors import (
     WrongType,
 )
 from .node import Leaf
-from .op import Operation, operations
-from .spec import Spec
+from .op import Operation, operations, spec_of
 from .straight import wrap
 from .tensor import Tensor
 
@@ -49,19 +48,15 @@ class Meaning:
         self.recording = recording
 
     def around(self, within: Any) -> Any:
-        """Another interpreter, with what this one does beyond running or writing down."""
         return within
 
     def perform(self, _policy: str, function: F, args: Any, kwargs: dict[str, Any]) -> Any:
-        """A function of several operations, which states in which type it computes."""
         return function(*args, **kwargs)
 
     def quiet(self, recording: bool) -> Any:
-        """This interpreter, remembering for gradients or not."""
         raise NotImplementedError
 
     def read(self, x: Tensor) -> Any:
-        """The data that x holds now."""
         raise NotImplementedError
 
     def run(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> Any:
@@ -145,7 +140,6 @@ class Eager(Meaning):
         return x._data
 
     def assign(self, x: Tensor, value: Tensor) -> None:
-        """x becomes value; a leaf stays one."""
         x._data = value._data
         if self.recording and not isinstance(x._node, Leaf):
             x._node = value._node
@@ -225,11 +219,6 @@ def widened(x: Any) -> Any:
 def asks(x: Any) -> bool:
     """Whether a gradient may be asked of this input."""
     return isinstance(x, Tensor) and x._node is not None
-
-
-def spec_of(x: Any) -> Any:
-    """The Spec of a tensor; numbers and None stand for themselves."""
-    return Spec(x._data.shape, x._data.dtype) if isinstance(x, Tensor) else x
 
 
 def agreeing(op: Operation, inputs: Inputs) -> None:

@@ -198,8 +198,6 @@ class Operation:
         """Parameters by name."""
         return dict(zip(self.params, params, strict=True))
 
-    # -- stating the gradient
-
     def gradients(self, **rules: Rule | None) -> None:
         """State one rule per input, run only if that input asks.
 
@@ -250,8 +248,6 @@ class Operation:
         self.put = put
         self.settle()
 
-    # -- what the tape keeps
-
     def kept_by(self, asked: Sequence[bool]) -> tuple[bool, ...]:
         """Which inputs the rules read when these inputs ask for a gradient."""
         if not self.reads:
@@ -269,8 +265,6 @@ class Operation:
         """The result, and the residuals as constants: (result, *residuals)."""
         made: tuple[Any, ...] = straight.current().apply(self, inputs, self.ordered(params), True)
         return made
-
-    # -- the contract
 
     def contract(self, specs: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
         """The Spec of the result on inputs like these, remembered.  Raises: ContractError."""
@@ -330,8 +324,8 @@ def types(x: Any) -> Any:
 
 
 def spec_of(x: Any) -> Any:
-    """The Spec of an array; numbers and None stand for themselves."""
-    return x if x is None or isinstance(x, (bool, int, float)) else Spec(x.shape, x.dtype)
+    """The Spec of an array or a tensor; numbers and None stand for themselves."""
+    return Spec(x.shape, x.dtype) if hasattr(x, "dtype") else x
 
 
 @overload

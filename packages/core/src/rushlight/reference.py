@@ -40,9 +40,6 @@ def widened(x: Array) -> Array:
     return x if x.dtype in WIDE else x.astype(np.float32)
 
 
-# -- elementwise
-
-
 def cast(x: Array, dtype: Any) -> Array:
     """The values of x as another type; x itself if it has it."""
     return x.astype(dtype, copy=False)
@@ -144,9 +141,6 @@ def sigmoid(x: Array) -> Array:
 
 ONE = {dtype: np.ones((), dtype) for dtype in map(np.dtype, "efd")}
 
-# -- reduction
-
-
 # numpy's own annotations know reduce by keywords only
 add_reduce: Callable[..., Array] = np.add.reduce
 max_reduce: Callable[..., Array] = np.maximum.reduce
@@ -199,9 +193,6 @@ def running(accumulate: Callable[..., Any]) -> Callable[..., Any]:
         return accumulate(z, axis, z.dtype).astype(x.dtype, copy=False)
 
     return kernel
-
-
-# -- movement
 
 
 def expand(x: Array, shape: Shape) -> Array:
@@ -271,9 +262,6 @@ def fold(
     return z.astype(x.dtype, copy=False)
 
 
-# -- contraction
-
-
 def matmul(x: Array, y: Array) -> Any:
     """x @ y."""
     if x.dtype is not FLOAT32 and narrow(x):  # the reference sums in float32
@@ -320,9 +308,6 @@ def linear_vjp(g: Array, x: Array, weight: Array, asked: tuple[bool, ...]) -> tu
     # a product with ones takes two thirds of the time of a reduction
     dot = matmul if narrow(g) else ARRAY.dot
     return gx, gweight, dot(ones(len(g), g.dtype), g)
-
-
-# -- indexing
 
 
 def within(op: str, index: Array, n: int, axis: int) -> Array:
@@ -388,9 +373,6 @@ def ungather(x: Array, index: Array, shape: Shape, axis: int) -> Array:
     return scatter_add(z, index, x, axis)
 
 
-# -- matrices
-
-
 def lapack(op: str, function: Callable[..., Any], advice: str) -> Callable[..., Any]:
     """The kernel of one of numpy's functions.  Raises: LinAlgError for what it cannot compute."""
 
@@ -441,9 +423,6 @@ SINGULAR = "give matrices that have an inverse"
 FINITE = "give finite matrices"
 
 
-# -- creation
-
-
 # numpy has one device, so these do not ask which
 def full(value: Any, shape: Shape, dtype: Any, device: int) -> Array:  # noqa: ARG001
     """value everywhere."""
@@ -476,8 +455,6 @@ def random_bits(key: int, counter: int, shape: Shape, device: int) -> Array:  # 
     words = np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
     return words.reshape(-1)[:count].reshape(shape)
 
-
-# -- fused
 
 # A kernel writes arrays of its own in place: that halves the time on a thousand elements.
 

@@ -471,16 +471,12 @@ class LT(ScalarFunction):
         return 0.0, 0.0
 
 
-class EQ(ScalarFunction):
+class EQ(LT):
     """1 if a == b, else 0; derivative 0."""
 
     @staticmethod
     def forward(ctx: Context, a: float, b: float) -> float:
         return float(a == b)
-
-    @staticmethod
-    def backward(ctx: Context, d: float) -> tuple[float, float]:
-        return 0.0, 0.0
 
 
 # -- is a derivative right?

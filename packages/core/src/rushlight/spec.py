@@ -124,7 +124,7 @@ def resolve_shape(op: str, shape: Sequence[int], count: int) -> Shape:
     return tuple(shape)
 
 
-def strides_of(shape: Shape) -> tuple[int, ...]:
+def strides_of(shape: Shape) -> Shape:
     """The elements from one place along each axis to the next, where they lie in order."""
     return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()
 

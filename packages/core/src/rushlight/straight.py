@@ -19,7 +19,6 @@ from weakref import ref
 
 from .dtypes import ABSORBS, FLOATING
 from .node import NOTHING, Node
-from .spec import Spec
 
 if TYPE_CHECKING:
     from .op import Interpreter, Operation
@@ -491,7 +490,7 @@ def record(
     node.shape, node.dtype = result.shape, result.dtype
     specs: tuple[Any, ...] = ()
     if op.keeps_specs:
-        specs = tuple([Spec(x.shape, x.dtype) if isinstance(x, Tensor) else x for x in inputs])
+        specs = tuple([x.spec if isinstance(x, Tensor) else x for x in inputs])
     keep = op.keep or kept_of(op.kept_by([edge is not None for edge in edges]))
     result = result if op.keeps_result else None
     node.saved = (keep((*inputs, None)), keep((*data, None)), result, tuple(residuals), specs)

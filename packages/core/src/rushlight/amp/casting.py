@@ -62,11 +62,9 @@ class Casting:
         return getattr(self.within, name)
 
     def quiet(self, recording: bool) -> Casting:
-        """The same, remembering for gradients or not."""
         return Casting(self.within.quiet(recording), self.choices)
 
     def around(self, within: Any) -> Casting:
-        """The same, with another interpreter within."""
         return Casting(within, self.choices)
 
     def apply(

@@ -213,8 +213,6 @@ class GradScaler:
                 f"function has not yet; call it outside, after the function with backward()"
             )
 
-    # -- what it holds
-
     def get_scale(self) -> float:
         """The scale; 1 if disabled."""
         return self._scale if self._enabled else 1.0

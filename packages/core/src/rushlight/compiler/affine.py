@@ -17,7 +17,7 @@ class Affine(NamedTuple):
     """offset + sum over loops of factor * variable."""
 
     offset: int
-    factors: tuple[int, ...]
+    factors: Shape
 
     def __add__(self, other: Affine) -> Affine:  # type: ignore[override]  # no tuple is joined
         factors = tuple([a + b for a, b in zip(self.factors, other.factors, strict=True)])
@@ -53,7 +53,7 @@ def nowhere(loops: int) -> Affine:
 
 
 @remembered
-def identity(shape: Shape, every: bool = False) -> tuple[tuple[int, ...], Index]:
+def identity(shape: Shape, every: bool = False) -> tuple[Shape, Index]:
     """Loops over all axes longer than 1 (or every one), at least one; the index that they mean."""
     looped = [d for d, n in enumerate(shape) if n != 1 or every]
     count = max(1, len(looped))
@@ -74,7 +74,7 @@ def numbered(index: Index, shape: Shape, loops: int) -> Affine:
 
 
 @remembered
-def parted(whole: Affine, n: int, extents: tuple[int, ...]) -> tuple[Affine, Affine] | None:
+def parted(whole: Affine, n: int, extents: Shape) -> tuple[Affine, Affine] | None:
     """whole // n and whole % n; None where they are no sums over the loops."""
     quotient = tuple([f // n if f % n == 0 else 0 for f in whole.factors])
     rest = tuple([f if f % n else 0 for f in whole.factors])
@@ -87,7 +87,7 @@ def parted(whole: Affine, n: int, extents: tuple[int, ...]) -> tuple[Affine, Aff
     return Affine(whole.offset // n, quotient), Affine(start, rest)
 
 
-def split(whole: Affine, shape: Shape, extents: tuple[int, ...]) -> Index:
+def split(whole: Affine, shape: Shape, extents: Shape) -> Index:
     """The index into a contiguous value of this shape, in runs as short as they can be."""
     runs: list[Run] = []
     stop = len(shape)
@@ -107,7 +107,7 @@ def split(whole: Affine, shape: Shape, extents: tuple[int, ...]) -> Index:
 
 
 @remembered
-def reshaped(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index:
+def reshaped(index: Index, shape: Shape, source: Shape, extents: Shape) -> Index:
     """The index into x of shape `source`, given that into reshape(x, shape)."""
     return split(numbered(index, shape, len(extents)), source, extents)
 
@@ -124,7 +124,7 @@ def permuted(index: Index, order: Shape) -> Index | None:
 
 
 @remembered
-def expanded(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]) -> Index | None:
+def expanded(index: Index, shape: Shape, source: Shape, extents: Shape) -> Index | None:
     """The index into x of shape `source`, given that into x broadcast to shape."""
     new = len(shape) - len(source)
     zero = nowhere(len(extents))
@@ -144,7 +144,7 @@ def expanded(index: Index, shape: Shape, source: Shape, extents: tuple[int, ...]
     return tuple(runs)
 
 
-def halves(run: Run, stretched: list[bool], shape: Shape, extents: tuple[int, ...]) -> list[Run]:
+def halves(run: Run, stretched: list[bool], shape: Shape, extents: Shape) -> list[Run]:
     """A run in two, of which one is stretched and the other not; nothing where it cannot be cut."""
     cut = run.first + stretched.index(not stretched[0]) if len({*stretched}) == 2 else run.stop
     if cut == run.stop:
@@ -152,7 +152,7 @@ def halves(run: Run, stretched: list[bool], shape: Shape, extents: tuple[int, ..
     return [] if len({*stretched[cut - run.first :]}) > 1 else parts(run, cut, shape, extents)
 
 
-def parts(run: Run, d: int, shape: Shape, extents: tuple[int, ...]) -> list[Run]:
+def parts(run: Run, d: int, shape: Shape, extents: Shape) -> list[Run]:
     """A run in two, of which the second begins with axis d; nothing where it cannot be cut."""
     found = parted(run.at, size(shape[d : run.stop]), extents)
     return [] if found is None else [Run(run.first, d, found[0]), Run(d, run.stop, found[1])]
@@ -179,7 +179,7 @@ def sliced(
 
 
 def shifted(
-    index: Index, starts: Shape, shape: Shape, whole: Shape, extents: tuple[int, ...]
+    index: Index, starts: Shape, shape: Shape, whole: Shape, extents: Shape
 ) -> Index | None:
     """The index into a whole, given that into a part of this shape that begins at `starts`."""
     runs = []
@@ -195,7 +195,7 @@ def shifted(
     return tuple(sorted(runs))
 
 
-def begun(index: Index, d: int, shape: Shape, extents: tuple[int, ...]) -> Index | None:
+def begun(index: Index, d: int, shape: Shape, extents: Shape) -> Index | None:
     """An index into a value of this shape in which axis d begins a run."""
     runs: list[Run] = []
     for run in index:

@@ -96,9 +96,6 @@ class Text:
         return f"x{x.i}" if isinstance(x, Place) else self.name(x, "c")
 
 
-# -- whether a call is of the shape that was traced
-
-
 class Unmatched(Exception):
     """The arguments hold what only `flatten` can take apart."""
 
@@ -211,9 +208,6 @@ def constant(text: Text, a: str, value: Any) -> None:
     miss(text, f"{a} is not {k}{kind if plain else ''}")
 
 
-# -- whether what was traced is what would be traced now
-
-
 def holding(traced: Traced, leaves: int) -> Callable[..., bool]:
     """holds(x0, ..): of what the function met without being given it, and of gradients."""
     text = Text()
@@ -264,9 +258,6 @@ def side(text: Text, x: Any) -> str:
     if isinstance(x, Cell):
         return f"{text.name(x, 'cell')}.held"
     return text.name(x, "k") if isinstance(x, (int, float)) else f"x{x.i}"
-
-
-# -- the program's inputs and outputs
 
 
 def replaying(traced: Traced, leaves: int) -> Callable[..., Any]:

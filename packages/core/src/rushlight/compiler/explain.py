@@ -139,9 +139,6 @@ def page(program: Program, inputs: Any = None) -> str:
     return "\n\n".join(["\n".join(part) for part in parts if part]) + "\n"
 
 
-# -- records
-
-
 def kind(record: Record) -> str:
     """Nest, product or call."""
     return {LoopNest: "nest", Product: "product", Call: "call"}[type(record)]
@@ -240,9 +237,6 @@ def amount(n_bytes: int) -> str:
         if n_bytes >= factor:
             return f"{n_bytes / factor:.1f} {unit}"
     return f"{n_bytes} B"
-
-
-# -- what stayed apart
 
 
 def called(fused: Fused) -> list[str]:

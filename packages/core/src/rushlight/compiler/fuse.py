@@ -100,7 +100,7 @@ class Group:
     """Steps of one space.  shape: of the step that began it; extents: its loops."""
 
     shape: Shape
-    extents: tuple[int, ...]
+    extents: Shape
     head: Step | None = None
     steps: list[Step] = field(default_factory=list)
     members: dict[Value, Index] = field(default_factory=dict)
@@ -244,7 +244,7 @@ class Fuser:
 
     # -- places
 
-    def resolve(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Index]:
+    def resolve(self, x: Value, index: Index, extents: Shape) -> tuple[Value, Index]:
         """What is stored or computed behind views of x, and where.  Raises: NotAffine."""
         while x in self.views:
             step = self.maker[x]
@@ -253,7 +253,7 @@ class Fuser:
             x = source
         return x, index
 
-    def through(self, step: Any, source: Value, index: Index, extents: tuple[int, ...]) -> Index:
+    def through(self, step: Any, source: Value, index: Index, extents: Shape) -> Index:
         """The index into a view's input.  Raises: NotAffine."""
         shape, name = step.z.shape, step.op.name
         found: Index | None
@@ -269,16 +269,14 @@ class Fuser:
             raise NotAffine(step.z)
         return found
 
-    def operand(
-        self, x: Value, shape: Shape, index: Index, extents: tuple[int, ...], z: Any
-    ) -> Index:
+    def operand(self, x: Value, shape: Shape, index: Index, extents: Shape, z: Any) -> Index:
         """The index into an input that broadcasts to z of this shape.  Raises: NotAffine."""
         found = index if x.shape == shape else expanded(index, shape, x.shape, extents)
         if found is None:
             raise NotAffine(z)
         return found
 
-    def address(self, x: Value, index: Index, extents: tuple[int, ...]) -> tuple[Value, Affine]:
+    def address(self, x: Value, index: Index, extents: Shape) -> tuple[Value, Affine]:
         """The buffer in which a stored value lies, and the place in it.  Raises: NotAffine."""
         while x in self.places:
             whole, starts = self.places[x]
@@ -288,7 +286,7 @@ class Fuser:
             index, x = found, whole
         return x, numbered(index, x.shape, len(extents))
 
-    def access(self, x: Value, index: Index, extents: tuple[int, ...]) -> Access:
+    def access(self, x: Value, index: Index, extents: Shape) -> Access:
         buffer, at = self.address(x, index, extents)
         strides = tuple([f if n > 1 else 0 for f, n in zip(at.factors, extents, strict=True)])
         return Access(buffer, strides, at.offset, x.dtype)
@@ -573,9 +571,7 @@ class Fuser:
             (over if True in lost else rest).update(run.at.loops)
         return frozenset(over), frozenset(rest)
 
-    def reads(
-        self, step: Step, index: Index, extents: tuple[int, ...]
-    ) -> list[tuple[Value, Index | None]]:
+    def reads(self, step: Step, index: Index, extents: Shape) -> list[tuple[Value, Index | None]]:
         """What is stored or computed that a step reads at an index, and where: None is anywhere."""
         found: list[tuple[Value, Index | None]] = []
         shape, z = domain(step), step.z
@@ -595,9 +591,7 @@ class Fuser:
                 found.append((r, at))
         return found
 
-    def lookup(
-        self, step: Step, index: Index, extents: tuple[int, ...]
-    ) -> tuple[Value, Index, Index]:
+    def lookup(self, step: Step, index: Index, extents: Shape) -> tuple[Value, Index, Index]:
         """The places of a lookup or a scatter, the index into them, and that into where they are.
 
         The latter has one loop more, which is the place.  Raises: NotAffine.
@@ -622,7 +616,7 @@ class Fuser:
             at = whole
         return place, index, at
 
-    def table(self, step: Step, at: Index, extents: tuple[int, ...]) -> tuple[Value, Access]:
+    def table(self, step: Step, at: Index, extents: Shape) -> tuple[Value, Access]:
         """What a lookup looks at, and the access, whose last stride is that of the place."""
         x, (axis,) = step.inputs[0], step.params
         extents = (*extents, x.shape[axis])
@@ -802,7 +796,7 @@ def has_stores(record: LoopNest | Product) -> bool:
 
 
 @remembered
-def candidates(whole: Shape, extents: tuple[int, ...], shape: Shape) -> list[Index]:
+def candidates(whole: Shape, extents: Shape, shape: Shape) -> list[Index]:
     """Where loops of a group, which began as `whole`, may be in a value of this shape."""
     loops, found = len(extents), []
     if len(shape) == len(whole):

@@ -66,8 +66,6 @@ class Nestwise:
         last |= dict.fromkeys([*whole.values(), *self.checks], len(touched))
         self.dying = [[x for x in some if last[x] == i] for i, some in enumerate(touched)]
 
-    # -- records as jobs
-
     def nest(self, nest: LoopNest) -> None:
         """A nest, the memory of what it stores before it."""
         nest = nest._replace(reads=tuple(map(self.read, nest.reads)))
@@ -128,8 +126,6 @@ class Nestwise:
             return x
         return z
 
-    # -- running
-
     def run(self, *inputs: Any) -> list[Any]:
         """The outputs.  Raises: what a kernel raises; IndexError if a check fails."""
         held: dict[Any, Any] = dict(zip(self.graph.inputs, inputs, strict=True))
@@ -160,7 +156,7 @@ class Nestwise:
         return known(self.outputs)
 
 
-def packed(shape: Shape) -> tuple[int, ...]:
+def packed(shape: Shape) -> Shape:
     """The strides of elements in order; 0 along an axis of one, as an Access has it."""
     return tuple([s if n > 1 else 0 for s, n in zip(strides_of(shape), shape, strict=True)])
 

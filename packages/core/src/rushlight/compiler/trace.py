@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from ..cell import Cell, Number, compute
 from ..device import Device
-from ..eager import Inputs, Meaning, spec_of
+from ..eager import Inputs, Meaning
 from ..errors import TracingError
 from ..node import Leaf
-from ..op import Operation
+from ..op import Operation, spec_of
 from ..spec import Spec
 from ..straight import wrap
 from ..tensor import Tensor, caller
@@ -130,8 +130,6 @@ class Tracing(Meaning):
         self.trace.steps.append(Step(op, device, data, params, out))
         return out if several else out[0]
 
-    # -- gradients left on leaves
-
     def read_grad(self, x: Tensor) -> Tensor | None:
         """x.grad at this point; a concrete one met for the first time is captured."""
         x = self.meant(x)
@@ -150,8 +148,6 @@ class Tracing(Meaning):
         if x not in self.trace.grads:  # whether there was one makes no difference
             self.trace.grads_before[x] = UNREAD
         self.trace.grads[x] = value
-
-    # -- numbers that change between calls
 
     def read_cell(self, cell: Cell) -> Any:
         """The number a cell holds at this point."""

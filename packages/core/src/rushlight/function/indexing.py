@@ -10,7 +10,7 @@ from ..errors import ContractError, IndexOutOfRange
 from ..ops.contraction import unmatched
 from ..ops.creation import constant, naturals
 from ..ops.movement import part
-from ..spec import EVERY, broadcast, normal_axis, size
+from ..spec import EVERY, Shape, broadcast, normal_axis, size
 from .given import rank, together, whole
 from .movement import along, flat, movedim, stack, unbind, unsqueeze, vector
 from .precision import autocasts
@@ -215,9 +215,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise beyond(op, z, -1, error) from error
 
 
-# -- order
-
-
 class Ordered(NamedTuple):
     """What sort and topk return."""
 
@@ -299,15 +296,7 @@ def unique(
     With return_inverse also where each is in the result, int64[*s]; with return_counts also how
     often it was, int64[k].  Raises: TracingError while tracing, since k depends on values.
     """
-    x, axis, rows = in_rows("unique", input, dim)
-    count = rows.shape[0]
-    places = naturals(count, x)
-    for i, keys in enumerate(reversed(unbind(rows, 1))):
-        keys = ops.take(keys, places, axis=0) if i else keys
-        turn = ops.argsort(keys, axis=0, descending=False)
-        places = ops.take(places, turn, axis=0) if i else turn
-    shape = input.shape if dim is None else (count,)
-    return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
+    return once("unique", input, dim, ranks_of, return_inverse, return_counts)
 
 
 def unique_consecutive(
@@ -315,11 +304,16 @@ def unique_consecutive(
     dim: int | None = None,
 ) -> Any:  # fmt: skip
     """unique, but only of equal neighbours, in the order that they have.  [*s] -> [k]."""
-    x, axis, rows = in_rows("unique_consecutive", input, dim)
-    count = rows.shape[0]
-    places = naturals(count, x)
-    shape = input.shape if dim is None else (count,)
-    return once(x, axis, rows, places, shape if return_inverse else None, return_counts)
+    return once("unique_consecutive", input, dim, None, return_inverse, return_counts)
+
+
+def ranks_of(rows: Tensor, places: Tensor) -> Tensor:
+    """In which order rows are sorted.  [n, k], int64[n] -> int64[n]."""
+    for i, keys in enumerate(reversed(unbind(rows, 1))):
+        keys = ops.take(keys, places, axis=0) if i else keys
+        turn = ops.argsort(keys, axis=0, descending=False)
+        places = ops.take(places, turn, axis=0) if i else turn
+    return places
 
 
 def in_rows(op: str, input: Tensor, dim: int | None) -> tuple[Tensor, int, Tensor]:
@@ -335,13 +329,13 @@ def in_rows(op: str, input: Tensor, dim: int | None) -> tuple[Tensor, int, Tenso
 
 
 def once(
-    x: Tensor, axis: int, rows: Tensor, places: Tensor, shape: Any, return_counts: bool
+    op: str, input: Tensor, dim: int | None, order: Any, return_inverse: bool, return_counts: bool
 ) -> Any:
-    """Of x, at these places in turn, the first of equal neighbours.
-
-    shape: of where each is in the result, if that is asked.
-    """
-    count, starts, groups = rows.shape[0], places, places
+    """Of elements or rows, in this order if one is given, the first of equal neighbours."""
+    x, axis, rows = in_rows(op, input, dim)
+    count = rows.shape[0]
+    places = naturals(count, x)
+    places = starts = groups = order(rows, places) if order else places
     if count:
         ordered = ops.take(rows, places, axis=0)
         pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
@@ -350,16 +344,14 @@ def once(
         starts = nonzero(fresh, as_tuple=True)[0]
         groups = ops.cumsum(ops.cast(fresh, dtypes.int64), axis=0) - 1
     made = [ops.take(x, ops.take(places, starts, axis=0), axis)]
-    if shape is not None:
-        made.append(ops.reshape(ops.scatter(places, places, groups, axis=0), shape))
+    if return_inverse:
+        inverse = ops.scatter(places, places, groups, axis=0)
+        made.append(ops.reshape(inverse, input.shape) if dim is None else inverse)
     if return_counts:
         ends = constant(count, (1,), x, dtypes.int64)
         ends = ops.concat(part(starts, 0, 1, len(starts) - 1), ends, axis=0) if count else starts
         made.append(ends - starts)
     return made[0] if len(made) == 1 else tuple(made)
-
-
-# -- chosen and put
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
@@ -436,12 +428,12 @@ def scatter(
     return scatter_reduce(input, axis, index, source, "prod")
 
 
-def all_fit(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:
+def all_fit(inner: Shape, outer: Shape) -> bool:
     """Whether no length of inner is above that of outer."""
     return builtins.all(m <= n for m, n in zip(inner, outer, strict=True))
 
 
-def filling(value: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def filling(value: Any, x: Tensor, shape: Shape) -> Tensor:
     """A number, or a tensor without dims, of x's type and stretched; other tensors as they are."""
     if not hasattr(value, "_data"):
         return constant(value, shape, x)

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["cholesky_solve", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet"]
 
 
-# -- norms
-
-
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -79,9 +76,6 @@ def norm(
     if len(axes) != 2:
         raise ContractError(f"norm: ord {ord!r} of {len(axes)} dims; name one dim or two")
     return matrix_norm(A, ord, tuple(axes), keepdim, dtype=dtype)
-
-
-# -- what is solved
 
 
 @autocasts("wide")
@@ -200,9 +194,6 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: Any = Non
     return LeastSquares(x, sum(away * away, -2) if least else none, full, none)
 
 
-# -- determinants and factors
-
-
 def det(A: Tensor) -> Tensor:
     """The determinant.  [*b, n, n] -> [*b]."""
     return ops.det(A)
@@ -313,9 +304,6 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices in ascending order.  [*b, n, n] -> [*b, n]."""
     return eigh(A, UPLO).eigenvalues
-
-
-# -- products
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:

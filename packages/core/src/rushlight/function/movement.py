@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered, WrongType
 from ..ops.creation import constant, naturals
-from ..ops.movement import part
+from ..ops.movement import Bounds, part
 from ..spec import Shape, broadcast, normal_axes, normal_axis, resolve_shape, size
 from .given import Dim, called, lengths, no_dims, rank, sized, together, whole
 from .named import named
@@ -321,9 +321,6 @@ def along(op: str, x: Tensor, dim: int, kind: type[ContractError] = ContractErro
     return axis
 
 
-# -- repeated
-
-
 def repeat(input: Tensor, repeats: Any, *more: Any) -> Tensor:
     """input so many times along each dim; more numbers than dims make new ones in front.
 
@@ -338,7 +335,7 @@ def repeat(input: Tensor, repeats: Any, *more: Any) -> Tensor:
     return repeated(input, counts)
 
 
-def repeated(x: Tensor, counts: tuple[int, ...]) -> Tensor:
+def repeated(x: Tensor, counts: Shape) -> Tensor:
     """repeat, all checked."""
     old = (1,) * (len(counts) - x.ndim) + x.shape
     pairs = tuple(zip(counts, old, strict=True))
@@ -347,7 +344,7 @@ def repeated(x: Tensor, counts: tuple[int, ...]) -> Tensor:
     return ops.reshape(ops.clone(ops.expand(apart, chained(pairs))), shape)
 
 
-def chained(pairs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def chained(pairs: Sequence[Shape]) -> Shape:
     """Tuples joined to one."""
     return tuple([n for pair in pairs for n in pair])
 
@@ -377,15 +374,11 @@ def repeat_interleave(
         raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; omit it")
     axis = normal_axis(op, dim or 0, n)
     x = input
-    before, length, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    length = x.shape[axis]
     if hasattr(repeats, "_data") and repeats.numel() == 1:
         repeats = repeats.item()
     if not hasattr(repeats, "_data"):
-        k = whole(op, "repeats", repeats)
-        wide = ops.expand(
-            ops.reshape(x, (*before, length, 1, *after)), (*before, length, k, *after)
-        )
-        return ops.reshape(ops.clone(wide), (*before, length * k, *after))
+        return each_row(x, axis, whole(op, "repeats", repeats))
     if repeats.dtype not in dtypes.INTEGER or repeats.shape != (length,):
         raise ContractError(f"{op}: repeats {repeats.spec} for {length} rows; give int64[{length}]")
     from ..creation import tensor
@@ -395,6 +388,13 @@ def repeat_interleave(
     if output_size is not None and output_size != len(rows):
         raise ContractError(f"{op}: output_size {output_size}; they are {len(rows)}")
     return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis)
+
+
+def each_row(x: Tensor, axis: int, k: int) -> Tensor:
+    """Each row along an axis k times.  [.., n, ..] -> [.., n k, ..]."""
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    wide = ops.expand(ops.reshape(x, (*before, n, 1, *after)), (*before, n, k, *after))
+    return ops.reshape(ops.clone(wide), (*before, n * k, *after))
 
 
 def pad(
@@ -489,9 +489,6 @@ FOLDS: dict[str, Any] = {  # from places beyond the ends to those inside
     "replicate": lambda i, n: ops.minimum(ops.maximum(i, 0), n - 1),
     "circular": ops.remainder,
 }
-
-
-# -- parts and turns
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -609,10 +606,14 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     x = movedim(input, (i, j), (-2, -1))
     m, n = x.shape[-2:]
     length = builtins.max(builtins.min(m + shortage(offset), n - builtins.max(offset, 0)), 0)
-    start = offset if offset > 0 else -offset * n
     flat = ops.reshape(x, (*x.shape[:-2], m * n))
-    bounds = (start, length, n + 1) if length else (0, 0, 1)
-    return ops.slice(flat, (*[(0, k, 1) for k in x.shape[:-2]], bounds))
+    return ops.slice(flat, downwards(x.shape[:-2], length, n, offset))
+
+
+def downwards(batch: Shape, length: int, n: int, offset: int) -> Bounds:
+    """Where a diagonal lies in matrices [*batch, m, n] whose rows are joined."""
+    start = offset if offset > 0 else -offset * n
+    return (*[(0, k, 1) for k in batch], (start, length, n + 1) if length else (0, 0, 1))
 
 
 diagonal_of = diagonal  # where an argument has the name
@@ -640,8 +641,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     if i == j:
         raise ContractError(f"{op}: dim1 {dim1} and dim2 {dim2}; give two different dims")
     n, before = length + abs(offset), input.shape[:-1]
-    start = offset if offset > 0 else -offset * n
-    bounds = (*[(0, m, 1) for m in before], (start, length, n + 1) if length else (0, 0, 1))
+    bounds = downwards(before, length, n, offset)
     z = ops.unslice(input, shape=(*before, n * n), bounds=bounds)
     return movedim(ops.reshape(z, (*before, n, n)), (-2, -1), (i, j))
 
@@ -701,9 +701,6 @@ def numbered(length: int, axis: int, like: Tensor) -> Tensor:
     """0, 1, .. along an axis, stretching along the others.  [1, .., length, .., 1]."""
     shape = tuple([length if i == axis else 1 for i in range(like.ndim)])
     return ops.reshape(naturals(length, like), shape)
-
-
-# -- several
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
@@ -37,9 +36,7 @@ def pool_windows(
         short = x.ndim <= n and op == "avg_pool2d"  # PyTorch reads dims before it counts them
         kind = IndexOutOfRange if short else ContractError
         raise kind(f"{op}: {x.spec}; give [b, c, {dims}] or [c, {dims}]")
-    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
-    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
-    pads = repeated(op, "padding", padding, 0, n)
+    sizes, strides, pads = geometry(op, n, kernel_size, stride, padding)
     steps = repeated(op, "dilation", dilation, 1, n)
     for p, k in zip(pads, sizes, strict=True):
         if not 0 <= p <= k // 2:
@@ -58,6 +55,15 @@ def pool_windows(
     reaching = tuple((p, p + e) for p, e in zip(pads, beyond, strict=True))
     windowed(op, x, sizes, reaching if ceil_mode else widths, steps)
     return sizes, strides, steps, widths, tuple(beyond)
+
+
+def geometry(
+    op: str, n: int, kernel_size: Any, stride: Any, padding: Any
+) -> tuple[Shape, Shape, Shape]:
+    """Sizes, strides, which are the sizes if left out, and paddings.  Raises: ContractError."""
+    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
+    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
+    return sizes, strides, repeated(op, "padding", padding, 0, n)
 
 
 def reach(widths: Widths, beyond: Shape) -> Widths:
@@ -230,9 +236,8 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 def adaptive(n: int, input: Tensor, output_size: Any) -> Tensor:
     """adaptive_avg_pool1d, adaptive_avg_pool2d or adaptive_avg_pool3d."""
-    image, out = adapted(f"adaptive_avg_pool{n}d", n, input, output_size)
-    if not builtins.any(m % o for o, m in zip(out, image, strict=True)):
-        sizes = tuple([m // o for o, m in zip(out, image, strict=True)])
+    _, out, sizes = adapted(f"adaptive_avg_pool{n}d", n, input, output_size)
+    if sizes:
         return avg_pool(n, input, sizes, None, 0, False, True, None)
     z = input
     for i, o in enumerate(out, input.ndim - n):
@@ -240,8 +245,11 @@ def adaptive(n: int, input: Tensor, output_size: Any) -> Tensor:
     return z
 
 
-def adapted(op: str, n: int, input: Tensor, output_size: Any) -> tuple[Shape, Shape]:
-    """The lengths of the last n dims, and what they become.  Raises: ContractError."""
+def adapted(op: str, n: int, input: Tensor, output_size: Any) -> tuple[Shape, Shape, Shape]:
+    """The lengths of the last n dims, what they become, and windows if all are alike.
+
+    Raises: ContractError.
+    """
     dims = SPATIAL[n]
     if rank(op, input) not in (n + 1, n + 2):
         raise ContractError(f"{op}: {input.spec}; give [b, c, {dims}] or [c, {dims}]")
@@ -253,11 +261,10 @@ def adapted(op: str, n: int, input: Tensor, output_size: Any) -> tuple[Shape, Sh
         )
     if 0 in image:
         raise ContractError(f"{op}: {input.spec}; give lengths from 1")
-    out = [
-        m if o is None else whole(op, "output_size", o, 1)
-        for o, m in zip(given, image, strict=True)
-    ]
-    return image, tuple(out)
+    pairs = zip(given, image, strict=True)
+    out = tuple([m if o is None else whole(op, "output_size", o, 1) for o, m in pairs])
+    sizes = tuple([m // o for o, m in zip(out, image, strict=True) if m % o == 0])
+    return image, out, sizes if len(sizes) == n else ()
 
 
 def spans_mean(x: Tensor, axis: int, o: int) -> Tensor:

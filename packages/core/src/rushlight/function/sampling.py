@@ -16,7 +16,7 @@ from .elementwise import bounded
 from .given import floating, lengths, rank, together
 from .indexing import matmul
 from .layer import each, repeated
-from .movement import movedim, select, stack
+from .movement import each_row, movedim, select, stack
 from .pooling import adaptive
 from .precision import autocasts
 
@@ -99,10 +99,8 @@ def resampled(
     wide: the type of the places.
     """
     m = x.shape[axis]
-    before, after = x.shape[:axis], x.shape[axis + 1 :]
     if mode in FLAT and n % m == 0 and step == m / n:
-        apart = ops.reshape(x, (*before, m, 1, *after))
-        return ops.reshape(ops.expand(apart, (*before, m, n // m, *after)), (*before, n, *after))
+        return each_row(x, axis, n // m)
     places = ops.iota(length=n, dtype=wide, device=x.device)
     if mode in FLAT:
         places = (places + 0.5 if mode == "nearest-exact" else places) * step
@@ -112,7 +110,7 @@ def resampled(
     z: Any = None
     for place, weight in taps(places, mode):
         part = ops.take(x, spot(place, m), axis)
-        part = part * ops.reshape(weight, (n, *(1 for _ in after)))
+        part = part * ops.reshape(weight, (n, *(1 for _ in x.shape[axis + 1 :])))
         z = part if z is None else z + part
     made: Tensor = z
     return made
@@ -273,9 +271,6 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         columns.insert(0, ops.expand(u, tuple(image)))
     places = ops.reshape(stack(columns, -1), (1, math.prod(image), n + 1))
     return ops.reshape(matmul(places, theta.mT), (b, *image, n))
-
-
-# -- patches
 
 
 def unfold(

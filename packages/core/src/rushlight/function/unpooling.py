@@ -13,7 +13,7 @@ from ..spec import size
 from .given import floating, together
 from .layer import repeated
 from .movement import numbered
-from .pooling import adapted, avg_pool, max_pool
+from .pooling import adapted, avg_pool, geometry, max_pool
 from .precision import autocasts
 from .reduction import power
 
@@ -54,9 +54,8 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 def adaptive_max(n: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
     """adaptive_max_pool1d, adaptive_max_pool2d or adaptive_max_pool3d."""
     op = f"adaptive_max_pool{n}d"
-    image, out = adapted(op, n, input, output_size)
-    if not any(m % o for o, m in zip(out, image, strict=True)):
-        sizes = tuple([m // o for o, m in zip(out, image, strict=True)])
+    image, out, sizes = adapted(op, n, input, output_size)
+    if sizes:
         return max_pool(n, input, sizes, None, 0, 1, False, return_indices)
     # Spans made equally long: the shorter ones repeat their last element, which changes no maximum.
     spans: list[Tensor] = []
@@ -130,9 +129,7 @@ def unpool(
         raise ContractError(
             f"{op}: input {input.spec}, indices {indices.spec}; give both as max_pool{n}d made them"
         )
-    sizes = repeated(op, "kernel_size", kernel_size, 1, n)
-    strides = sizes if stride is None or stride == () else repeated(op, "stride", stride, 1, n)
-    pads = repeated(op, "padding", padding, 0, n)
+    sizes, strides, pads = geometry(op, n, kernel_size, stride, padding)
     kept, short = input.shape[: input.ndim - n], input.shape[input.ndim - n :]
     full = [(m - 1) * s - 2 * p + k for m, s, p, k in zip(short, strides, pads, sizes, strict=True)]
     image = full if output_size is None else [*output_size][-n:]

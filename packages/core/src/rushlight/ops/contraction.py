@@ -54,15 +54,14 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
     Raises: ContractError if the lengths differ.
     """
     if x.shape[-1:] != weight.shape[-1:] or len(weight.shape) != 2:
-        given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
         raise ContractError(
-            f"linear: input {given} with weight {filters}; give an input whose last dim is that of "
-            f"the weight, [*s, n] and [m, n]"
+            f"linear: input {x.spec} with weight {weight.spec}; give an input whose last dim is "
+            f"that of the weight, [*s, n] and [m, n]"
         )
-    if bias is not None and tuple(bias.shape) != tuple(weight.shape[:1]):
-        given, filters = Spec(bias.shape, bias.dtype), Spec(weight.shape, weight.dtype)
+    if bias is not None and bias.shape != weight.shape[:1]:
         raise ContractError(
-            f"linear: bias {given} for weight {filters}; give one value per row of the weight"
+            f"linear: bias {bias.spec} for weight {weight.spec}; give one value per row of the "
+            f"weight"
         )
     z = matmul(x, turned(weight))
     return z if bias is None else z + bias

@@ -94,11 +94,10 @@ def conv_transpose(
     s = (t - 1) stride + dilation (k - 1) + 1 - padding, as long as t windows need.
     Raises: ContractError if channels, dims or element types do not fit together.
     """
-    given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
-    fits = given.ndim == filters.ndim and given.dtype is filters.dtype and groups > 0
-    if not fits or given.shape[1] != filters.shape[0] or filters.shape[0] % groups:
+    fits = x.ndim == weight.ndim and x.dtype is weight.dtype and groups > 0
+    if not fits or x.shape[1] != weight.shape[0] or weight.shape[0] % groups:
         raise ContractError(
-            f"conv_transpose: input {given} with weight {filters} and groups={groups}; input "
+            f"conv_transpose: input {x.spec} with weight {weight.spec} and groups={groups}; input "
             f"channels must be weight.shape[0] and divisible by groups, dims and dtype the same"
         )
     image = tuple(
@@ -108,7 +107,7 @@ def conv_transpose(
         )
     )
     if any(m < 0 for m in image):
-        raise ContractError(f"conv_transpose: {given} becomes {list(image)}; give less padding")
+        raise ContractError(f"conv_transpose: {x.spec} becomes {list(image)}; give less padding")
     return spread(
         x, weight, image, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
@@ -162,19 +161,18 @@ def kernels(weight: Any, groups: int) -> Any:
 
 def check(op: str, x: Any, weight: Any, bias: Any, groups: int) -> None:
     """Raises: ContractError if the parts of a convolution do not fit together."""
-    given, filters = Spec(x.shape, x.dtype), Spec(weight.shape, weight.dtype)
-    if given.ndim != filters.ndim or given.dtype is not filters.dtype:
+    given = f"{op}: input {x.spec} with weight {weight.spec}"
+    if x.ndim != weight.ndim or x.dtype is not weight.dtype:
+        raise ContractError(f"{given}; give both the same dims and dtype")
+    if groups < 1 or weight.shape[0] % groups or x.shape[1] != weight.shape[1] * groups:
         raise ContractError(
-            f"{op}: input {given} with weight {filters}; give both the same dims and dtype"
+            f"{given} and groups={groups}; input channels must be weight.shape[1] * groups, and "
+            f"output channels divisible by groups"
         )
-    if groups < 1 or filters.shape[0] % groups or given.shape[1] != filters.shape[1] * groups:
+    if bias is not None and bias.shape != weight.shape[:1]:
         raise ContractError(
-            f"{op}: input {given} with weight {filters} and groups={groups}; input channels must "
-            f"be weight.shape[1] * groups, and output channels divisible by groups"
-        )
-    if bias is not None and tuple(bias.shape) != filters.shape[:1]:
-        raise ContractError(
-            f"{op}: bias {list(bias.shape)} for weight {filters}; give one value per output channel"
+            f"{op}: bias {list(bias.shape)} for weight {weight.spec}; give one value per output "
+            f"channel"
         )
 
 

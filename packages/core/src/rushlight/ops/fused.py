@@ -61,9 +61,6 @@ def log_softmax_vjp(g: Any, z: Any, *, axis: int) -> tuple[Any]:
     return (g - exp(z) * sum(g, (axis,), keepdim=True),)
 
 
-# -- attention
-
-
 @composite(free=("mask",))
 def attention(q: Any, k: Any, v: Any, mask: Any, *, causal: bool, scale: float) -> Any:
     """softmax(q k^T scale + mask) v.  [*b, l, e], [*b, s, e], [*b, s, v], [*b, l, s] -> [*b, l, v].
@@ -123,9 +120,6 @@ def attention_vjp(
     h = (y - sum(y * p, (len(y.shape) - 1,), keepdim=True)) * p
     gmask = cast(h, mask.dtype) if asked[3] else None
     return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g), gmask
-
-
-# -- norms
 
 
 def scaled(z: Any, weight: Any, bias: Any) -> Any:
@@ -223,9 +217,6 @@ def batch_norm_vjp(
     channels = (x.shape[1],)
     gweight = reshape(gy_sum, channels) if asked[1] else None
     return gx, gweight, reshape(g_sum, channels) if asked[2] else None
-
-
-# -- losses
 
 
 @floating_composite

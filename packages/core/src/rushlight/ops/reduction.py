@@ -207,8 +207,6 @@ def var(x: Any, *, axes: Shape, correction: float, keepdim: bool) -> Any:
     return total / (n - correction if n > correction else 0)
 
 
-# -- running reductions
-
 # By doubling: after k steps each element holds what the 2^k up to it make (Hillis, Steele 1986).
 
 

@@ -175,9 +175,6 @@ def spelled(x: Any) -> str:
     return ("x".join(map(str, x.shape)) or "0d") + (f":{x.dtype}" if x.dtype else "")
 
 
-# -- inputs
-
-
 def x(*shape: int, low: float = LOW, high: float = HIGH) -> Values:
     """Of the type under test."""
     return Values(shape, low, high)

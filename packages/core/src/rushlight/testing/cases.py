@@ -35,8 +35,6 @@ odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
 WHOLE = ("int64", "uint8", "bool")
 odd, odd_column = given(*ODD), given(*ODD, shape=(len(ODD), 1))
 
-# -- elementwise
-
 
 def unary(
     op: str, low: float = LOW, high: float = HIGH, types: tuple[str, ...] = FLOATS
@@ -185,8 +183,6 @@ def functions_by_body() -> Iterator[Case]:
     yield from binary("fmod", low=0.35)
 
 
-# -- reduction
-
 REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
     ((3, 5), (1,), False, NUMBERS),
     ((3, 5), (0,), True, FLOATS),
@@ -288,9 +284,6 @@ def places() -> Iterator[Case]:
     yield Case("argmax", [given(2, 2, 1, 1, 2, 2, shape=(2, 3))], along, NUMBERS, "ties")
 
 
-# -- movement
-
-
 def movement() -> Iterator[Case]:
     """Of the same elements."""
     for shape, to in [
@@ -380,9 +373,6 @@ def counted(shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: 
     for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
         found[i] = (shape[i] - d * (k - 1) - 1) // s + 1
     return tuple(found)
-
-
-# -- contraction and convolution
 
 
 def contractions() -> Iterator[Case]:
@@ -489,9 +479,6 @@ def convolutions() -> Iterator[Case]:
     yield Case("max_pool", [ties], pairs, FLOATS, "ties", order=0)
 
 
-# -- indexing
-
-
 def indexing() -> Iterator[Case]:
     """By tensors of integers."""
     down, across = {"axis": 0}, {"axis": 1}
@@ -554,8 +541,6 @@ def indexing() -> Iterator[Case]:
     yield Case("median", [given(nan, 1, inf, -inf, nan)], about="odd", order=0)
 
 
-# -- creation and randomness
-
 KEY, COUNTER = 0x9E3779B97F4A7C15, 2**64 - 3  # every bit is used, and the counter wraps round
 
 
@@ -582,9 +567,6 @@ def creation() -> Iterator[Case]:
             yield Case(op, [key, counter], {"shape": shape} | place, FLOATS, about)
     for p in (0.25, 1.0):
         yield Case("dropout", [x(3, 63), 7, 3], {"p": p}, FLOATS if p < 1 else F32, f"p-{p}")
-
-
-# -- fused
 
 
 def fused() -> Iterator[Case]:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from .. import ops, reference
-from ..backend import EVERY_DTYPE, Backend
+from .. import ops
+from ..backend import EVERY_DTYPE, HostBackend
 from ..compiler import compile
 from ..compiler.graph import Value
 from ..compiler.trace import Trace, Tracing
@@ -48,27 +48,15 @@ HostArray = np.ndarray[Any, Any]
 Row = tuple[Any, ...]  # the values of a test's arguments
 
 
-# -- where the truth is computed
-
-
-class Definition(Backend):
+class Definition(HostBackend):
     """The reference's required primitives alone: every composite is computed by its body."""
 
     name = "definition"
     protocol = (1, 0)
-    array = np.ndarray
 
     def __init__(self) -> None:
-        self.kernels = {name: reference.KERNELS[name] for name in required_kernels()}
-
-    def put(self, values: HostArray, index: int) -> HostArray:
-        return values
-
-    def get(self, array: HostArray) -> HostArray:
-        return array
-
-    def lift(self, value: Any) -> HostArray:
-        return np.asarray(value)
+        super().__init__()
+        self.kernels = {name: self.kernels[name] for name in required_kernels()}
 
 
 @cache
@@ -162,9 +150,6 @@ def assert_true(case: Case, what: str, found: list[HostArray], exact: list[HostA
         told = f"{what}, result {i}" if len(found) > 1 else what
         wider, elementwise = 0.0 if case.exact else case.wider, case.elementwise
         assert_close(told, ours, theirs, terms=case.terms, wider=wider, elementwise=elementwise)
-
-
-# -- which cases, on which device
 
 
 def lacks(device: Device, needed: Iterable[str]) -> str:
@@ -307,9 +292,6 @@ def several_tensors() -> Iterable[Row]:
         if sum(isinstance(x, Values) for x in case.inputs) > 1:
             found.setdefault(case.op, (case, case.types[0]))
     return found.values()
-
-
-# -- the tests
 
 
 @over("case, dtype", every_type)
