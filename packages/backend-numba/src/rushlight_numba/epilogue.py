@@ -59,15 +59,18 @@ def ended(work: Work, nest: LoopNest, *, is_alone: bool) -> Work | None:
     """
     ending = work.ending
     assert ending is not None, "asked for"
+    z, words = ending.value, [*work.words]
     found = walked(nest, ending)
     if found is None:
         return None
-    line, long = 0, with_long_rows(found) if ending.whole_rows else None
+    line, reduces = 0, any(x.op in ROW for x in nest.nodes)
+    if reduces and not (ending.whole_rows and nest.extents[-1] == z.shape[-1]):
+        return None
+    long = with_long_rows(found) if ending.whole_rows and not reduces else None
     if long is not None:
         line, found = found.extents[-1], long
     if found.extents[-1] < min(nest.extents[-1], LONG_ROW):
         return None
-    z, words = ending.value, [*work.words]
     read = next(i for i, x in enumerate(found.reads) if x.buffer is z)
     same = [k for k in range(len(found.stores)) if NestCode(found).may_overwrite(k, read)]
     if is_alone and same:
@@ -100,8 +103,6 @@ def walked(nest: LoopNest, ending: Ending) -> LoopNest | None:
     z = ending.value
     reads = [i for i, x in enumerate(nest.reads) if x.buffer is z]
     if len(reads) != 1 or any(x.op == "gather" and x.param[0] in reads for x in nest.nodes):
-        return None
-    if any(x.op in ROW for x in nest.nodes):
         return None
     if any(s.how != "store" or s.over or s.at is not None for s in nest.stores):
         return None
