@@ -6,6 +6,7 @@ Knows nothing of convolutions.  Nothing here depends on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
@@ -81,6 +82,12 @@ class Weights(NamedTuple):
     c: int
     taps: list[int]
     bias: Access | None
+
+
+def pixel_order(weights: Weights, axes: Sequence[Axis]) -> list[int]:
+    """Where the elements of a window lie in the weights, in the order of its pixels."""
+    pixels = [*product(*(axis.reach for axis in axes))]
+    return [weights.taps[i] for i in sorted(range(len(pixels)), key=pixels.__getitem__)]
 
 
 def correlated(

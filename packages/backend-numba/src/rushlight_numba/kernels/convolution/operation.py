@@ -32,6 +32,7 @@ from ...tiles import Width, width
 from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images
+from .plane import of_planes, window_of
 from .winograd_work import filter_tiles, is_tiled, minimal, pays, sums_pay
 
 MOST_PHASES = 16  # of strides, each of which copies g and has two works
@@ -116,7 +117,10 @@ def sums(
     sizes: tuple[int, int, int, int],
     w: Width,
 ) -> list[Work]:
-    """The works of one correlation, with fewest multiplications where that takes less time."""
+    """The works of one correlation, in the way that takes the least time."""
+    window = window_of(axes, sizes)
+    if window is not None:
+        return of_planes(window, images, axes, weights, result, sizes, w)
     by_tiles = is_tiled(axes, sizes[1], w) and pays(axes, sizes, w)
     correlate = minimal if by_tiles else correlated
     return correlate(images, axes, weights, result, sizes, w)

@@ -19,7 +19,7 @@ from ...codegen.llvm import written_once
 from ...lowering import Extra, Place, Work, joined, of_nest, place
 from ...products import FLOPS_PER_NS
 from ...tiles import Width
-from .correlation_work import Weights, ending
+from .correlation_work import Weights, ending, pixel_order
 from .part import Axis, Images, Part, block_words, blocks_of, even, part, rounded, window_words
 from .window import copier
 from .winograd import PRODUCTS, RESULTS, TAPS
@@ -242,14 +242,12 @@ def minimal(
 def filters_at_points(
     weights: Weights, axes: Sequence[Axis], tile: TileWords, channels: int, w: Width
 ) -> Work:
-    """The work that takes filters to the points; elements of a window in the order of pixels."""
-    below, beside = (sorted(range(TAPS), key=axis.reach.__getitem__) for axis in axes[1:])
-    taps = [weights.taps[TAPS * i + j] for i in below for j in beside]
+    """The work that takes filters to the points."""
     at_once = max(1, min(channels, FILTERS // w.lanes))
     across = -(-channels // at_once)
     bias = weights.bias
     words = FilterTileWords(
-        weights.at, weights.o, weights.c, taps,
+        weights.at, weights.o, weights.c, pixel_order(weights, axes),
         weights.at if bias is None else place(bias), 0 if bias is None else bias.strides[0],
         int(bias is not None), tile.filters, tile.first, tile.filters_apart, tile.columns,
         channels, tile.outputs, at_once, across,
