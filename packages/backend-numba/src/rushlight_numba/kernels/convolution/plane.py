@@ -187,7 +187,7 @@ def window_of(axes: Sequence[Axis], sizes: tuple[int, int, int, int]) -> Window 
     if any(r != [d * j for j in range(len(r))] for r, d in zip(reaches, apart, strict=True)):
         return None
     at_once = min(MOST_ROWS, 1 << (y.results - 1).bit_length())
-    return Window(len(y.taps), len(x.taps), *apart, at_once)
+    return Window(len(y.taps), len(x.taps), apart[0], apart[1], at_once)
 
 
 def of_planes(
