@@ -206,6 +206,23 @@ def agrees(run: Callable[..., Any], *given: rl.Tensor) -> Any:
     return once
 
 
+def test_random_numbers_and_numbers_of_a_call() -> None:
+    def run(x: rl.Tensor, w: rl.Tensor, scale: float) -> rl.Tensor:
+        return F.dropout(F.conv2d(x, w), 0.3) * scale
+
+    given = drawn(0, (2, 3, 12, 14), np.float32), drawn(1, (5, 3, 3, 3), np.float32)
+    once = rl.compile(run)
+    for scale in (2.0, -0.5):
+        rl.manual_seed(0)
+        with rl.device("numba"):
+            made = once(*[x.to("numba") for x in given], scale).numpy()
+        rl.manual_seed(0)
+        with rl.device("numpy"):
+            expected = run(*given, scale).numpy()
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4)
+    assert nests_at_the_end(once) == 1
+
+
 def test_a_result_lies_over_nothing_that_the_nest_still_reads() -> None:
     """The residual ends where the sum begins, and both are of one size."""
 
