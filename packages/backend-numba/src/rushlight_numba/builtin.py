@@ -23,7 +23,7 @@ OBJECT_BYTES = object.__basicsize__
 # Fields of an array, in bytes; those of any object precede them.
 DATA, AXES, EXTENTS, STRIDES = (OBJECT_BYTES + 8 * i for i in range(4))
 DTYPE, FLAGS, HANDLER = (OBJECT_BYTES + 8 * i for i in (5, 6, 9))
-TYPE = OBJECT_BYTES - 8  # of any object
+TYPE, REFERENCES = OBJECT_BYTES - 8, OBJECT_BYTES - 16  # of any object; of the count, 32 bits
 OWNS_DATA = 0x4
 DENSE = 0x1 | 0x100 | 0x400  # in order, aligned, may be written
 NEW_FROM_DESCR = 94  # among numpy's functions

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Kernel = Callable[..., Any]
 ARRAY = np.ndarray
 BUILTIN = type(len)
+kind = attrgetter("shape", "strides", "dtype")
 KEPT = 512  # programs of one operation
 
 
@@ -92,6 +94,7 @@ class Programs:
     def __init__(self, backend: NumbaBackend, name: str, otherwise: Kernel | None) -> None:
         self.backend, self.op, self.otherwise = backend, operations[name], otherwise
         self.found: dict[Any, Kernel] = {}
+        self.lent: dict[Any, Kernel | None] = {}
         self.count = None if self.op.variadic else len(self.op.inputs)
         self.numbers = (int, float) if name not in FOLDED else ()  # types that are no part of kinds
         self.table: Table | None = None
@@ -107,12 +110,21 @@ class Programs:
         key = tuple(kinds)
         run = self.found.get(key)
         if run is None:
-            if len(self.found) >= KEPT:
-                self.found.pop(next(iter(self.found)), None)
-            run = self.found[key] = self.kernel(given, named)
+            run = kept(self.found, key, self.kernel(given, named))
         if self.table is not None and not named and isinstance(run, BUILTIN):
             self.table.add(given, self.numbers, run, self.count)
         return run(*given)
+
+    def over(self, numbers: Sequence[Any], arrays: list[Any], named: dict[str, Any]) -> Any:
+        """The results in a list, written over the first arrays where nobody sees it, or None.
+
+        It is as `Backend.kernels` says, and nothing but a tensor and that list holds the arrays.
+        """
+        key = *map(type, numbers), *map(kind, arrays), *named.values()
+        if key not in self.lent:
+            kept(self.lent, key, self.lending(numbers, arrays, named))
+        run = self.lent[key]
+        return run and run(numbers, arrays)
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
         """What does the operation on arguments of this kind, parameters by position or name."""
@@ -145,6 +157,26 @@ class Programs:
                     run = direct(program, taken, made, run) or run
                 return told(run, self.other(inputs, params, named)) if fused.checks else run
         return self.other(inputs, params, named)
+
+    def lending(
+        self, numbers: Sequence[Any], arrays: Sequence[Any], named: dict[str, Any]
+    ) -> Kernel | None:
+        """The program of numbers and arrays whose results replace the first of these, if any is."""
+        given = *numbers, *arrays
+        layouts = [layout(x) if isinstance(x, ARRAY) else None for x in given]
+        lie = [place for place in layouts[len(numbers) :] if place and place.shape is None]
+        if len(lie) < len(arrays):
+            return None
+        taken = range(len(given))
+        fused, _ = self.fused(given, named, layouts, taken, opened=False)
+        graph = fused.graph
+        replaced = graph.inputs[len(numbers) :][: len(graph.outputs)]
+        fused = fused._replace(graph=graph._replace(replaced=replaced))
+        if not is_native(fused):
+            return None
+        program = Program(fused, self.backend.workers, keeps=False)
+        program.entry.scope["replay"] = self.replay(given, taken, named)
+        return program.run if program.heirs else None
 
     def replay(
         self, given: Sequence[Any], taken: Sequence[int], named: dict[str, Any]
@@ -248,6 +280,14 @@ class Programs:
         return fused, made
 
 
+def kept(found: dict[Any, Any], key: Any, run: Kernel | None) -> Any:
+    """This run, from now on among those that were found, of which the oldest goes."""
+    if len(found) >= KEPT:
+        found.pop(next(iter(found)), None)
+    found[key] = run
+    return run
+
+
 def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Kernel]:
     """The kernels of the backend: for few elements those that are given, programs for more.
 
@@ -278,6 +318,11 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
         return small(*given, **named) if small is not None else large(*given, **named)
 
     if large.count is None:
+
+        def over(numbers: Sequence[Any], arrays: list[Any], named: dict[str, Any]) -> Any:
+            return large.over(numbers, arrays, named) if arrays[0].size >= least else None
+
+        run.over = over  # type: ignore[attr-defined]  # where core looks for it
         return run
     count = large.count + len(large.op.params)
     large.table = Table(large.op.name, count, least, small, run)

@@ -34,6 +34,21 @@ A program that keeps no memory takes all of it anew, and its inputs as they lie:
             arrays = (v0, a0, arena())
             start(arrays)
             return a0
+
+One of those whose results replace inputs is lent these in a list, and writes over what nobody else
+sees:
+
+    def run(given, lent):
+        [n0] = given
+        [v0] = lent
+        with lock:
+            solo = threads() == 0
+            a0 = heir0(v0) if solo else new0()  # v0 if nobody else sees it
+            arrays = (v0, a0)
+            start(arrays, solo)
+            if head.late:  # what a signal's handler raised meanwhile
+                raise head.late.pop()
+            return [a0]
 """
 
 from __future__ import annotations
@@ -41,6 +56,7 @@ from __future__ import annotations
 import operator
 import os
 import struct
+import sys
 from _thread import _count  # of threads beside the first; `threading` counts its own only
 from collections.abc import Callable, Mapping, Sequence
 from sys import getrefcount
@@ -52,7 +68,7 @@ import numpy as np
 
 from rushlight.extend import Access, DType, Fused, Number, Shape, Value, size
 
-from .memory import source
+from .memory import heir, source
 
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
 WORD = 2**64 - 1
@@ -96,8 +112,22 @@ def _references_of_input() -> int:
     return run(owner[0])
 
 
+def _references_of_lent() -> int:
+    """The same where two lists hold the array, one of which the function is given."""
+    owner = [np.empty(1)]
+
+    def run(lent: list[Any]) -> int:
+        [given] = lent
+        return getrefcount(given)
+
+    return run([*owner])
+
+
 ALONE = _references()
 HELD = _references_of_input()
+LENT = _references_of_lent()
+# Whether these counts tell who sees an array.
+TELLING: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def laid_out(fused: Fused, inputs: Mapping[Any, int]) -> dict[Any, Shape]:
@@ -146,8 +176,9 @@ class Entry:
 
     fresh: the buffers made at each call and their shapes, in order.  heirs: those of them that may
     be written over an input, and that input.  keeps: memory between calls; else all is new, inputs
-    lie as they like, and one result is no list.  arena_bytes: what lives during a call only, if
-    each call has that anew too.
+    lie as they like, and one result is no list; with heirs, numbers and arrays are given in a list
+    each, and results are a list.  arena_bytes: what lives during a call only, if each call has that
+    anew too.
     """
 
     def __init__(
@@ -183,34 +214,21 @@ class Entry:
         finish: Callable[[], None] | None = None,
     ) -> Callable[..., list[Any]]:
         """The function.  begin and finish surround the native call where it calls Python."""
-        parameters = ", ".join(map(self.name, self.graph.inputs))
-        names = map(self.name, self.given)
+        inputs = [*map(self.name, self.graph.inputs)]
+        names = [*map(self.name, self.given)]
         dense = "{0} if {0}.flags.c_contiguous else contiguous({0})" if self.keeps else "{0}"
         arrays = [dense.format(v) for v in names]
         lines = self.arithmetic()
         if self.heirs:
             lines.append("solo = threads() == 0")
-        for i, (x, shape) in enumerate(self.fresh.items()):
-            if not self.keeps:
-                self.scope[f"new{i}"] = source(shape, x.dtype)
-                lines.append(f"{self.name(x)} = new{i}()")
-                arrays.append(self.name(x))
-                continue
-            spare, array = Spare(shape, x.dtype), self.name(x)
-            self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
-            search = [
-                f"if count({array}) != alone:",
-                f"    {array} = spare{i}[1]",
-                f"    if count({array}) != alone:",
-                f"        {array} = new{i}()",
-            ]
-            lines.append(f"{array} = spare{i}[0]")
-            if x in self.heirs:
-                old = self.name(self.heirs[x])
-                lines.append(f"if {array} is not {old} or not solo or count({array}) != held:")
-                search = [f"    {line}" for line in search]
-            lines += search
-            arrays.append(array)
+        lends = bool(self.heirs) and not self.keeps
+        if lends:
+            numbers = [name for name in inputs if name not in names]
+            lines[:0] = [f"[{', '.join(numbers)}] = given", f"[{', '.join(names)}] = lent"]
+            inputs = ["given", "lent"]
+        for i, x in enumerate(self.fresh):
+            lines += self.memory(i, x) if self.keeps else self.memory_anew(i, x)
+            arrays.append(self.name(x))
         if self.arena_bytes:
             self.scope["arena"] = source((self.arena_bytes,), np.dtype(np.uint8))
             arrays.append("arena()")
@@ -220,11 +238,12 @@ class Entry:
             lines.append(f"begin(arrays, {{{known}}})")
         lines.append("start(arrays, solo)" if self.heirs else "start(arrays)")
         lines += ["finish()"] if finish is not None else []
+        lines += ["if head.late:", "    raise head.late.pop()"] if lends else []
         results = ", ".join(map(self.result, self.graph.outputs))
-        one = not self.keeps and len(self.graph.outputs) == 1
+        one = not self.keeps and not lends and len(self.graph.outputs) == 1
         lines.append(f"return {results if one else f'[{results}]'}")
         body = "\n".join(f"        {line}" for line in lines)
-        text = f"def run({parameters}):\n    with lock:\n{body}\n"
+        text = f"def run({', '.join(inputs)}):\n    with lock:\n{body}\n"
         self.scope |= {
             "start": start,
             "begin": begin,
@@ -238,6 +257,32 @@ class Entry:
         exec(compile(text, "<rushlight entry>", "exec"), self.scope)  # noqa: S102  our own text
         made: Callable[..., list[Any]] = self.scope["run"]
         return made
+
+    def memory(self, i: int, x: Any) -> list[str]:
+        """How a result finds one of its two arrays, or the one that it replaces."""
+        spare, array = Spare(self.fresh[x], x.dtype), self.name(x)
+        self.scope |= {f"spare{i}": spare.arrays, f"new{i}": spare.new}
+        lines = [f"{array} = spare{i}[0]"]
+        search = [
+            f"if count({array}) != alone:",
+            f"    {array} = spare{i}[1]",
+            f"    if count({array}) != alone:",
+            f"        {array} = new{i}()",
+        ]
+        if x in self.heirs:
+            old = self.name(self.heirs[x])
+            lines.append(f"if {array} is not {old} or not solo or count({array}) != held:")
+            search = [f"    {line}" for line in search]
+        return lines + search
+
+    def memory_anew(self, i: int, x: Any) -> list[str]:
+        """How a result finds new memory, or that of what it replaces."""
+        self.scope[f"new{i}"] = source(self.fresh[x], x.dtype)
+        array = self.name(x)
+        if x not in self.heirs:
+            return [f"{array} = new{i}()"]
+        self.scope[f"heir{i}"] = heir(self.fresh[x], x.dtype, LENT)
+        return [f"{array} = heir{i}({self.name(self.heirs[x])}) if solo else new{i}()"]
 
     def key(self, x: Any) -> str:
         """A name in the scope for an object."""

@@ -20,12 +20,16 @@ from .lowering import Work, n_elements
 LARGE = 1 << 15  # bytes of a result for which it pays to ask at each call who refers to it
 
 
-def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> dict[Any, Value]:
+def heirs(
+    fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work], *, small: bool = False
+) -> dict[Any, Value]:
     """The results that may be written over an input, each with that input.
 
     It is one that the caller replaces by the result, and of which each element is read for the last
     time before the result's is written.  All checks are done by then, so that a run that raises has
     changed nothing.  There are none where a kernel is called: Python runs then, and may look.
+
+    small: also those for which it does not pay in compiled programs.
     """
     if any(isinstance(work.function, Call) for work in works):
         return {}
@@ -40,7 +44,7 @@ def heirs(fused: Fused, fresh: Mapping[Any, Shape], works: Sequence[Work]) -> di
         buffer = access.buffer
         if buffer in found or fresh.get(buffer) != x.shape or buffer.dtype != x.dtype:
             continue
-        if size(x.shape) * x.dtype.itemsize < LARGE:
+        if not small and size(x.shape) * x.dtype.itemsize < LARGE:
             continue
         late = touching[buffer][0] > checked
         if late and is_whole(access, x.shape, buffer) and follows(works, touching, buffer, x):

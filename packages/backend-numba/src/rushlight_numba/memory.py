@@ -136,6 +136,23 @@ def new() -> Fn:
     return f
 
 
+def heir_of() -> Fn:
+    """The array that is given, if it has a block and is held as the words say; else a new one.
+
+    The words are those of `new_array`, then how many references to that array there are.
+    """
+    f = builtin.function("rushlight_heir")
+    words, given = builtin.words_of(f, "%self"), f.load("ptr", "%args")
+    count = f.op(f"zext i32 {field(f, given, builtin.REFERENCES, 'i32')} to i64")
+    sole = f.icmp("eq", count, f.arg(words, 6))
+    ours = f.op(f"icmp eq ptr {field(f, given, builtin.HANDLER)}, {f.arg(words, 4, 'ptr')}")
+    with f.when(f.op(f"and i1 {sole}, {ours}")):
+        builtin.held(f, given)
+        f.give(given)
+    f.give(f.call("ptr", "rushlight_new_array", ("ptr", words)))
+    return f
+
+
 def pop() -> Fn:
     """The address of a free block of a size, which is the cache's no more; 0 if there is none."""
     f = builtin.function("rushlight_pop")
@@ -170,7 +187,7 @@ def push() -> Fn:
 def functions() -> dict[str, int]:
     """The addresses of these; code that is loaded from now on may call them."""
     builtin.interfaces()
-    at = native([take(), release(), refuse(), new_array(), new(), pop(), push()])
+    at = native([take(), release(), refuse(), new_array(), new(), heir_of(), pop(), push()])
     for name, address in at.items():
         add_symbol(name, address)
     return at
@@ -238,12 +255,12 @@ class Cache:
             self.sizes[n_bytes] = block(0, n_bytes, self.words, partial(self.more, n_bytes))
         return self.sizes[n_bytes]
 
-    def kind(self, shape: Shape, dtype: DType) -> Block:
-        """What `new_array` reads, of arrays of this kind."""
+    def kind(self, shape: Shape, dtype: DType, references: int = 0) -> Block:
+        """What `new_array` reads, of arrays of this kind, and `heir_of`."""
         n_bytes = prod(shape) * dtype.itemsize
         size = self.size(n_bytes) if n_bytes >= LARGE else None
         extents = np.array([*shape], np.int64)
-        return block(size, dtype, len(shape), extents, self.handler, builtin.ARRAY)
+        return block(size, dtype, len(shape), extents, self.handler, builtin.ARRAY, references)
 
     def source(self, shape: Shape, dtype: DType) -> Callable[[], Any]:
         """A function that makes arrays of undefined values; it raises NoRoom."""
@@ -299,6 +316,16 @@ def source(shape: Shape, dtype: DType) -> Callable[[], Any]:
 def empty(shape: Shape, dtype: DType) -> Any:
     """An array of undefined values.  Raises: OutOfMemory."""
     return source(shape, dtype)()
+
+
+def heir(shape: Shape, dtype: DType, references: int) -> Callable[[Any], Any]:
+    """A function of an array of this kind, which is to be replaced: memory for its successor.
+
+    It is that array, if it has a block and so many references to it are counted; else a new one.
+    The function raises OutOfMemory.
+    """
+    words = cache.kind(shape, dtype, references)
+    return builtin.builtin("heir", functions()["rushlight_heir"], words)
 
 
 def stats() -> MemoryStats:

@@ -18,7 +18,7 @@ from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 from . import products
 from .backend import processors
 from .codegen.llvm import written_once
-from .entry import Entry, laid_out, view
+from .entry import TELLING, Entry, laid_out, view
 from .epilogue import gathered
 from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
@@ -59,7 +59,8 @@ class Program:
 
         keeps: memory stays with the program between calls, and results are a list; else results
         and a large arena are fresh memory at each call, inputs lie as their values' shapes say,
-        whatever those of the arrays are, and one result is returned by itself.
+        whatever those of the arrays are, and one result is returned by itself; where results may
+        replace inputs, see `entry`.
         """
         self.fused, self.graph = fused, fused.graph
         self.workers, self.is_apart, self.keeps = workers, apart, keeps
@@ -93,7 +94,8 @@ class Program:
         self.slots: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
         fresh = laid_out(self.fused, self.slots)
         self.slots |= {x: len(inputs) + i for i, x in enumerate(fresh)}
-        self.heirs = {} if self.is_apart else heirs(self.fused, fresh, self.works)
+        asks = TELLING and not self.is_apart
+        self.heirs = heirs(self.fused, fresh, self.works, small=not self.keeps) if asks else {}
         lives: dict[Any, Life] = {}
         for i, work in enumerate(self.works):
             for buffer in work.touched:
@@ -122,7 +124,7 @@ class Program:
         begin = self.begin if self.calls else None
         finish = self.finish if self.calls or self.checks else None
         self.entry = entry
-        entry.scope["program"] = self  # whose memory the native code uses
+        entry.scope |= {"program": self, "head": self.head}  # whose memory the native code uses
         self.run = entry.function(start, begin, finish)
 
     def linked(self, workers: int) -> Head:

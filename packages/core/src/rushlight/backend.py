@@ -119,6 +119,10 @@ class Backend(ABC):
     They are operations like others: positional inputs and parameters as their statements in
     `rushlight.ops` name them, results flat: (result, *residuals), and one cotangent per input, None
     where none was asked.
+
+    That of an optimizer's step may have an attribute `over(numbers, arrays, params)`, which does
+    the same, writes over the first of the arrays what nobody but a tensor and that list holds, and
+    returns the results, or None, having done nothing, where the kernel shall.
     """
 
     @abstractmethod

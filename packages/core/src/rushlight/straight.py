@@ -336,10 +336,13 @@ def three(op: Operation) -> Call:
 
 
 def grouped(op: Operation) -> Call:
-    """f(numbers .., tensors .., parameters by name), of no gradient: a step of an optimizer."""
+    """f(numbers .., tensors .., parameters by name), of no gradient: a step of an optimizer.
+
+    donated: the first tensors are to become the results, and may do so at once.
+    """
     name, count = op.name, len(op.numbers)
 
-    def call(*inputs: Any, **named: Any) -> Any:
+    def call(*inputs: Any, donated: bool = False, **named: Any) -> Any:
         mode = current()
         params = named if tuple(named) == op.params else op.named(op.ordered(named))
         numbers, tensors = inputs[:count], inputs[count:]
@@ -356,8 +359,15 @@ def grouped(op: Operation) -> Call:
             or not PLAIN.issuperset(map(type, numbers))
         ):
             return mode.apply(op, inputs, tuple(params.values()))
+        kernel = device.kernels.get(name)
+        if donated and not mode.recording and hasattr(kernel, "over"):
+            parts = kernel.over(numbers, data, params)  # never tried again: it may have written
+            if parts is not None:
+                for x, part in zip(tensors, parts):
+                    x._data = part
+                return tensors[: len(parts)]
         try:
-            parts = device.kernels[name](*numbers, *data, **params)
+            parts = kernel(*numbers, *data, **params)
         except Exception:  # apply says what is wrong
             return mode.apply(op, inputs, tuple(params.values()))
         return tuple(several_of(parts, device))

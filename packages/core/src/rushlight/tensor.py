@@ -849,6 +849,8 @@ def become(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     mode = straight.current()
     plain = mode.eager and not mode.recording
     for x, value in zip(targets, values, strict=True):
+        if x is value and x._base is None:
+            continue
         before, after = x._data, value._data
         if (
             plain

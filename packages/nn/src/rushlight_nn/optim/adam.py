@@ -96,6 +96,7 @@ class Adam(FlatOptimizer):
             *grads,
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
+            donated=True,
         )
         bucket.steps.value = step
         return cast(Tensors, new)

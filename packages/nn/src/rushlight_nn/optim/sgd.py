@@ -75,7 +75,8 @@ class SGD(FlatOptimizer):
     def _update(self, group: ParamGroup, bucket: Bucket, grads: Tensors) -> Tensors:
         lr, weight_decay, maximize = group["lr"], group["weight_decay"], group["maximize"]
         if not bucket.flat:
-            plain = ops.sgd_plain(lr, weight_decay, *bucket.params, *grads, maximize=maximize)
+            tensors = *bucket.params, *grads
+            plain = ops.sgd_plain(lr, weight_decay, *tensors, maximize=maximize, donated=True)
             return cast(Tensors, plain)
         dampening = group["dampening"]
         if dampening != 0 and bucket.steps.value == 0:
@@ -89,6 +90,7 @@ class SGD(FlatOptimizer):
             *grads,
             nesterov=group["nesterov"],
             maximize=maximize,
+            donated=True,
         )
         bucket.steps.value = 1  # all that matters is whether there was one
         return cast(Tensors, new)
