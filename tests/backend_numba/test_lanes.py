@@ -94,6 +94,18 @@ def test_functions_of_float32_are_within_4_ulp_where_they_bend(name, bound):
     assert ulps(call(name, float32, x), exact).max() <= 4
 
 
+def test_erf_of_float32_is_within_2_4_ulp_and_one_where_it_ends():
+    bits = np.arange(*np.array([2.0**-20, 5.0], np.float32).view(np.int32), 1999, dtype=np.int32)
+    x = np.concatenate([bits.view(np.float32), np.linspace(3.9, 4.0, 20_000, dtype=np.float32)])
+    exact = EXACT["erf"](x.astype(np.float64))
+    given = call("erf", float32, x)
+    assert ulps(given, exact).max() <= 2.4
+    assert given.max() == 1
+    assert (call("erf", float32, np.array([3.93, 4, 1e30, np.inf], np.float32)) == 1).all()
+    np.testing.assert_array_equal(call("erf", float32, -x), -given)
+    np.testing.assert_array_equal(call("erf", float32, x[::50], n=1), given[::50])
+
+
 @pytest.mark.parametrize("name", [name for name in EXACT if name != "erf"])
 def test_functions_of_float64_are_within_4_ulp(name):
     draw = np.random.default_rng(5)

@@ -7,16 +7,21 @@ millions of samples against long double (tests/backend_numba/test_lanes.py).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
 from rushlight.extend import float64
 
 from .lanes import WIDTH, Lanes, overloaded
-from .llvm import FEATURES, Operand
+from .llvm import FEATURES, Operand, f32
 
 SCALES = "+avx512f" in FEATURES  # one instruction multiplies by powers of two of any size
+ENTRIES = 16  # floats of which one instruction takes any, for each lane
 
 
 class Format(NamedTuple):
@@ -261,7 +266,49 @@ def tanh(lanes: Lanes, x: str) -> str:
     return lanes.intrinsic("copysign", found, x)
 
 
-# erf(x) = x + x P(x^2) below the bound, 1 - 2 ** (|x| Q(|x|)) above, where that power is below 0.2
+# erf(x) = |x| P(|x| - c) with the sign of x, c the nearest multiple of a step; P interpolates
+# erf(x) / x at Chebyshev's nodes around c with an error of 7e-9, so it is as good near 0.
+ERF_STEP = 0.25390625
+ERF_DEGREE = 5
+ERF_LAST = 3.92578125  # from where erf is 1, and so is the product there
+
+
+@functools.cache
+def erf_tables() -> list[list[float]]:
+    """The coefficients of each power, the highest first, around each multiple of the step."""
+    half = ERF_STEP / 2
+    around = []
+    for k in range(ENTRIES):
+        ratio = np.vectorize(lambda t, c=k * ERF_STEP: math.erf(c + t) / (c + t))
+        found = Chebyshev.interpolate(ratio, ERF_DEGREE, domain=[-half, half])
+        around.append(found.convert(kind=Polynomial).coef)
+    return [[float(x) for x in power] for power in np.array(around).T[::-1]]
+
+
+def looked_up(lanes: Lanes, index: str, table: Sequence[float]) -> str:
+    """What a table of float32 has at the lowest four bits of an index."""
+    fn, entries = lanes.fn, f"<{', '.join(f'float {f32(x)}' for x in table)}>"
+    if lanes.n == 1:
+        place = fn.op(f"and i32 {index}, {ENTRIES - 1}")
+        return fn.op(f"extractelement <{ENTRIES} x float> {entries}, i32 {place}")
+    name = "llvm.x86.avx512.permvar.sf.512"
+    return fn.call(lanes.ty, name, (lanes.ty, entries), (lanes.bits, index))
+
+
+def erf_by_table(lanes: Lanes, x: str) -> str:
+    """erf in two thirds of the instructions, where one looks up sixteen floats."""
+    size = lanes.smaller(lanes.literal(ERF_LAST), lanes.abs(x))
+    n, index = rounded(lanes, size, 1 / ERF_STEP)
+    t = lanes.fma(n, lanes.literal(-ERF_STEP), size)
+    first, *tables = erf_tables()
+    found = looked_up(lanes, index, first)
+    for table in tables:
+        found = lanes.fma(found, t, looked_up(lanes, index, table))
+    found = lanes.smaller(lanes.literal(1.0), lanes.mul(size, found))
+    return lanes.intrinsic("copysign", found, x)
+
+
+# Elsewhere x + x P(x^2) below the bound, 1 - 2 ** (|x| Q(|x|)) above, where that power is below 0.2
 # and may be rougher: a polynomial of 2 ** r with a relative error of 7e-8.
 # Source of P and of Q, here times log2(e): N. Juffa, "erff", stackoverflow.com/questions/35148198
 # (2016, BSD).
@@ -282,9 +329,11 @@ ERF_EXP2 = (
 
 
 def erf(lanes: Lanes, x: str) -> str:
-    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  float32: within 1.6 ulp."""
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  float32: within 2.4 ulp."""
     if lanes.element == "double":
         return per_lane(lanes, "erf", x)
+    if SCALES and lanes.n in (1, ENTRIES):
+        return erf_by_table(lanes, x)
     near = polynomial(lanes, lanes.mul(x, x), ERF_P)
     near = lanes.fma(near, x, x)
     size = lanes.abs(x)
