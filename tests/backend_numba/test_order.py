@@ -1,9 +1,10 @@
-"""Long lines, which all threads sort together: the reference's order, whatever the keys are."""
+"""Order: long lines, parts of it, and places in it; the reference's, whatever the keys are."""
 
 import numpy as np
 import pytest
 
 import rushlight as rl
+from rushlight import ops
 from rushlight.device import Device
 from rushlight.reference import KERNELS as REFERENCE
 from rushlight_numba.eager import Programs
@@ -62,3 +63,79 @@ def test_an_axis_is_told_from_another():
             for axis in (0, 1, 0):
                 made = function(here, axis).numpy()
                 np.testing.assert_allclose(made, function(x, axis).numpy(), rtol=1e-5)
+
+
+# -- parts of the order, and places in it
+
+
+def parts(n):
+    """Ranks of a line of n: the first, few, many, the middle, the last, a span."""
+    return {(0, 1), (0, min(n, 10)), (0, n // 2), (n // 2, 1), (n - 1, 1), (n // 3, n // 3 + 1)}
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("which", "odd wide few alike".split())
+def test_some_ranks_are_those_of_the_whole_order(which, descending):
+    x = line(which, np.random.default_rng(2))
+    for part in (x, x[:3000].reshape(3, 1000), x[:350].reshape(70, 5), x[:63]):
+        axis = part.ndim - 1
+        wanted = REFERENCE["argsort"](part, axis, descending)
+        for first, count in parts(part.shape[axis]):
+            made = Programs(NUMBA, "argselect", None)(part, axis, first, count, descending)
+            assert np.array_equal(made, wanted[..., first : first + count]), (first, count)
+
+
+def test_a_list_of_first_ranks_is_left_where_all_come_down():
+    """Each element is less than those before it, so that all would go through the list."""
+    x = np.arange(5000, dtype="f")[::-1].reshape(5, 1000).copy()
+    made = Programs(NUMBA, "argselect", None)(x, 1, 0, 20, False)
+    assert np.array_equal(made, REFERENCE["argsort"](x, 1, False)[:, :20])
+
+
+def test_ranks_along_an_axis_that_is_not_the_last():
+    x = np.random.default_rng(5).integers(-3, 4, (2, 60, 7)).astype("f")
+    made = Programs(NUMBA, "argselect", None)(x, 1, 2, 5, True)
+    assert np.array_equal(made, REFERENCE["argsort"](x, 1, True)[:, 2:7])
+
+
+@pytest.mark.parametrize("shape", [(1,), (8,), (1001,), (N,), (3, 64), (9, 2)])
+@pytest.mark.parametrize("odd", [0, 1, 3])
+def test_the_middle_is_the_lower_of_two_or_the_first_nan(shape, odd):
+    x = np.random.default_rng(3).integers(-9, 9, shape).astype("f")
+    x[..., shape[-1] // 2 : shape[-1] // 2 + odd] = np.nan
+    order = REFERENCE["argsort"](x, x.ndim - 1, False)
+    nans = np.isnan(x).sum(-1, keepdims=True)
+    rank = np.where(nans > 0, shape[-1] - nans, (shape[-1] - 1) // 2)
+    made = Programs(NUMBA, "middle", None)(x, x.ndim - 1)
+    assert np.array_equal(made, np.take_along_axis(order, rank, -1))
+
+
+@pytest.mark.parametrize("right", [False, True], ids=["left", "right"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "float16"])
+def test_places_in_a_sorted_line(dtype, right):
+    """float16 has no native code, and goes by the statement."""
+    rng = np.random.default_rng(6)
+    for n in (0, 1, 2, 63, 100):
+        for m in (1, 63, 64, 200):
+            for lead in ((), (3,)):
+                sequence = np.sort(rng.integers(0, 9, (*lead, n)).astype(dtype), -1)
+                x = rng.integers(0, 9, (*lead, m)).astype(dtype)
+                if dtype.startswith("float"):
+                    x[..., :1] = np.nan
+                    sequence[..., n // 2 :] = np.inf
+                    sequence[..., n - 1 :] = np.nan
+                with rl.device("numba"):
+                    made = ops.searchsorted(rl.tensor(sequence), rl.tensor(x), right=right).numpy()
+                less = sequence[..., None, :] <= x[..., None]
+                less = less if right else sequence[..., None, :] < x[..., None]
+                wanted = np.where(x == x, less.sum(-1), n)  # noqa: PLR0124  nan is beyond all
+                assert np.array_equal(made, wanted)
+
+
+def test_places_are_found_in_and_of_what_lies_apart():
+    rng = np.random.default_rng(7)
+    sequence = np.sort(rng.standard_normal((4, 200)), 1)
+    x = rng.standard_normal((4, 300))
+    made = Programs(NUMBA, "searchsorted", None)(sequence[:, ::2], x[:, ::3], False)
+    wanted = [np.searchsorted(a, b) for a, b in zip(sequence[:, ::2], x[:, ::3], strict=True)]
+    assert np.array_equal(made, wanted)

@@ -30,7 +30,8 @@ class NumbaBackend(HostBackend):
     # Composites that are native code whole, beside the primitives that no nest computes.
     whole = frozenset(
         "conv conv.vjp conv_transpose conv_transpose.vjp "
-        "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold remainder".split()
+        "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold remainder "
+        "argselect middle searchsorted".split()
     )
 
     def __init__(self) -> None:

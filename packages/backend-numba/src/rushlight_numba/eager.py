@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ OTHERS = from_powers(
         11: "matmul linear linear.vjp",
         9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
-        10: "cumsum cumprod cummax argsort fold pad concat",
+        10: "cumsum cumprod cummax argsort argselect fold pad concat",
         8: "gather ungather scatter scatter_add",
     }
 )
@@ -74,7 +75,8 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain"
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain middle "
+        "searchsorted"
     ).split(),
     *RANDOM,
 ]
@@ -295,7 +297,8 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     """
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
-    small = {"uniform": hollow, "normal": hollow, **small}
+    part = partial(argselect, small["argsort"])
+    small = {"uniform": hollow, "normal": hollow, "argselect": part, **small}
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
@@ -306,6 +309,13 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
 def hollow(_key: int, _counter: int, shape: Shape, dtype: DType, _device: int) -> Any:
     """Random numbers where there are none to make."""
     return np.empty(shape, dtype)
+
+
+def argselect(
+    argsort: Kernel, x: Any, axis: int, first: int, count: int, descending: bool
+) -> Any:  # fmt: skip
+    """A part of the order of few elements."""
+    return np.take(argsort(x, axis, descending), range(first, first + count), axis)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:

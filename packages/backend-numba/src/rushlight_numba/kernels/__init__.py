@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
-from . import argmax, argsort, attention, convolution, pooling, scan
+from . import argmax, argsort, attention, convolution, pooling, scan, searchsorted
 
 if TYPE_CHECKING:
     from ..lowering import Work
@@ -24,4 +24,5 @@ KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
     **convolution.KERNELS,
     **pooling.KERNELS,
     **scan.KERNELS,
+    **searchsorted.KERNELS,
 }

@@ -1,16 +1,18 @@
-"""argsort: the stable order of a line, nan last, by its digits (radix sort).
+"""argsort: the stable order of a line, nan last, by its digits (radix sort); and parts of it.
 
 An element becomes an integer that stands in the same order: a float's bits, the negative ones
 turned round, one integer for all nan; downwards, keys are turned round.  Keys are spread by their
 most significant digit, of as many bits as there are keys, over the range that they have: that
 leaves few for insertion.  Where it leaves many they are sorted digit by digit, the least first.  A
-long line is spread by all threads, and each of them sorts digits of its own.
+long line is spread by all threads, and each of them sorts digits of its own.  Of whom only some
+ranks are asked, as of topk and the median, only the digits are sorted into which those fall; the
+first few ranks of a short line are kept in a list.
 Source: Knuth, The Art of Computer Programming 3, 5.2.1 and 5.2.5.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rushlight.extend import Access, Call
 
@@ -21,6 +23,8 @@ from .line import grain, lines
 INFINITY = {"float16": 0x7C00, "bfloat16": 0x7F80, "float32": 0x7F80_0000, "float64": 0x7FF << 52}
 FEW = 48  # keys that are sorted by insertion
 DIGIT_BITS = 8  # of keys that are sorted digit by digit
+LISTED = 32  # ranks at most that are kept in a list
+BLOCK = 32  # keys that are compared at once with the last of the list
 NARROW_DIGITS = 4  # of keys of up to 32 bits, or within such a range
 WIDEST_BITS = 11  # of the most significant digit
 BINS = 1 << WIDEST_BITS
@@ -34,6 +38,7 @@ PASS_NS = 1.0  # of an element that is read and counted
 SIGN = -1 << 31  # the sign's bit and all before it
 LARGEST = 0  # the bits of infinity, of a float
 IS_FLOAT, IS_SIGNED, IS_WIDE, IS_DESCENDING = False, False, False, False
+IS_MIDDLE = False  # whether the rank that is asked is that of the first nan, if there is one
 
 
 def key_of(bits: int) -> int:
@@ -170,27 +175,143 @@ def argsort(
             z[at + i * inner] = keys[source + n + i]
 
 
+def argselect(
+    x: Pointer, z: Pointer, n: int, lines: int, inner: int, width: int,
+    x_group: int, x_step: int, x_line: int, first: int, count: int,
+    chunk: int, keys: Pointer,
+) -> None:  # fmt: skip
+    """`count` ranks from `first` on, of lines of this chunk.  keys: of a line, then counts."""
+    for line in range(chunk * width, min((chunk + 1) * width, lines)):
+        group, place = line // inner, line % inner
+        start = group * x_group + place * x_line
+        for i in range(n):
+            keys[i] = key_of(x[start + i * x_step])
+        before = rank = first
+        if IS_MIDDLE:
+            before = rank = middle_rank(first, n, nans(keys, n))
+        source = 0
+        if rank > 0 or count > LISTED or not listed(keys, n, count):
+            source, before = digits_asked(keys, n, rank, count)
+        at = group * count * inner + place
+        for i in range(count):
+            z[at + i * inner] = keys[source + n + rank - before + i]
+
+
+def nans(keys: Pointer, n: int) -> int:
+    """How many keys are that of nan, if they are kept upwards."""
+    found = 0
+    for i in range(n):
+        found += keys[i] == ~SIGN
+    return found if IS_FLOAT else 0
+
+
+def middle_rank(rank: int, n: int, odd: int) -> int:
+    """The rank of the median, the lower of two; of the first nan if there is one."""
+    return n - odd if odd > 0 else rank
+
+
+def listed(keys: Pointer, n: int, count: int) -> bool:
+    """Keep the first ranks in a list behind the keys, then put it first; False if that is long."""
+    m, moved, at = 0, 0, 2 * n
+    for block in range(0, n, BLOCK):
+        end = min(block + BLOCK, n)
+        if m == count:
+            last, is_any = keys[at + m - 1], False
+            if end - block == BLOCK:
+                for k in range(BLOCK):
+                    is_any |= keys[block + k] < last
+            else:
+                for i in range(block, end):
+                    is_any |= keys[i] < last
+            if not is_any:
+                continue
+        for i in range(block, end):
+            key = keys[i]
+            if m == count and key >= keys[at + m - 1]:
+                continue
+            m = min(m + 1, count)
+            j = at + m - 1
+            while j > at and keys[j - 1] > key:
+                keys[j], keys[n + j] = keys[j - 1], keys[n + j - 1]
+                j -= 1
+            keys[j], keys[n + j] = key, i
+            moved += 1
+        if 4 * moved > n + 4 * BLOCK:
+            return False
+    for i in range(m):
+        keys[n + i] = keys[at + n + i]
+    return True
+
+
+def digits_asked(keys: Pointer, n: int, rank: int, count: int) -> tuple[int, int]:
+    """Sort the keys of the digits of these ranks: where they begin, and how many come before."""
+    low = high = keys[0]
+    for i in range(1, n):
+        low, high = min(low, keys[i]), max(high, keys[i])
+    bins, mask = 4 * n, (1 << DIGIT_BITS) - 1
+    shift = max(0, length(low, high) - DIGIT_BITS)
+    for b in range(mask + 1):
+        keys[bins + b] = 0
+    for i in range(n):
+        keys[bins + ((keys[i] - low) >> shift & mask)] += 1
+    one, end, before = 0, 0, 0
+    while before + keys[bins + one] <= rank:
+        before += keys[bins + one]
+        one += 1
+    there = before
+    end = one
+    while there < rank + count:
+        there += keys[bins + end]
+        end += 1
+    m = 0
+    for i in range(n):
+        key = keys[i]
+        if one <= (key - low) >> shift & mask < end:
+            keys[m], keys[n + m] = key, i
+            m += 1
+    return ordered(keys, 0, m, n, low + (one << shift), keys, 4 * n), before
+
+
 # -- a long line, in passes: its range, how often each digit occurs, the digits' places, the rest
 
 
 def key_range(
     x: Pointer, ranges: Pointer, n: int, width: int, x_step: int, chunk: int
 ) -> None:  # fmt: skip
-    """The least and the largest key of this chunk."""
-    first = chunk * width
+    """The least and the largest key of this chunk, and how many are that of nan."""
+    first, odd = chunk * width, 0
     low = high = key_of(x[first * x_step])
-    for i in range(first + 1, min(first + width, n)):
+    for i in range(first, min(first + width, n)):
         key = key_of(x[i * x_step])
         low, high = min(low, key), max(high, key)
-    ranges[2 * chunk], ranges[2 * chunk + 1] = low, high
+        odd += key == ~SIGN
+    ranges[3 * chunk], ranges[3 * chunk + 1], ranges[3 * chunk + 2] = low, high, odd
 
 
 def digit_of_all(ranges: Pointer, chunks: int) -> tuple[int, int]:
     """The least of all keys, and the shift of the most significant digit."""
     low, high = ranges[0], ranges[1]
     for i in range(1, chunks):
-        low, high = min(low, ranges[2 * i]), max(high, ranges[2 * i + 1])
+        low, high = min(low, ranges[3 * i]), max(high, ranges[3 * i + 1])
     return low, max(0, length(low, high) - WIDEST_BITS)
+
+
+def rank_asked(ranges: Pointer, chunks: int, n: int, first: int) -> int:
+    """The first rank that is asked."""
+    odd = 0
+    for i in range(chunks):
+        odd += ranges[3 * i + 2]
+    return middle_rank(first, n, odd) if IS_MIDDLE and IS_FLOAT else first
+
+
+def bins_asked(counts: Pointer, starts: int, rank: int, count: int) -> tuple[int, int]:
+    """Into which digits these ranks fall: the first, and the one behind the last."""
+    one, end = 0, BINS
+    while counts[starts + one + 1] <= rank:
+        one += 1
+    while counts[starts + end - 1] >= rank + count:
+        end -= 1
+    return one, end
 
 
 def count_long(
@@ -226,40 +347,110 @@ def place_long(counts: Pointer, chunks: int, chunk: int) -> None:  # noqa: ARG00
 
 def spread_long(
     x: Pointer, ranges: Pointer, counts: Pointer, keys: Pointer, n: int, chunks: int, width: int,
-    x_step: int, chunk: int,
+    x_step: int, first: int, count: int,
+    chunk: int,
 ) -> None:  # fmt: skip
     """The keys of this chunk, and their places, where those of their digits go."""
     low, shift = digit_of_all(ranges, chunks)
+    one, end = bins_asked(counts, chunks * BINS, rank_asked(ranges, chunks, n, first), count)
     base = chunk * BINS
     for i in range(chunk * width, min((chunk + 1) * width, n)):
         key = key_of(x[i * x_step])
-        b = base + ((key - low) >> shift & (BINS - 1))
-        at = counts[b]
-        counts[b] = at + 1
-        keys[at], keys[n + at] = key, i
+        b = (key - low) >> shift & (BINS - 1)
+        if one <= b < end:
+            at = counts[base + b]
+            counts[base + b] = at + 1
+            keys[at], keys[n + at] = key, i
 
 
 def order_long(
     ranges: Pointer, counts: Pointer, keys: Pointer, z: Pointer, n: int, chunks: int, width: int,
-    z_step: int,
+    z_step: int, first: int, count: int,
     chunk: int, scratch: Pointer,
 ) -> None:  # fmt: skip
     """The digits whose keys begin in this chunk.  scratch: counts."""
     low, shift = digit_of_all(ranges, chunks)
     starts = chunks * BINS
-    for b in range(BINS):
+    rank = rank_asked(ranges, chunks, n, first)
+    one, end = bins_asked(counts, starts, rank, count)
+    for b in range(one, end):
         at = counts[starts + b]
         if chunk * width <= at < (chunk + 1) * width:
             m = counts[starts + b + 1] - at
             source = ordered(keys, at, m, n, low + (b << shift), scratch, 0) + n
-            for i in range(m):
-                z[(at + i) * z_step] = keys[source + i]
+            for i in range(max(0, rank - at), min(m, rank + count - at)):
+                z[(at + i - rank) * z_step] = keys[source + i]
 
 
 # -- steps as works
 
 
-def kinds(x: Access, *, descending: bool) -> tuple[dict[str, Any], str, str]:
+class Ranks(NamedTuple):
+    """What is asked of the order of a line: n ranks from `first` on.
+
+    is_middle: the rank of the first nan instead, if there is one.
+    """
+
+    first: int
+    n: int
+    descending: bool = False
+    is_middle: bool = False
+
+
+def argsort_work(call: Call) -> list[Work] | None:
+    """The works of an argsort."""
+    axis, descending = call.step.params
+    return ranks_work(call, axis, Ranks(0, length_along(call, axis), descending))
+
+
+def argselect_work(call: Call) -> list[Work] | None:
+    """The works of a part of an argsort."""
+    axis, first, count, descending = call.step.params
+    return ranks_work(call, axis, Ranks(first, count, descending))
+
+
+def middle_work(call: Call) -> list[Work] | None:
+    """The works of finding the median."""
+    (axis,) = call.step.params
+    return ranks_work(call, axis, Ranks((length_along(call, axis) - 1) // 2, 1, is_middle=True))
+
+
+def length_along(call: Call, axis: int) -> int:
+    """The length of the one input along an axis."""
+    (shape,) = call.shapes
+    assert shape is not None
+    return shape[axis]
+
+
+def ranks_work(call: Call, axis: int, ranks: Ranks) -> list[Work] | None:
+    """The works of some ranks of each line along an axis."""
+    (x,), (z,) = call.inputs, call.step.outputs
+    found = lines(call, axis)
+    if found is None or not ranks.n:
+        return None
+    outer, n, inner, x_group, x_step, x_line = found
+    many = outer * inner
+    if many < LONG_LINES and n >= LONG:
+        works = []
+        for line in range(many):
+            group, at = divmod(line, inner)
+            start = x._replace(offset=x.offset + group * x_group + at * x_line)
+            to = Place(z, 8 * (group * ranks.n * inner + at))
+            works += long_works(start, to, n, (x_step, inner), ranks)
+        return works
+    constants, element, key = kinds(x, ranks)
+    is_whole = ranks.n == n
+    kind = [element, "int64*", *["int64"] * (7 if is_whole else 9)]
+    code = Jitted(argsort if is_whole else argselect, *kind, scratch=key, constants=constants)
+    ns = found.size * (ELEMENT_NS if is_whole else PASS_NS)
+    width = grain(many, ns)
+    words = [place(x), Place(z, 0), n, many, inner, width, x_group, x_step, x_line]
+    words += [] if is_whole else [ranks.first, ranks.n]
+    scratch = (4 * n + BINS) * max(4, x.dtype.itemsize)
+    return [Work(code, words, -(-many // width), ns, scratch)]
+
+
+def kinds(x: Access, ranks: Ranks) -> tuple[dict[str, Any], str, str]:
     """The constants of an element type, the type that its elements are read as, that of keys."""
     name, n_bytes = x.dtype.name, x.dtype.itemsize
     bits, is_float = 8 * n_bytes, name in INFINITY
@@ -269,56 +460,29 @@ def kinds(x: Access, *, descending: bool) -> tuple[dict[str, Any], str, str]:
         "IS_FLOAT": is_float,
         "IS_SIGNED": name.startswith("int"),
         "IS_WIDE": n_bytes > 4,
-        "IS_DESCENDING": descending,
+        "IS_DESCENDING": ranks.descending,
+        "IS_MIDDLE": ranks.is_middle,
     }
     element = f"{'int' if is_float or name.startswith('int') else 'uint'}{bits}*"
     return constants, element, f"int{8 * max(4, n_bytes)}*"
 
 
-def argsort_work(call: Call) -> list[Work] | None:
-    """The works of an argsort."""
-    (x,), (z,) = call.inputs, call.step.outputs
-    axis, descending = call.step.params
-    found = lines(call, axis)
-    if found is None:
-        return None
-    outer, n, inner, x_group, x_step, x_line = found
-    count = outer * inner
-    if count < LONG_LINES and n >= LONG:
-        works = []
-        for line in range(count):
-            group, at = divmod(line, inner)
-            start = x._replace(offset=x.offset + group * x_group + at * x_line)
-            to = Place(z, 8 * (group * n * inner + at))
-            works += long_works(start, to, n, x_step, inner, descending=descending)
-        return works
-    constants, element, key = kinds(x, descending=descending)
-    code = Jitted(argsort, element, "int64*", *["int64"] * 7, scratch=key, constants=constants)
-    ns = found.size * ELEMENT_NS
-    width = grain(count, ns)
-    words = [place(x), Place(z, 0), n, count, inner, width, x_group, x_step, x_line]
-    scratch = (4 * n + BINS) * max(4, x.dtype.itemsize)
-    return [Work(code, words, -(-count // width), ns, scratch)]
-
-
-def long_works(
-    x: Access, to: Place, n: int, x_step: int, z_step: int, *, descending: bool
-) -> list[Work]:
-    """The works of the argsort of a line by all threads.  to: where its result begins."""
-    constants, element, key = kinds(x, descending=descending)
+def long_works(x: Access, to: Place, n: int, steps: tuple[int, int], ranks: Ranks) -> list[Work]:
+    """The works of a line that all threads sort.  steps: of it and of its result, at `to`."""
+    constants, element, key = kinds(x, ranks)
     key_bytes = max(4, x.dtype.itemsize)
     width = max(LONG // 4, -(-n // LONG_CHUNKS))
     chunks = -(-n // width)
-    start = place(x)
-    ranges, counts = Place(Extra(16 * chunks), 0), Place(Extra(8 * (BINS * (chunks + 1) + 1)), 0)
+    start, (x_step, z_step), asked = place(x), steps, [ranks.first, ranks.n]
+    ranges, counts = Place(Extra(24 * chunks), 0), Place(Extra(8 * (BINS * (chunks + 1) + 1)), 0)
     keys = Place(Extra(4 * n * key_bytes), 0)
 
     def code(function: Any, *types: str, scratch: str | None = None) -> Jitted:
         return Jitted(function, *types, scratch=scratch, constants=constants)
 
     i, p = "int64", "int64*"
-    fine = -(-n // grain(n, n * ELEMENT_NS))
-    fine_width = -(-n // fine)
+    share = n if ranks.n == n else n // DIGIT_BITS  # of the keys that are sorted, about
+    fine_width = grain(n, share * ELEMENT_NS)
     return [
         Work(
             code(key_range, element, p, i, i, i), [start, ranges, n, width, x_step],
@@ -330,15 +494,16 @@ def long_works(
         ),
         Work(code(place_long, p, i), [counts, chunks], 1, BINS * chunks * PASS_NS),
         Work(
-            code(spread_long, element, p, p, key, i, i, i, i),
-            [start, ranges, counts, keys, n, chunks, width, x_step], chunks, 3 * n * PASS_NS,
+            code(spread_long, element, p, p, key, *[i] * 6),
+            [start, ranges, counts, keys, n, chunks, width, x_step, *asked],
+            chunks, 3 * n * PASS_NS,
         ),
         Work(
-            code(order_long, p, p, key, p, i, i, i, i, scratch=key),
-            [ranges, counts, keys, to, n, chunks, fine_width, z_step], fine, n * ELEMENT_NS,
-            BINS * key_bytes,
+            code(order_long, p, p, key, p, *[i] * 6, scratch=key),
+            [ranges, counts, keys, to, n, chunks, fine_width, z_step, *asked],
+            -(-n // fine_width), share * ELEMENT_NS, BINS * key_bytes,
         ),
     ]  # fmt: skip
 
 
-KERNELS = {"argsort": argsort_work}
+KERNELS = {"argsort": argsort_work, "argselect": argselect_work, "middle": middle_work}
