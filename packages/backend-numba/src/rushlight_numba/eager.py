@@ -63,9 +63,9 @@ REDUCTIONS = from_powers({8: "sum max min mean prod"})
 SOFTMAX = from_powers({6: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp"})
 OTHERS = from_powers(
     {
-        18: "argmax flat_index",
+        18: "argmax",
         16: "clone",
-        13: "take",
+        13: "take unslice reshape",
         11: "matmul linear linear.vjp",
         9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
@@ -87,6 +87,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
 LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | MADE | dict.fromkeys(ALWAYS, 0)
 # What may be computed of arrays whose axes are turned, and turned back.
 TURNED = {*ELEMENTWISE, *REDUCTIONS, *SOFTMAX}
+VIEWS = frozenset({"reshape"})  # which numpy's kernel does by no copy if it can
 # Whose numbers are worth a program each: x ** 2 is x * x, and a divisor is seen to be none of 0.
 FOLDED = frozenset("pow floordiv remainder".split())
 
@@ -117,7 +118,8 @@ class Programs:
         run = self.found.get(key)
         if run is None:
             run = kept(self.found, key, self.kernel(given, named))
-        if self.table is not None and not named and isinstance(run, BUILTIN):
+        known = isinstance(run, BUILTIN) or run is self.otherwise
+        if self.table is not None and not named and known:
             self.table.add(given, self.numbers, run, self.count)
         return run(*given)
 
@@ -140,6 +142,10 @@ class Programs:
         empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
         if empty or 0 in params.get("shape", ()):
             return self.other(inputs, params, named)
+        other = self.otherwise
+        if self.op.name in VIEWS and other is not None:
+            if np.may_share_memory(other(*given, **named), inputs[0]):
+                return self.other(inputs, params, named)
         if self.op.name in TURNED:
             order = common_order([x for x in inputs if isinstance(x, ARRAY)])
             if order is not None:
@@ -302,9 +308,7 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
     part = partial(argselect, small["argsort"])
-    few: dict[str, Kernel] = {"uniform": hollow, "normal": hollow}
-    few |= {"argselect": part, "flat_index": flat_index}
-    small = few | {**small}
+    small = {"uniform": hollow, "normal": hollow, "argselect": part, **small}
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
@@ -325,16 +329,6 @@ def argselect(
 ) -> Any:  # fmt: skip
     """A part of the order of few elements."""
     return np.take(argsort(x, axis, descending), range(first, first + count), axis)
-
-
-def flat_index(*ts: Any, lengths: Shape) -> Any:
-    """Which element is at ts, of few; -1 if none."""
-    index: Any = 0
-    wrong: Any = False
-    for t, n in zip(ts, lengths, strict=True):
-        index = index * n + np.where(t < 0, t + n, t)
-        wrong = wrong | (t < -n) | (t >= n)
-    return np.where(wrong, -1, index)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
