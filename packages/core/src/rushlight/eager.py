@@ -32,6 +32,11 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .op import Interpreter
 
+__all__ = [
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
+    "set_grad_enabled",
+]  # fmt: skip
+
 Inputs = tuple[Any, ...]
 SCALES = {"mul", "div"}  # by a number, which a narrow type would round
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from math import inf, nan, prod
 from typing import Any
 
-from ..dtypes import as_dtype
-from ..spec import Shape
+from ..dtypes import as_dtype, float32
+from ..op import operations
+from ..spec import Shape, Spec
 from .case import (
     BITS,
     DEVICE,
@@ -358,17 +359,11 @@ def sliding() -> Iterator[Case]:
         params = {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
         dense = about == "dense"
         yield Case("windows", [Values(shape)], params, EVERYTHING if dense else F32, about)
-        found = Values((*counted(shape, axes, sizes, strides, dilations), *sizes))
+        found = operations["windows"].contract((Spec(shape, float32),), tuple(params.values()))
         params = {"shape": shape} | params
-        yield Case("fold", [found], params, NUMBERS if dense else F32, about, prod(sizes))
-
-
-def counted(shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Shape:
-    """How many windows there are along each axis."""
-    found = list(shape)
-    for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
-        found[i] = (shape[i] - d * (k - 1) - 1) // s + 1
-    return tuple(found)
+        yield Case(
+            "fold", [Values(found.shape)], params, NUMBERS if dense else F32, about, prod(sizes)
+        )
 
 
 def contractions() -> Iterator[Case]:
