@@ -142,10 +142,9 @@ class Programs:
         empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
         if empty or 0 in params.get("shape", ()):
             return self.other(inputs, params, named)
-        other = self.otherwise
-        if self.op.name in VIEWS and other is not None:
-            if np.may_share_memory(other(*given, **named), inputs[0]):
-                return self.other(inputs, params, named)
+        whole = self.otherwise
+        if self.op.name in VIEWS and whole and np.may_share_memory(whole(*given), inputs[0]):
+            return self.other(inputs, params, named)
         if self.op.name in TURNED:
             order = common_order([x for x in inputs if isinstance(x, ARRAY)])
             if order is not None:
@@ -165,9 +164,12 @@ class Programs:
                     run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
                 run = run if every else calling(run, taken, made)
+                if fused.checks:
+                    other = self.other(inputs, params, named)
+                    return direct(program, taken, made, other) or told(run, other)
                 if "key" not in self.op.numbers:
                     run = direct(program, taken, made, run) or run
-                return told(run, self.other(inputs, params, named)) if fused.checks else run
+                return run
         return self.other(inputs, params, named)
 
     def lending(
