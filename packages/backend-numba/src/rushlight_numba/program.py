@@ -67,9 +67,8 @@ class Program:
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         self.finished = 0  # of these calls, in this run
-        works = gathered(fused, [[*lowered(record)] for record in fused.records])
-        self.works = [work for _, work in works]
-        self.records = [number for number, _ in works]  # which of them each work is of
+        works = [[*lowered(record)] for record in fused.records]
+        self.works, self.records, self.within = gathered(fused, works)
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
 
