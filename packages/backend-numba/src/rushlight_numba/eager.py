@@ -73,14 +73,14 @@ OTHERS = from_powers(
         8: "gather ungather scatter scatter_add",
     }
 )
-RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
+RANDOM = ["random_bits", "uniform", "normal", "integers"]  # of no arrays
 MADE = from_powers({16: "full iota"})  # of none either, but fewer elements are numpy's
 ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
         "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain middle "
-        "searchsorted"
+        "searchsorted addcmul"
     ).split(),
     *RANDOM,
 ]
