@@ -18,7 +18,7 @@ from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 from . import products
 from .backend import processors
 from .codegen.llvm import written_once
-from .entry import TELLING, Entry, laid_out, view
+from .entry import SHARED, TELLING, Entry, laid_out, view
 from .epilogue import gathered
 from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
@@ -157,7 +157,9 @@ class Program:
         final = [(f, base + 8 * a, n) for f, a, n, _ in records]
         self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
         scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
-        head = Head(final, relocations, threads=threads, scratch_bytes=scratch)
+        heirs = {} if self.keeps else self.heirs
+        shares = [(self.slots[old], self.slots[new], SHARED) for new, old in heirs.items()]
+        head = Head(final, relocations, shares, threads=threads, scratch_bytes=scratch)
         if guards:
             self.words[block + 1 : block + 3] = head.after([f for f, *_ in final].index(at["gate"]))
         return head
