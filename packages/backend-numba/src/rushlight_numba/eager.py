@@ -73,7 +73,7 @@ OTHERS = from_powers(
         8: "gather ungather scatter scatter_add",
     }
 )
-RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
+RANDOM = ["random_bits", "uniform", "normal", "integers"]  # of no arrays
 MADE = from_powers({16: "full iota"})  # of none either, but fewer elements are numpy's
 ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],

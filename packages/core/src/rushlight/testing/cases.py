@@ -552,6 +552,7 @@ def creation() -> Iterator[Case]:
     ]:
         params = {"shape": shape, "device": DEVICE}
         yield Case("random_bits", [key, counter], params, ("uint32",), about)
+        yield Case("integers", [key, counter], params | {"words": 1 + key % 2}, ("int64",), about)
         for op in ("uniform", "normal"):
             yield Case(op, [key, counter], {"shape": shape} | place, FLOATS, about)
     for p in (0.25, 1.0):
