@@ -19,7 +19,7 @@ from rushlight.extend import Value
 
 from . import builtin, memory
 from .builtin import Block, block, field, is_null
-from .codegen.llvm import Fn, add_symbol, native
+from .codegen.llvm import Fn, Operand, add_symbol, native
 from .entry import is_whole
 from .pool import LIMIT, SLEEP_US, WANTED, Head, pool
 
@@ -159,31 +159,36 @@ def run() -> Fn:
         drop(f, inputs, every, items)
         f.give("null")
 
-    owner, held = part(f, "%plan", "owner"), f.gep(head, 8, "i64")
-    builtin.held(f, owner)
-    with f.when(shared):
-        acquire(f, held)
-    numbers_written(f, read)
-    words = ("ptr", head), ("ptr", state), ("ptr", items), ("ptr", own)
-    wrong = f.alloca("i64")
-    with f.when(shared):
-        thread = f.call("ptr", "PyEval_SaveThread")
-        f.call("void", "launch", *words)
-        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
-        f.emit(f"store atomic i64 0, ptr {held} seq_cst, align 8")
-        f.call("void", "PyEval_RestoreThread", ("ptr", thread))
-    with f.when(f.op(f"xor i1 {shared}, true")):
-        f.call("void", "launch", *words)
-        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
-    builtin.dropped(f, owner)
+    wrong = launched(f, head, read, (("ptr", state), ("ptr", items), ("ptr", own)), shared)
     give_back(f, scratch, own)
     with f.when(has_arena):
         give_back(f, arena, f.load("ptr", lies))
-    with f.when(f.icmp("ne", f.load("i64", wrong), 0)):
+    with f.when(f.icmp("ne", wrong, 0)):
         drop(f, inputs, every, items)
         f.give(called(f, part(f, "%plan", "otherwise"), "%args", "%count", "null"))
     result(f, inputs, items)
     return f
+
+
+def launched(f: Fn, head: str, read: str, words: Sequence[tuple[str, Operand]], shared: str) -> str:
+    """Run the head alone, without Python's lock if threads share it; whether a check failed."""
+    owner, held = part(f, "%plan", "owner"), f.gep(head, 8, "i64")
+    wrong, given = f.alloca("i64"), (("ptr", head), *words)
+    builtin.held(f, owner)
+    with f.when(shared):
+        acquire(f, held)
+    numbers_written(f, read)
+    with f.when(shared):
+        thread = f.call("ptr", "PyEval_SaveThread")
+        f.call("void", "launch", *given)
+        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
+        f.emit(f"store atomic i64 0, ptr {held} seq_cst, align 8")
+        f.call("void", "PyEval_RestoreThread", ("ptr", thread))
+    with f.when(f.op(f"xor i1 {shared}, true")):
+        f.call("void", "launch", *given)
+        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
+    builtin.dropped(f, owner)
+    return f.load("i64", wrong)
 
 
 def failed() -> Fn:
