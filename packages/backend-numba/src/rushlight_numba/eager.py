@@ -65,9 +65,9 @@ OTHERS = from_powers(
     {
         18: "argmax flat_index",
         16: "clone",
-        13: "take unslice reshape",
+        13: "unslice reshape",
         11: "matmul linear linear.vjp",
-        9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
+        9: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
         10: "cumsum cumprod cummax argsort argselect fold pad concat",
         8: "gather ungather scatter scatter_add",
