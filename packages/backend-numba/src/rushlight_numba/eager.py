@@ -66,9 +66,9 @@ OTHERS = from_powers(
         18: "argmax flat_index",
         16: "clone",
         13: "unslice reshape",
-        11: "matmul linear linear.vjp",
-        9: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
-        "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
+        9: "matmul linear linear.vjp",
+        6: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
+        "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp",
         10: "cumsum cumprod cummax argsort argselect fold pad concat",
         8: "gather ungather scatter scatter_add",
     }
@@ -79,7 +79,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain middle "
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd sgd_plain middle "
         "searchsorted addcmul"
     ).split(),
     *RANDOM,
