@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -301,6 +301,7 @@ class Program:
             raise self.head.late.pop() if self.head.late else failure
 
 
+@cache
 def product_functions(name: str) -> dict[str, int]:
     """Addresses of all functions of products of the type for which `name` is one."""
     for dtype in (np.dtype("float32"), np.dtype("float64")):
