@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight.extend import Call, Device, DType, Fused, Shape, Spec, operations, written
+from rushlight.extend import Call, Device, Fused, Spec, operations, written
 
+from . import few
 from .direct import Table, direct
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
@@ -63,13 +63,13 @@ REDUCTIONS = from_powers({8: "sum max min mean prod"})
 SOFTMAX = from_powers({6: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp"})
 OTHERS = from_powers(
     {
-        18: "argmax flat_index",
+        18: "argmax",
         16: "clone",
-        13: "unslice reshape",
+        13: "unslice reshape flat_index",
         9: "matmul linear linear.vjp",
         6: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp",
-        10: "cumsum cumprod cummax argsort argselect fold pad concat",
+        10: "cumsum cumprod cummax argsort argselect middle searchsorted fold pad concat",
         8: "gather ungather scatter scatter_add",
     }
 )
@@ -79,8 +79,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd sgd_plain middle "
-        "searchsorted addcmul"
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd sgd_plain addcmul"
     ).split(),
     *RANDOM,
 ]
@@ -309,10 +308,7 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     """
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
-    part = partial(argselect, small["argsort"])
-    few: dict[str, Kernel] = {"uniform": hollow, "normal": hollow}
-    few |= {"argselect": part, "flat_index": flat_index}
-    small = few | {**small}
+    small = few.kernels(small)
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
@@ -321,28 +317,6 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
         else:
             found[name] = sized(None if name in RANDOM else small.get(name), programs, least)
     return found
-
-
-def hollow(_key: int, _counter: int, shape: Shape, dtype: DType, _device: int) -> Any:
-    """Random numbers where there are none to make."""
-    return np.empty(shape, dtype)
-
-
-def argselect(
-    argsort: Kernel, x: Any, axis: int, first: int, count: int, descending: bool
-) -> Any:  # fmt: skip
-    """A part of the order of few elements."""
-    return np.take(argsort(x, axis, descending), range(first, first + count), axis)
-
-
-def flat_index(*ts: Any, lengths: Shape) -> Any:
-    """Which element is at ts, of few; -1 if none."""
-    index: Any = 0
-    wrong: Any = False
-    for t, n in zip(ts, lengths, strict=True):
-        index = index * n + np.where(t < 0, t + n, t)
-        wrong = wrong | (t < -n) | (t >= n)
-    return np.where(wrong, -1, index)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
