@@ -79,7 +79,8 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd sgd_plain addcmul"
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd "
+        "sgd_plain addcmul"
     ).split(),
     *RANDOM,
 ]
