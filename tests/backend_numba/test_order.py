@@ -159,3 +159,23 @@ def test_indices_of_many_elements_are_those_of_few():
         j[n // 2] = 70
         with pytest.raises(rl.errors.IndexOutOfRange, match="70 is out of range for dim 1"):
             here[rows, rl.tensor(j)]
+
+
+def test_parts_of_the_order_are_records_of_a_compiled_program():
+    rng = np.random.default_rng(9)
+    x, bounds = rng.standard_normal((20, 100)).astype("f"), np.sort(rng.standard_normal(50))
+
+    def function(x, bounds):
+        top, at = rl.topk(x * 2, 5)
+        places = rl.searchsorted(bounds, x.double(), right=True)
+        return top.exp(), at, rl.median(x, 1).values + 1, rl.kthvalue(x, 3).indices, places
+
+    wanted = function(rl.from_numpy(x), rl.from_numpy(bounds))
+    with rl.device("numba"):
+        step = rl.compile(function)
+        made = step(rl.tensor(x), rl.tensor(bounds))
+    for z, one in zip(made, wanted, strict=True):
+        np.testing.assert_allclose(z.numpy(), one.numpy(), rtol=1e-6)
+    page = step.explain()
+    assert "argselect" in page
+    assert "argsort" not in page
