@@ -39,11 +39,11 @@ def conv_vjp(
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """gweight sums g times the windows of x; gx sums g times weight back over the windows."""
     params: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    gx = spread(g, weight, tuple(x.shape[2:]), **params) if asked[0] else None
+    gx = spread(g, weight, x.shape[2:], **params) if asked[0] else None
     gweight = None
     if asked[1]:
         cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
-        gweight = reshape(matmul(turned(rowed(g, groups)), cols), tuple(weight.shape))
+        gweight = reshape(matmul(turned(rowed(g, groups)), cols), weight.shape)
     gbias = sum(g, axes=(0, *range(2, len(g.shape))), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
 
@@ -69,7 +69,7 @@ def spread(
     cols = reshape(cols, (groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
     cols = permute(cols, (1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
     cols = reshape(cols, (b, c, *spatial, *weight.shape[2:]))
-    return unpooled(cols, (b, c, *image), tuple(weight.shape[2:]), stride, padding, dilation)
+    return unpooled(cols, (b, c, *image), weight.shape[2:], stride, padding, dilation)
 
 
 def unpooled(
@@ -124,7 +124,7 @@ def conv_transpose_vjp(
     if asked[0]:
         gx = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
     if asked[1]:
-        gweight = reshape(matmul(turned(rowed(x, groups)), cols), tuple(weight.shape))
+        gweight = reshape(matmul(turned(rowed(x, groups)), cols), weight.shape)
     return gx, gweight
 
 
@@ -147,7 +147,7 @@ def columns(
     if any(map(any, padding)):
         x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
     x = windows(x, axes=tuple(range(2, n + 2)), sizes=tuple(k), strides=stride, dilations=dilation)
-    spatial = tuple(x.shape[2 : n + 2])
+    spatial = x.shape[2 : n + 2]
     x = reshape(x, (b, groups, x.shape[1] // groups, *spatial, *k))
     x = permute(x, (1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
     return reshape(x, (groups, b * size(spatial), x.shape[n + 2] * size(tuple(k)))), spatial
@@ -156,7 +156,7 @@ def columns(
 def kernels(weight: Any, groups: int) -> Any:
     """[o, c / groups, *k] -> [groups, o / groups, c / groups k]."""
     o = weight.shape[0]
-    return reshape(weight, (groups, o // groups, size(tuple(weight.shape[1:]))))
+    return reshape(weight, (groups, o // groups, size(weight.shape[1:])))
 
 
 def check(op: str, x: Any, weight: Any, bias: Any, groups: int) -> None:
@@ -193,7 +193,7 @@ def max_pool_fwd(
 ) -> tuple[Any, Any]:
     """max_pool, and the place in its window of each result."""
     x = pooled(x, sizes, stride, padding, dilation)
-    kept = tuple(x.shape[: len(x.shape) - len(sizes)])
+    kept = x.shape[: len(x.shape) - len(sizes)]
     x = reshape(x, (*kept, size(sizes)))
     place = argmax(x, axis=len(kept), keepdim=True)
     return reshape(gather(x, place, axis=len(kept)), kept), place
@@ -205,7 +205,7 @@ def max_pool_vjp(
     sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, specs: tuple[Spec, ...],
 ) -> tuple[Any]:  # fmt: skip
     """g, sent to the place that won each window."""
-    kept = tuple(g.shape)
+    kept = g.shape
     g = ungather(reshape(g, (*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
     g = reshape(g, (*kept, *sizes))
     return (unpooled(g, specs[0].shape, sizes, stride, padding, dilation),)

@@ -76,7 +76,7 @@ def scores(q: Any, k: Any, mask: Any, causal: bool) -> Any:
     """q k^T + mask, -inf where a row of q does not see one of k.  -> [*b, l, s]."""
     z = matmul(q, turned(k))
     if mask is not None:
-        if tuple(mask.shape) != tuple(z.shape):
+        if mask.shape != z.shape:
             raise ContractError(
                 f"attention: a mask {list(mask.shape)} for scores {list(z.shape)}; expand it"
             )
@@ -146,7 +146,7 @@ def layer_norm_fwd(
     """layer_norm, with the mean and 1 / sqrt(var + eps) of each row."""
     row = tuple(x.shape[axes[0] :])
     for p in (weight, bias):
-        if p is not None and tuple(p.shape) != row:
+        if p is not None and p.shape != row:
             raise ContractError(
                 f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; "
                 f"give it shape {list(row)}"
@@ -206,7 +206,7 @@ def batch_norm_vjp(
 ) -> tuple[Any, Any, Any]:
     """gx = weight rstd (g - mean(g) - y mean(g y)) with y = (x - mean) rstd."""
     axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
-    n = count(tuple(x.shape), axes)
+    n = count(x.shape, axes)
     rstd = rsqrt(variance + eps)
     y = (x - mu) * rstd
     g_sum, gy_sum = (sum(v, axes, keepdim=True) for v in (g, g * y))
@@ -256,7 +256,7 @@ def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, An
 
     [n, c], int[n] -> [], [n, 1], [n, 1], [].
     """
-    if len(x.shape) != 2 or tuple(target.shape) != tuple(x.shape[:1]):
+    if len(x.shape) != 2 or target.shape != x.shape[:1]:
         logits, targets = Spec(x.shape, x.dtype), Spec(target.shape, target.dtype)
         raise ContractError(
             f"cross_entropy: logits {logits} with targets {targets}; give [n, classes] and int [n]"
@@ -293,5 +293,5 @@ def mse(x: Any, y: Any) -> Any:
 @mse.vjp
 def mse_vjp(g: Any, x: Any, y: Any, *, asked: tuple[bool, ...]) -> tuple[Any, Any]:
     """2 g (x - y) / n, and its opposite."""
-    gx = (x - y) * (g * (2.0 / count(tuple(x.shape), EVERY[len(x.shape)])))
+    gx = (x - y) * (g * (2.0 / count(x.shape, EVERY[len(x.shape)])))
     return gx if asked[0] else None, -gx if asked[1] else None

@@ -46,7 +46,7 @@ def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
 def nonempty(op: str, x: Any, axes: Shape) -> None:
     """Raises: IndexOutOfRange if there is nothing among which to choose."""
     if any(n == 0 for i, n in enumerate(x.shape) if i in axes):
-        given = Spec(tuple(x.shape), x.dtype)
+        given = Spec(x.shape, x.dtype)
         raise IndexOutOfRange(
             f"{op}: {given} has no elements along axes {axes}; there is no {op} of nothing"
         )
