@@ -44,7 +44,7 @@ def conv_vjp(
     if asked[1]:
         cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
         gweight = reshape(matmul(turned(rowed(g, groups)), cols), weight.shape)
-    gbias = sum(g, axes=(0, *range(2, len(g.shape))), keepdim=False) if asked[2] else None
+    gbias = sum(g, axes=(0, *range(2, g.ndim)), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
 
 
@@ -184,7 +184,7 @@ def max_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths, dilation: 
     """
     x = pooled(x, sizes, stride, padding, dilation)
     n = len(sizes)
-    return max(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+    return max(x, axes=tuple(range(x.ndim - n, x.ndim)), keepdim=False)
 
 
 @max_pool.residuals("place")
@@ -193,7 +193,7 @@ def max_pool_fwd(
 ) -> tuple[Any, Any]:
     """max_pool, and the place in its window of each result."""
     x = pooled(x, sizes, stride, padding, dilation)
-    kept = x.shape[: len(x.shape) - len(sizes)]
+    kept = x.shape[: x.ndim - len(sizes)]
     x = reshape(x, (*kept, size(sizes)))
     place = argmax(x, axis=len(kept), keepdim=True)
     return reshape(gather(x, place, axis=len(kept)), kept), place
@@ -223,7 +223,7 @@ def pooled(
 
     value: None for the least of the type.
     """
-    ndim, n = len(x.shape), len(sizes)
+    ndim, n = x.ndim, len(sizes)
     if any(map(any, padding)):
         if value is None:
             value = int(dtypes.iinfo(x.dtype).min) if x.dtype in dtypes.INTEGER else -inf
@@ -237,7 +237,7 @@ def sum_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths) -> Any:
     """The sum of each window, zeros beyond the border.  [b, c, *s] -> [b, c, *t]."""
     x = pooled(x, sizes, stride, padding, (1,) * len(sizes), 0)
     n = len(sizes)
-    return sum(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+    return sum(x, axes=tuple(range(x.ndim - n, x.ndim)), keepdim=False)
 
 
 def sum_pool_gx(g: Any, x_shape: Shape, sizes: Shape, stride: Shape, padding: Widths) -> Any:

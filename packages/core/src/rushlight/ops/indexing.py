@@ -220,7 +220,7 @@ def searchsorted(sequence: Any, x: Any, *, right: bool) -> Any:
 
     [*b, n], [*b, m] -> int64[*b, m].
     """
-    axis, n, m = len(x.shape) - 1, sequence.shape[-1], x.shape[-1]
+    axis, n, m = x.ndim - 1, sequence.shape[-1], x.shape[-1]
     both = concat(sequence, x, axis=axis) if right else concat(x, sequence, axis=axis)
     places = part(standing(both, axis), axis, n if right else 0, m) - standing(x, axis)
     return where(equal(x, x), places, n) if x.dtype in FLOATING else places

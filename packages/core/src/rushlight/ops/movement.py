@@ -119,7 +119,7 @@ def flipped(x: Any, axis: int) -> Any:
 
 def dilated(x: Any, axis: int, step: int) -> Any:
     """x with step - 1 zeros between neighbours.  [.., n, ..] -> [.., (n - 1) step + 1, ..]."""
-    n, ndim = x.shape[axis], len(x.shape)
+    n, ndim = x.shape[axis], x.ndim
     if step == 1 or n == 0:
         return x
     before, after = x.shape[:axis], x.shape[axis + 1 :]
