@@ -441,7 +441,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     rank("logit", input)
     x = input if eps is None else clamp(input, eps, 1 - eps)
     x = x if x.dtype in dtypes.FLOATING else x.float()
-    return ops.log(x) - ops.log1p(-x)
+    return ops.log(x / (1.0 - x))
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
