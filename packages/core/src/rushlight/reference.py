@@ -459,61 +459,6 @@ def softmax_vjp(g: Array, z: Array, axis: int) -> tuple[Array]:
     return (gx.astype(g.dtype, copy=False),)
 
 
-def scores(q: Array, k: Array, mask: Any, causal: bool) -> Array:
-    """q k^T + mask, -inf where a row of q does not see one of k."""
-    s: Array = np.matmul(q, k.mT)
-    if mask is not None:
-        if mask.shape != s.shape:
-            raise ContractError("attention: a mask of another shape; expand it")
-        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask.astype(s.dtype)
-    if causal:
-        np.copyto(s, -np.inf, where=np.tri(*s.shape[-2:], dtype=np.uint8) == 0)
-    return s
-
-
-def attention_fwd(
-    q: Array, k: Array, v: Array, mask: Any, causal: bool, scale: float
-) -> tuple[Array, Array, Array]:
-    """softmax(q k^T scale + mask) v; of each row the largest, and sum(exp(score - largest))."""
-    e = scores(widened(q) * scale, widened(k), mask, causal)
-    top = max_reduce(e, -1, None, None, True)
-    blind = top == -np.inf
-    if mask is not None:
-        top[blind] = 0.0
-    e -= top
-    np.exp(e, e)
-    total = add_reduce(e, -1, None, None, True)
-    if mask is not None:
-        total[blind] = 1.0
-    z = np.matmul(e, widened(v))
-    z /= total
-    return z.astype(q.dtype, copy=False), top, total
-
-
-def attention(q: Array, k: Array, v: Array, mask: Any, causal: bool, scale: float) -> Array:
-    return attention_fwd(q, k, v, mask, causal, scale)[0]
-
-
-def attention_vjp(
-    g: Array, q: Array, k: Array, v: Array, mask: Any, top: Array, total: Array,
-    causal: bool, scale: float, asked: tuple[bool, ...],
-) -> tuple[Any, ...]:  # fmt: skip
-    """gq = h k scale, gk = h^T q scale, gv = p^T g, gmask = h = p (y - sum(y p)), y = g v^T."""
-    dtype, g, q, k, v = g.dtype, widened(g), widened(q) * scale, widened(k), widened(v)
-    p = scores(q, k, mask, causal)
-    p -= top
-    np.exp(p, p)
-    p /= total
-    h = np.matmul(g, v.mT)
-    h *= p
-    h -= p * add_reduce(h, -1, None, None, True)
-    gq = np.matmul(h, k)
-    gq *= scale
-    made = gq, np.matmul(h.mT, q), np.matmul(p.mT, g)
-    gmask = h.astype(mask.dtype, copy=False) if asked[3] else None
-    return *[x.astype(dtype, copy=False) for x in made], gmask
-
-
 def mean_over(x: Array, axes: Shape) -> Array:
     """The mean over axes that stay as length one."""
     total = add_reduce(x, axes, None, None, True)
@@ -726,7 +671,7 @@ OWN = (  # under their names; a pass `op_vjp` is `op.vjp`
     cast, clone, floordiv, remainder, where, erf, relu, gate, sigmoid, argmax, mean, expand,
     put_slice, unslice, pad, windows, fold, matmul, linear, linear_vjp, take, gather, ungather,
     scatter_add, scatter, argsort, slogdet, qr, full, iota, random_bits, softmax, softmax_vjp,
-    attention, attention_fwd, attention_vjp, layer_norm, layer_norm_fwd, layer_norm_vjp, batch_norm,
+    layer_norm, layer_norm_fwd, layer_norm_vjp, batch_norm,
     batch_norm_fwd, batch_norm_vjp, cross_entropy, cross_entropy_fwd,
     cross_entropy_vjp, mse, mse_vjp, adam,
 )  # fmt: skip
