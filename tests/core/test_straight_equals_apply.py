@@ -346,14 +346,17 @@ SWAPPED = "2 * (x_node is not None) + (y_node is not None)"
 
 # What an operation must be for the fault to show; what is right; what is wrong in its place.
 # Left out are checks that only save the kernel, or its contract, from refusing a call.
-EVERYWHERE = [
+ASKING = [
     ("constant", " and not constant", ""),
     ("has_rule", "mode.recording and not", "not"),
+    ("left to its body", "(asked and opens)", "False"),
+]
+EVERYWHERE = [
+    *ASKING,
     ("has_rule", "= op, (x_node", "= op, (None"),
     ("has_rule", "data.shape, data.dtype", "data.shape, None"),
     ("has_rule", "data.shape, data.dtype", "(), data.dtype"),
     ("keeps_result", "z._data if keeps_result else None", "None"),
-    ("left to its body", "(asked and opens)", "False"),
 ]
 LIFTING = [("has_rule", "device.lift(data)", "data")]
 FLOATING_OF_X = [("floating", "(floating and x_.dtype not in FLOATING) or ", "")]
@@ -369,7 +372,13 @@ SINGLE = [
 FAULTS = {
     "one": [*SINGLE, *LIFTING],
     "one_with_one": [*SINGLE, *LIFTING, ("has_rule", "(x_node,), (p,)", "(x_node,), ()")],
-    "one_with_two": [*SINGLE, *LIFTING, ("has_rule", "(x_node,), (p, q)", "(x_node,), (q, p)")],
+    "one_with_two": [
+        *ASKING,
+        *FLOATING_OF_X,
+        ("has_rule", "(x_node,), z._data", "(None,), z._data"),
+        ("has_rule", "(p, q), (x_node", "(q, p), (x_node"),
+        ("reads inputs", "(x,), (x_,)", "(None,), (x_,)"),
+    ],
     "two": [
         *EVERYWHERE,
         *LIFTING,
@@ -391,14 +400,12 @@ FAULTS = {
         ("has_rule", "x_node is not None or y_node is not None", "x_node is not None"),
     ],
     "two_with_one": [
-        *EVERYWHERE,
-        *LIFTING,
-        ("has_rule", "(x_node, y_node), (p,)", "(y_node, x_node), (p,)"),
-        ("has_rule", "(x_node, y_node), (p,)", "(x_node, y_node), ()"),
+        *ASKING,
+        ("has_rule", "(x_node, y_node), z", "(y_node, x_node), z"),
+        ("has_rule", "(p,), (x_node", "(), (x_node"),
         ("has_rule", "y.device is not device", "False"),
-        ("reads inputs", PLACE, SWAPPED),
-        ("reads inputs", KEPT_OF_TWO, "(x if keep_x else None, None)"),
-        ("reads inputs", USED_OF_TWO, "(x_ if keep_x else None, None)"),
+        ("reads inputs", "(x, y), (x_, y_)", "(y, x), (x_, y_)"),
+        ("reads inputs", "(x, y), (x_, y_)", "(x, y), (y_, x_)"),
         ("has_rule", "x_node is not None or y_node is not None", "y_node is not None"),
         ("forward", "asked and forward", "False"),
         ("forward", "for r in residuals", "for r in residuals[1:]"),
@@ -415,6 +422,19 @@ FAULTS = {
         ("reads inputs", USED_OF_THREE, "(x_, y_, w_)"),
         ("has_rule", "asked = x_node is not None or ", "asked = "),
     ],
+    "three_with_two": [
+        *ASKING,
+        ("has_rule", "(x._node, y_node, w_node)", "(x._node, w_node, y_node)"),
+        ("has_rule", "(p, q), edges", "(q, p), edges"),
+        ("has_rule", "y_.dtype is dtype and y.device is device", "y.device is device"),
+        ("has_rule", "y_.dtype is dtype and y.device is device", "y_.dtype is dtype"),
+        ("has_rule", "alike and w_.dtype is dtype and w.device is device", "w.device is device"),
+        ("has_rule", " and edges != NOWHERE", ""),
+        ("reads inputs", "record(op, (x, y, w)", "record(op, (x, w, y)"),
+        ("reads inputs", "(x_, y_, w_), (p, q), edges", "(x_, w_, y_), (p, q), edges"),
+        ("forward", "asked and forward", "False"),
+        ("forward", "for r in residuals", "for r in residuals[1:]"),
+    ],
     "grouped": [
         ("constant", "except AttributeError", "except ZeroDivisionError"),
         ("constant", "devices.count(device) < len(devices)", "False"),
@@ -430,7 +450,8 @@ FAULTS = {
         ("has_rule", "edges.append(x._node)", "edges.append(None)"),
         ("forward", "z._data, residuals)", "z._data, ())"),
         ("has_rule", "(op, inputs, data,", "(op, inputs[:-1], data[:-1],"),
-        ("has_rule", "data, params, edges", "data, params[::-1], edges"),
+        ("has_rule", "data, params, tuple(edges)", "data, params[::-1], tuple(edges)"),
+        ("has_rule", "tuple(edges), z", "tuple(edges[:-1]), z"),
         (
             "is a pass",
             "return tuple(several_of(result, device))",
@@ -438,15 +459,16 @@ FAULTS = {
         ),
     ],
     "record": [
-        ("has_rule", "tuple(edges)", "tuple(edges[:-1])"),
+        ("has_rule", "= op, params, edges", "= op, params, edges[:-1]"),
         ("has_rule", "result.shape, result.dtype", "result.shape, None"),
-        ("has_rule", "edge is not None for edge", "True for edge"),
+        ("reads inputs", "op.keeper(edges)", "op.keeper(edges[::-1])"),
         ("keeps_specs", "if op.keeps_specs", "if False"),
         ("reads inputs", "keep((*inputs, None))", "(None,) * len(inputs)"),
         ("reads inputs", "keep((*data, None))", "tuple(data)"),
         ("keeps_result", "result if op.keeps_result else None", "None"),
-        ("forward", "tuple(residuals)", "()"),
+        ("forward", "result, residuals, specs", "result, (), specs"),
     ],
+    "made": LIFTING,
     "lifted": LIFTING,
     "several_of": [("is a pass", "device.lift(data)", "data")],
 }
@@ -458,8 +480,9 @@ def shows_in(what, op):
     match what:
         case "left to its body":
             return op.has_body and not op.has_rule and not op.constant and "." not in op.name
-        case "constant":  # of bits no gradient is asked, and apply asks for none of signbit's body
-            return op.constant and op.name not in {"bitwise_not", "signbit"}
+        case "constant":  # of bits no gradient is asked, and of a body apply asks for none
+            left = op.has_body and not op.variadic
+            return op.constant and not left and op.name != "bitwise_not"
         case "reads inputs":
             return reads
         case "reads inputs alone":
@@ -504,5 +527,5 @@ def test_a_planted_fault_is_found(form, what, right, wrong, planted):
 
 
 def test_faults_are_planted_in_every_form():
-    assert {form for form, *_ in PLANTED} == {*FORMS, "record", "lifted", "several_of"}
+    assert {form for form, *_ in PLANTED} == {*FORMS, "record", "made", "lifted", "several_of"}
     assert all(len([1 for form, *_ in PLANTED if form == name]) >= 5 for name in FORMS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +154,7 @@ def full(
 
     Raises: WrongType for a size that is one number.
     """
-    if isinstance(size, SupportsIndex):
+    if hasattr(size, "__index__"):
         raise WrongType(f"full: size {size}; give a tuple, ({size},)")
     value = single("full", fill_value)
     inferred = {bool: dtypes.bool_, int: dtypes.int64}.get(type(value), dtypes.default_float)

@@ -116,6 +116,7 @@ class Operation:
         self.put: Rule | None = None
         self.contracts: dict[Any, Any] = {}
         self.kept: dict[tuple[bool, ...], tuple[bool, ...]] = {}
+        self.keepers: dict[tuple[bool, ...], Any] = {}
         self.keep: Any = None  # picks what is kept, where that is the same whichever inputs ask
         self.has_rule = self.keeps_result = self.keeps_specs = False
         operations[self.name] = self
@@ -153,6 +154,7 @@ class Operation:
         self.keeps_result = any("z" in names for names in self.reads.values())
         self.keeps_specs = "specs" in self.reads.get(-1, ())
         self.kept.clear()
+        self.keepers.clear()
         self.keep = None
         if self.backward is not None and not self.variadic:
             self.keep = straight.kept_of(self.kept_by([False] * len(self.inputs)))
@@ -259,6 +261,14 @@ class Operation:
             read = frozenset().union(*rules)
             fixed = [name in read for name in self.inputs]
             found = self.kept[key] = (*fixed, *[self.variadic in read] * (len(asked) - len(fixed)))
+        return found
+
+    def keeper(self, edges: Sequence[Any]) -> Any:
+        """What picks the inputs that are kept when a gradient is asked by these edges."""
+        asked = tuple([edge is not None for edge in edges])
+        found = self.keepers.get(asked)
+        if found is None:
+            found = self.keepers[asked] = straight.kept_of(self.kept_by(asked))
         return found
 
     def with_residuals(self, *inputs: Any, **params: Any) -> tuple[Any, ...]:

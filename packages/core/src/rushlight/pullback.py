@@ -173,7 +173,7 @@ def revived(node: Node, g: Any) -> Any:
     return z
 
 
-def refuse_stale(op: Operation, x: Any, data: Any) -> None:
+def refuse_stale(op: Any, x: Any, data: Any) -> None:
     """Raises: StaleValue, unless x still holds this for the interpreter."""
     if straight.current().read(x) is not data:
         raise StaleValue(

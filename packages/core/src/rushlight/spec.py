@@ -74,7 +74,7 @@ def normal_axes(op: str, dim: int | Iterable[int] | None, ndim: int) -> Shape:
     """dim as sorted axes without repeats; None means all of them."""
     if dim is None:
         return EVERY[ndim]
-    if isinstance(dim, SupportsIndex):
+    if type(dim) is int or isinstance(dim, SupportsIndex):  # that protocol takes 4 us
         axis = normal_axis(op, dim, ndim)
         return (axis,) if ndim else ()
     try:

@@ -192,8 +192,7 @@ def one_with_one(op: Operation) -> Call:
 
 def one_with_two(op: Operation) -> Call:
     """f(x, p, q)."""
-    name, floating, constant, opens, keeps_result = op.traits
-    (keeps,) = op.kept_by([True])
+    name, floating, constant, opens = op.traits[:4]
 
     def call(x, p, q):
         mode = current()
@@ -207,20 +206,9 @@ def one_with_two(op: Operation) -> Call:
             data = device.kernels[name](x_, p, q)
         except Exception:  # apply says what is wrong
             return mode.apply(op, (x,), (p, q))
-        z = Tensor()
-        z._data = data if type(data) is device.array else device.lift(data)
-        z.device, z._base = device, None
+        z = made(data, device)
         if asked:
-            z._node = node = Node()
-            node.op, node.edges, node.params = op, (x_node,), (p, q)
-            node.shape, node.dtype = data.shape, data.dtype
-            if keeps or keeps_result:
-                inputs, used = ((x,), (x_,)) if keeps else ((), ())
-                node.saved = (inputs, used, z._data if keeps_result else None, (), ())
-            else:
-                node.saved = NOTHING
-        else:
-            z._node = None
+            z._node = record(op, (x,), (x_,), (p, q), (x_node,), z._data)
         return z
 
     return call
@@ -228,11 +216,10 @@ def one_with_two(op: Operation) -> Call:
 
 def two_with_one(op: Operation) -> Call:
     """f(x, y, p), perhaps with residuals."""
-    name, floating, constant, _, keeps_result = op.traits
-    opens = (op.has_body and not op.has_rule) or op.keeps_specs
+    name, floating, constant = op.traits[:3]
+    opens = op.has_body and not op.has_rule
     free = op.inputs[1] in op.free
     forward = op.forward.name if op.forward else ""
-    keeps = [op.kept_by([bool(asked & 1), bool(asked & 2)]) for asked in range(4)]
 
     def call(x, y, p):
         mode = current()
@@ -255,23 +242,10 @@ def two_with_one(op: Operation) -> Call:
                 data = device.kernels[name](x_, y_, p)
         except Exception:  # apply says what is wrong
             return mode.apply(op, (x, y), (p,))
-        z = Tensor()
-        z._data = data if type(data) is device.array else device.lift(data)
-        z.device, z._base = device, None
+        z = made(data, device)
         if asked:
-            z._node = node = Node()
-            node.op, node.edges, node.params = op, (x_node, y_node), (p,)
-            node.shape, node.dtype = data.shape, data.dtype
-            keep_x, keep_y = keeps[(x_node is not None) + 2 * (y_node is not None)]
-            node.saved = (
-                (x if keep_x else None, y if keep_y else None),
-                (x_ if keep_x else None, y_ if keep_y else None),
-                z._data if keeps_result else None,
-                [lifted(r, device) for r in residuals],
-                (),
-            )
-        else:
-            z._node = None
+            held = [lifted(r, device) for r in residuals]
+            z._node = record(op, (x, y), (x_, y_), (p,), (x_node, y_node), z._data, held)
         return z
 
     return call
@@ -333,6 +307,52 @@ def three(op: Operation) -> Call:
         return z
 
     return call
+
+
+def three_with_two(op: Operation) -> Call:
+    """f(x, y, w, p, q), y and w perhaps None, perhaps with residuals."""
+    name, floating, constant = op.traits[:3]
+    opens, optional = op.has_body and not op.has_rule, op.optional
+    forward = op.forward.name if op.forward else ""
+
+    def call(x, y, w, p, q):
+        mode = current()
+        if not mode.eager or not isinstance(x, Tensor):
+            return mode.apply(op, (x, y, w), (p, q))
+        device, x_, y_, w_ = x.device, x._data, y, w
+        dtype, y_node, w_node, alike = x_.dtype, None, None, True
+        if isinstance(y, Tensor):
+            y_, y_node = y._data, y._node
+            alike = y_.dtype is dtype and y.device is device
+        elif not optional or y is not None:
+            alike = False
+        if isinstance(w, Tensor):
+            w_, w_node = w._data, w._node
+            alike = alike and w_.dtype is dtype and w.device is device
+        elif not optional or w is not None:
+            alike = False
+        edges = (x._node, y_node, w_node)
+        asked = mode.recording and not constant and edges != NOWHERE
+        if not alike or (floating and dtype not in FLOATING) or (asked and opens):
+            return mode.apply(op, (x, y, w), (p, q))
+        residuals: Any = ()
+        try:
+            if asked and forward:
+                data, *residuals = device.kernels[forward](x_, y_, w_, p, q)
+            else:
+                data = device.kernels[name](x_, y_, w_, p, q)
+        except Exception:  # apply says what is wrong
+            return mode.apply(op, (x, y, w), (p, q))
+        z = made(data, device)
+        if asked:
+            held = [lifted(r, device) for r in residuals]
+            z._node = record(op, (x, y, w), (x_, y_, w_), (p, q), edges, z._data, held)
+        return z
+
+    return call
+
+
+NOWHERE = (None, None, None)
 
 
 def grouped(op: Operation) -> Call:
@@ -450,9 +470,9 @@ def looped(op: Operation) -> Callable[[Any, Any], Any]:  # noqa: C901  for the l
                 return tuple(several_of(result, device))
             result, *kept = result
             residuals = [lifted(r, device) for r in kept]
-        z = wrap(lifted(result, device), device)
+        z = made(result, device)
         if asked:
-            z._node = record(op, inputs, data, params, edges, z._data, residuals)
+            z._node = record(op, inputs, data, params, tuple(edges), z._data, residuals)
         return z
 
     return run
@@ -471,13 +491,21 @@ def wrap(data: Any, device: Any) -> Any:
     return z
 
 
+def made(data: Any, device: Any) -> Any:
+    """A tensor of what a kernel returned."""
+    z = Tensor()
+    z._data = data if type(data) is device.array else device.lift(data)
+    z.device, z._node, z._base = device, None, None
+    return z
+
+
 def lifted(data: Any, device: Any) -> Any:
     """What a kernel returned as an array of the device."""
     return data if type(data) is device.array else device.lift(data)
 
 
 def several_of(parts: Any, device: Any) -> list[Any]:
-    """The same for several, None staying None."""
+    """The same of several, None staying None."""
     found: list[Any] = []
     array = device.array
     for data in parts:
@@ -492,18 +520,18 @@ def several_of(parts: Any, device: Any) -> list[Any]:
 
 
 def record(
-    op: Operation, inputs: Any, data: Any, params: Any, edges: Any, result: Any, residuals: Any
+    op: Operation, inputs: Any, data: Any, params: Any, edges: Any, result: Any, residuals: Any = ()
 ) -> Node:
     """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
     node = Node()
-    node.op, node.params, node.edges = op, params, tuple(edges)
+    node.op, node.params, node.edges = op, params, edges
     node.shape, node.dtype = result.shape, result.dtype
-    specs: tuple[Any, ...] = ()
-    if op.keeps_specs:
-        specs = tuple([x.spec if isinstance(x, Tensor) else x for x in inputs])
-    keep = op.keep or kept_of(op.kept_by([edge is not None for edge in edges]))
+    keep = op.keep or op.keeper(edges)
+    specs = (
+        tuple([x.spec if isinstance(x, Tensor) else x for x in inputs]) if op.keeps_specs else ()
+    )
     result = result if op.keeps_result else None
-    node.saved = (keep((*inputs, None)), keep((*data, None)), result, tuple(residuals), specs)
+    node.saved = (keep((*inputs, None)), keep((*data, None)), result, residuals, specs)
     return node
 
 
@@ -527,6 +555,7 @@ FORMS: dict[tuple[int, int], Callable[[Operation], Call]] = {
     (2, 0): two,
     (2, 1): two_with_one,
     (3, 0): three,
+    (3, 2): three_with_two,
     (1, 1): one_with_one,
     (1, 2): one_with_two,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes, ops
 from ..dtypes import DType
@@ -137,7 +137,7 @@ def reverse(x: Tensor) -> Tensor:
 
 def is_dim(x: Any) -> bool:
     """Whether x is an integer, numpy's included, rather than a tensor to be compared with."""
-    return isinstance(x, SupportsIndex) and not hasattr(x, "_data")
+    return hasattr(x, "__index__") and not hasattr(x, "_data")
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
