@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from .. import ops, straight
 from ..dtypes import FLOATING
 from ..errors import RushlightError
-from ..node import Node
 from ..op import Composite
 from ..pullback import refuse_stale
 from ..spec import size
@@ -49,41 +49,38 @@ def chain(function: F) -> F:
 class Chain:
     """The operation, as the tape knows it.  form: all but the tensors, types and names too."""
 
+    keeps_specs = keeps_result = False
+    keep = itemgetter(slice(-1))  # all inputs
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.name = function, function.__name__
         self.forms: set[Any] = set()
-        self.passes: dict[Any, Any] = {}  # kernels of both passes, by backend
+        self.passes: dict[Any, Any] = {}  # kernels of both, by backend
 
     def apply(self, mode: Any, device: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """The result; None if the function shall be called."""
-        tensor = straight.Tensor
         given = (*args, *kwargs.values())
-        rest = tuple([tensor if isinstance(x, tensor) else x for x in given])
-        form = rest, tuple(map(type, rest)), tuple(kwargs)
-        try:
-            new = form not in self.forms
-        except TypeError:  # it holds a list
-            return None
-        xs = [x for x in given if isinstance(x, tensor)]
+        xs = [x for x in given if isinstance(x, straight.Tensor)]
         used = [x._data for x in xs]
         for x, data in zip(xs, used, strict=True):
             narrow = data.dtype.itemsize < 4 and data.dtype in FLOATING
-            if x.device is not device or type(data) is not device.array or narrow:
+            if narrow or x.device is not device or type(data) is not device.array:
                 return None
-        if new and len(self.forms) >= FORMS:
+        rest = tuple([straight.Tensor if isinstance(x, straight.Tensor) else x for x in given])
+        form = rest, tuple(map(type, rest)), tuple(kwargs)
+        try:
+            if form not in self.forms and len(self.forms) >= FORMS:
+                return None
+        except TypeError:  # it holds a list
             return None
         self.forms.add(form)
         try:
-            data = self.kernels(device)[0](*used, form=form)
+            data = straight.lifted(self.kernels(device)[0](*used, form=form), device)
         except MISSED:
             return None
-        z = straight.wrap(straight.lifted(data, device), device)
-        edges = tuple([x._node for x in xs])
-        if mode.recording and edges.count(None) < len(edges) and data.dtype in FLOATING:
-            z._node = node = Node()
-            node.op, node.params, node.edges = self, (form,), edges
-            node.shape, node.dtype = z._data.shape, data.dtype
-            node.saved = xs, used, None, (), ()
+        z, edges = straight.wrap(data, device), [x._node for x in xs]
+        if mode.recording and any(edges) and data.dtype in FLOATING:
+            z._node = straight.record(self, xs, used, (form,), edges, data, ())
         return z
 
     def kernels(self, device: Any) -> Any:
@@ -97,10 +94,8 @@ class Chain:
             def backward(g: Any, *xs: Any, form: Any, asked: Any) -> Any:
                 return self.pulled(g, xs, form, asked)
 
-            both = [
-                Composite(f, name=f"{self.function.__module__}.{self.name}.{f.__name__}")
-                for f in (forward, backward)
-            ]
+            name = f"{self.function.__module__}.{self.name}."
+            both = [Composite(f, name=name + f.__name__) for f in (forward, backward)]
             self.passes[backend] = [*map(backend.kernel_of, both)]
         return self.passes[backend]
 
@@ -112,7 +107,7 @@ class Chain:
         n = len(given) - len(names)
         return self.function(*given[:n], **dict(zip(names, given[n:], strict=True)))
 
-    def cotangents(self, node: Node, g: Any) -> Any:
+    def cotangents(self, node: Any, g: Any) -> Any:
         """One for each tensor that asks.  Raises: StaleValue, of a second derivative only."""
         (form,), (xs, used, *_) = node.params, node.saved
         mode, asked = straight.current(), tuple([edge is not None for edge in node.edges])
@@ -120,7 +115,7 @@ class Chain:
             try:
                 data = self.kernels(g.device)[1](g._data, *used, form=form, asked=asked)
             except MISSED:
-                xs = [straight.wrap(data, g.device) for data in used]
+                pass
             else:
                 return straight.several_of(data, g.device)
         for x, data in zip(xs, used, strict=True):
@@ -134,14 +129,12 @@ class Chain:
         from ..eager import interpreting
 
         mode = straight.current()
+        pairs = [*zip(xs, asked, strict=True)]
         with interpreting(mode.quiet(True)):
-            ys = [
-                ops.reshape(x, tuple(x.shape)) if a and mode.recording else x.detach()
-                for x, a in zip(xs, asked, strict=True)
-            ]
-            some = [y.requires_grad_() for y, a in zip(ys, asked, strict=True) if a]
+            ys = [ops.reshape(x, tuple(x.shape)).requires_grad_() if a else x for x, a in pairs]
             z = self.called(ys, form)
             if z._node is None:
                 return (None,) * len(xs)
+            some = [y for y, a in zip(ys, asked, strict=True) if a]
             found = iter(grad(z, some, g, create_graph=mode.recording, allow_unused=True))
         return tuple([next(found) if a else None for a in asked])
