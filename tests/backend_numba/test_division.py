@@ -125,13 +125,13 @@ def test_operations_are_native_however_their_operands_lie(native, name, dtype):
     draw = np.random.default_rng(1)
     x = draw.integers(0, 100, (7, 10)).astype(dtype)[:, ::2]
     y = draw.integers(1, 9, (5, 7)).astype(dtype).T
-    for right in (y, y[:1], y[0, 0].reshape(())):
+    for right in (y, y[:1], y[:1, :1].reshape(())):
         z = native(name)(x, right)
         exact = np.fmod(x, right) if name == "fmod" else REFERENCE[name](x, right)
         assert_same_bits(name, z, exact.astype(dtype))
 
 
-@pytest.mark.parametrize("by", [7, 8, 1, -3, 1000])
+@pytest.mark.parametrize("by", [7, 8, 1, 1000])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_number_divides(native, name, by):
     x = np.arange(-500, 500).reshape(10, 100)

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from rushlight.compiler.nest import ROW, Access, LoopNest, Node, Store
 from rushlight.dtypes import FLOATING, DType, as_dtype
-from rushlight.reference import erf, random_bits, remainder
+from rushlight.reference import erf, power, random_bits, remainder
 
 HostArray = np.ndarray[Any, Any]
 
@@ -33,7 +33,8 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.divide,
-    "pow": np.power,
+    "pow": power,
+    "round": np.round,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "equal": np.equal,

@@ -29,7 +29,7 @@ class NumbaBackend(HostBackend):
     policy = FusionPolicy(epilogues=True, lanes=LANES)
     # Composites that are native code whole, beside the primitives that no nest computes.
     whole = frozenset(
-        "conv conv.vjp conv_transpose conv_transpose.vjp "
+        "conv conv.vjp conv_transpose conv_transpose.vjp round "
         "cumsum cumprod cummax max_pool max_pool.fwd max_pool.vjp sum_pool fold remainder "
         "argselect middle searchsorted".split()
     )

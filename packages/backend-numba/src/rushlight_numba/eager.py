@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,9 @@ ELEMENTWISE = from_powers(
         17: "acosh",
         16: "pow tan tanh atan log1p",
         15: "log sin cos cosh",
-        12: "add sub mul div maximum minimum neg abs sqrt root floor ceil trunc cast "
-        "equal not_equal less less_equal greater greater_equal",
+        12: "add sub mul div maximum minimum neg abs sqrt root floor ceil trunc round cast "
+        "equal not_equal less less_equal greater greater_equal "
+        "bitwise_and bitwise_or bitwise_xor bitwise_not",
         10: "exp",
         9: "relu where kink kinked gate",
         7: "logaddexp hypot floordiv remainder fmod",
@@ -62,6 +64,7 @@ SOFTMAX = from_powers({6: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp
 OTHERS = from_powers(
     {
         18: "argmax",
+        16: "clone",
         13: "take",
         11: "matmul linear linear.vjp",
         9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
@@ -71,6 +74,7 @@ OTHERS = from_powers(
     }
 )
 RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
+MADE = from_powers({16: "full iota"})  # of none either, but fewer elements are numpy's
 ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
@@ -80,7 +84,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     ).split(),
     *RANDOM,
 ]
-LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | dict.fromkeys(ALWAYS, 0)
+LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | MADE | dict.fromkeys(ALWAYS, 0)
 # What may be computed of arrays whose axes are turned, and turned back.
 TURNED = {*ELEMENTWISE, *REDUCTIONS, *SOFTMAX}
 # Whose numbers are worth a program each: x ** 2 is x * x, and a divisor is seen to be none of 0.
@@ -130,7 +134,7 @@ class Programs:
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
         """What does the operation on arguments of this kind, parameters by position or name."""
-        n = self.count or len(given)
+        n = len(given) if self.count is None else self.count
         inputs, params = given[:n], named or dict(zip(self.op.params, given[n:], strict=True))
         arrays = [isinstance(x, ARRAY) for x in inputs]
         empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
@@ -302,7 +306,10 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
-        found[name] = sized(None if name in RANDOM else small.get(name), programs, least)
+        if name in MADE:
+            found[name] = making(small[name], programs, max(least, 1))
+        else:
+            found[name] = sized(None if name in RANDOM else small.get(name), programs, least)
     return found
 
 
@@ -337,6 +344,17 @@ def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:
     count = large.count + len(large.op.params)
     large.table = Table(large.op.name, count, least, small, run)
     return large.table.kernel
+
+
+def making(small: Kernel, large: Programs, least: int) -> Kernel:
+    """One kernel or another, by how many elements there will be: of a shape, or of a length."""
+
+    def run(*given: Any) -> Any:
+        *_, size, _dtype, _device = given
+        n = prod(size) if isinstance(size, tuple) else size
+        return large(*given) if n >= least else small(*given)
+
+    return run
 
 
 def is_native(fused: Fused) -> bool:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from .dtypes import name_of
 from .errors import BackendUnavailable, ContractError, DeviceError
 from .op import Operation, checked, operations
 from .spec import several
@@ -90,7 +91,7 @@ class Device:
     def accept(self, op: str, dtype: DType) -> None:
         """Raises: DeviceError if arrays here cannot have this type."""
         held = self.backend.capabilities.dtypes
-        if dtype.name not in held:
+        if name_of(dtype) not in held:
             choice = ", ".join(sorted(held))
             raise DeviceError(f"{op}: device {self} has no {dtype.name}; choose from {choice}")
 

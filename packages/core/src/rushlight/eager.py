@@ -106,7 +106,7 @@ class Meaning:
         if asked:
             held = [self.read(x) if isinstance(x, Tensor) else x for x in inputs]
             beside = [self.read(r) for r in residuals]
-            edges = [x._node if isinstance(x, Tensor) else None for x in inputs]
+            edges = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
             z._node = straight.record(op, inputs, held, params, edges, data, beside)
         return (z, *residuals) if aside else z
 

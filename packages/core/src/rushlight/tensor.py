@@ -57,6 +57,16 @@ def becoming(*operations: Callable[..., Any], turn: bool = False) -> Iterator[Ca
         yield method
 
 
+def as_type(name: str) -> Callable[[Tensor], Tensor]:
+    """The method that converts to the element type of this name."""
+
+    def method(self: Tensor) -> Tensor:
+        return self.to(name)
+
+    method.__doc__ = f"self as {name}."
+    return method
+
+
 def swapped(operation: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
     """The operation as a method of its right operand."""
 
@@ -546,41 +556,9 @@ class Tensor:
         """self as another element type; the name of its own, "float32", if none is given."""
         return self.dtype.name if dtype is None else self.to(dtypes.as_dtype(dtype))
 
-    def float(self) -> Tensor:
-        """self as float32."""
-        return self.to(dtypes.float32)
-
-    def double(self) -> Tensor:
-        """self as float64."""
-        return self.to(dtypes.float64)
-
-    def half(self) -> Tensor:
-        """self as float16."""
-        return self.to(dtypes.float16)
-
-    def bfloat16(self) -> Tensor:
-        """self as bfloat16."""
-        return self.to(dtypes.bfloat16())
-
-    def int(self) -> Tensor:
-        """self as int32."""
-        return self.to(dtypes.int32)
-
-    def long(self) -> Tensor:
-        """self as int64."""
-        return self.to(dtypes.int64)
-
-    def short(self) -> Tensor:
-        """self as int16."""
-        return self.to(dtypes.int16)
-
-    def char(self) -> Tensor:
-        """self as int8."""
-        return self.to(dtypes.int8)
-
-    def byte(self) -> Tensor:
-        """self as uint8."""
-        return self.to(dtypes.uint8)
+    float, double, half = as_type("float32"), as_type("float64"), as_type("float16")
+    bfloat16, int, long = as_type("bfloat16"), as_type("int32"), as_type("int64")
+    short, char, byte = as_type("int16"), as_type("int8"), as_type("uint8")
 
     def bool(self) -> Tensor:
         """Whether each element is nonzero."""

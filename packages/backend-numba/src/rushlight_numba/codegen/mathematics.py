@@ -453,23 +453,10 @@ def signed_power(lanes: Lanes, x: str, y: str, found: str) -> str:
     return lanes.where(lanes.equal(y, zero), one, found)
 
 
-def inverse(lanes: Lanes, x: str) -> str:
-    """1 / x."""
-    return lanes.div(lanes.literal(1.0), x)
+def nearest(lanes: Lanes, x: str) -> str:
+    """The nearest whole number, of two the even one."""
+    return lanes.intrinsic("rint", x)
 
-
-def square(lanes: Lanes, x: str) -> str:
-    """x x."""
-    return lanes.mul(x, x)
-
-
-def cube(lanes: Lanes, x: str) -> str:
-    """x x x."""
-    return lanes.mul(square(lanes, x), x)
-
-
-# x ** y of constants y that stand in a nest's text; PyTorch's root of -inf is nan too, of -0 -0.
-POWERS = {-1: inverse, 0.5: Lanes.sqrt, 2: square, 3: cube}
 
 TABLE: dict[str, Callable[..., str]] = {
     "exp": exp,
@@ -479,6 +466,7 @@ TABLE: dict[str, Callable[..., str]] = {
     "sin": sin,
     "cos": cos,
     "pow": pow,
+    "round": nearest,
 }
 FUNCTIONS = frozenset(TABLE)
 

@@ -25,7 +25,7 @@ from .writer import Writer
 
 # The kinds of operand (f floating, i signed, u unsigned, b bool) that each operation computes with.
 KINDS = dict.fromkeys(["sqrt", "div", *mathematics.FUNCTIONS], "f")
-KINDS |= dict.fromkeys(["neg", "sub", *division.FUNCTIONS], "fiu")
+KINDS |= dict.fromkeys(["neg", "sub", "pow", *division.FUNCTIONS], "fiu")
 KINDS |= dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"], "iub")
 KINDS |= dict.fromkeys(["abs", "floor", "add", "mul", "maximum", "minimum"], "fiub")
 KINDS |= dict.fromkeys(["equal", "less", "cast", "where", "read", "constant", *ROW], "fiub")

@@ -12,7 +12,7 @@ from rushlight.extend import ROW, LoopNest
 # Worth keeping in the row's stash rather than computing twice: the rest costs less than a load.
 DEAR = frozenset({"exp", "log", "tanh", "erf", "sin", "cos", "pow", "random"})
 # What a last bit of its operand may turn into a whole step.
-STEPS = frozenset({"floor", "equal", "less", "floordiv", "remainder"})
+STEPS = frozenset({"floor", "round", "equal", "less", "floordiv", "remainder"})
 
 
 class Kept(NamedTuple):

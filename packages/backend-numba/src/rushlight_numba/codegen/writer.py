@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.extend import ROW, DType, Node, int64
 
-from . import division, mathematics, philox
+from . import division, mathematics, philox, power
 from .lanes import FORMS, Lanes
 from .llvm import Fn, Operand
 from .schedule import Schedule
@@ -194,10 +194,11 @@ class Writer:
             return to.cast(args[0], operands[0])
         if x.op == "random":
             return to.cast(philox.words(operands[0], *args), operands[0])
-        if x.op == "pow" and self.nest.nodes[x.args[1]].op == "constant":
-            power = mathematics.POWERS.get(self.nest.nodes[x.args[1]].param)
-            if power is not None:
-                return power(to, args[0])
+        if x.op == "pow":
+            exponent = self.nest.nodes[x.args[1]]
+            known = power.KNOWN.get(exponent.param) if exponent.op == "constant" else None
+            if to.kind != "f" or known is not None:
+                return known(to, args[0]) if known else power.of_integers(to, *args)
         if x.op in mathematics.FUNCTIONS:
             return mathematics.function(to, x.op, *args)
         if x.op in division.FUNCTIONS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rushlight.extend import Call
 
-from . import argmax, argsort, attention, convolution, pooling, scan, searchsorted
+from . import argmax, argsort, attention, convolution, filling, pooling, scan, searchsorted
 
 if TYPE_CHECKING:
     from ..lowering import Work
@@ -22,6 +22,7 @@ KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
     **argsort.KERNELS,
     **attention.KERNELS,
     **convolution.KERNELS,
+    **filling.KERNELS,
     **pooling.KERNELS,
     **scan.KERNELS,
     **searchsorted.KERNELS,

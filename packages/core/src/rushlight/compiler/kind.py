@@ -15,9 +15,10 @@ JOINED = frozenset("concat pad".split())  # parts that are stored in place
 COMPARISONS = frozenset("equal less".split())
 BITS = frozenset("bitwise_and bitwise_or bitwise_xor bitwise_not".split())
 ARITHMETIC = frozenset("neg abs add mul maximum minimum".split())
-FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor div pow".split())
+FLOATING_ONLY = frozenset("exp log sqrt sin cos tanh erf floor round div".split())
 DIVISIONS = frozenset("floordiv remainder".split())
-POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | DIVISIONS | {"cast", "where"}
+BY = DIVISIONS | {"pow"}  # of integers by none but some
+POINTWISE = COMPARISONS | BITS | ARITHMETIC | FLOATING_ONLY | BY | {"cast", "where"}
 REDUCTIONS = frozenset("sum prod max".split())
 LOOKUPS = frozenset("take gather".split())
 SCATTERS = frozenset("scatter scatter_add".split())
@@ -33,8 +34,9 @@ def is_pointwise(step: Step) -> bool:
     dtype = step.z.dtype  # but for comparisons and casts that of its inputs too
     if name in FLOATING_ONLY:
         return dtype in FLOATING
-    if name in DIVISIONS and dtype in INTEGER:
-        return divides(step.inputs[1])
+    if name in BY and dtype in INTEGER:
+        y = step.inputs[1]  # divisors of tensors are checked
+        return isinstance(y, Value) or (isinstance(y, int) and y > 0)
     if name in BITS:
         return dtype is bool_ or dtype in INTEGER
     return name not in ARITHMETIC or dtype is not bool_
@@ -43,11 +45,6 @@ def is_pointwise(step: Step) -> bool:
 def is_narrow(dtype: DType) -> bool:
     """Whether it is float16 or bfloat16."""
     return dtype in FLOATING and dtype.itemsize < float32.itemsize
-
-
-def divides(y: Any) -> bool:
-    """Whether a nest divides integers by it: by 0 none does, and of a tensor each is checked."""
-    return isinstance(y, Value) or (isinstance(y, int) and y != 0)
 
 
 def shift(step: Step) -> int | None:

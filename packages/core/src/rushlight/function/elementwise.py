@@ -421,6 +421,8 @@ def shifted(op: str, x: Any, y: Any, once: Callable[[Any, Any], Tensor]) -> Tens
         y = ops.where(ops.less(y, 0) | ops.greater(y, bits), bits, y)
     elif type(y) is int and not 0 <= y < bits:
         y = bits
+    elif type(y) is int and y < bits - 1:
+        return once(x, 2**y)
     half = y // 2
     return once(once(x, 2**half), 2 ** (y - half))
 

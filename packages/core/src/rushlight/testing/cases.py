@@ -30,6 +30,8 @@ from .case import (
     x,
 )
 
+__all__ = ["CASES"]
+
 ODD = (nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0)
 odd_rows = given(nan, 1, 2, inf, 1, -inf, inf, 0, 1, -inf, 3, 4, shape=(4, 3))
 WHOLE = ("int64", "uint8", "bool")
@@ -81,7 +83,6 @@ def bits(op: str) -> Iterator[Case]:
 
 
 def casts() -> Iterator[Case]:
-    """Of one type to another."""
     for target in ("float32", "int64", "bool", "float16", "bfloat16", "float64", "uint8", "int8"):
         to = {"dtype": as_dtype(target)}
         yield Case("cast", [x(3, 5, low=0)], to, EVERYTHING, f"to-{target}")
@@ -95,7 +96,6 @@ def casts() -> Iterator[Case]:
 
 
 def arithmetic() -> Iterator[Case]:
-    """Of two operands."""
     for op in ("add", "mul", "sub", "maximum", "minimum"):
         yield from binary(op)
     for op in ("add", "mul", "maximum", "minimum"):
@@ -146,7 +146,6 @@ def choices() -> Iterator[Case]:
 
 
 def functions() -> Iterator[Case]:
-    """Of one number."""
     for op in ("neg", "abs", "floor", "sign", "relu"):
         yield from unary(op, types=NUMBERS)
     for op in "exp sin cos tanh erf sigmoid log1p_exp gelu gelu_tanh silu".split():
@@ -161,7 +160,6 @@ def functions() -> Iterator[Case]:
 
 
 def functions_by_body() -> Iterator[Case]:
-    """Of one number and of two, each stated in others."""
     for op in ("ceil", "trunc", "round"):
         yield from unary(op, types=NUMBERS)
         yield Case(op, [given(0.5, 1.5, 2.5, -0.5, -1.5)], about="halves", order=0)
@@ -198,7 +196,6 @@ REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
 
 
 def reductions() -> Iterator[Case]:
-    """Over axes."""
     for shape, axes, keepdim, types in REDUCED:
         floats = tuple(dtype for dtype in types if dtype in FLOATS)
         for op in ("sum", "max", "min"):
@@ -285,7 +282,6 @@ def places() -> Iterator[Case]:
 
 
 def movement() -> Iterator[Case]:
-    """Of the same elements."""
     for shape, to in [
         ((3, 4), (2, 6)),
         ((), (1, 1)),
@@ -376,7 +372,6 @@ def counted(shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: 
 
 
 def contractions() -> Iterator[Case]:
-    """Products."""
     yield Case("matmul", [x(3, 4), x(4, 5)], types=NUMBERS, terms=4)
     for left, right in [
         ((1, 1), (1, 1)),
@@ -433,7 +428,6 @@ def factors() -> Iterator[Case]:
 
 
 def convolutions() -> Iterator[Case]:
-    """Convolutions and pooling."""
     yield conv((2, 3, 5, 6), (4, 3, 3, 2), "plain")
     yield conv((2, 3, 5, 6), (4, 3, 3, 3), "padded", padding=((1, 1), (1, 1)))
     yield conv((2, 3, 5, 6), (4, 3, 2, 2), "lopsided", padding=((0, 1), (2, 0)))
@@ -480,7 +474,6 @@ def convolutions() -> Iterator[Case]:
 
 
 def indexing() -> Iterator[Case]:
-    """By tensors of integers."""
     down, across = {"axis": 0}, {"axis": 1}
     yield Case("take", [x(5, 3), index(4, below=5)], down, EVERYTHING)
     yield Case("take", [x(5, 3), index(2, 4, below=3)], across, F32)
@@ -545,7 +538,6 @@ KEY, COUNTER = 0x9E3779B97F4A7C15, 2**64 - 3  # every bit is used, and the count
 
 
 def creation() -> Iterator[Case]:
-    """From nothing."""
     place = {"dtype": TYPE, "device": DEVICE}
     for whole, shape in [(2, (3, 5)), (0, ()), (1, (0, 3))]:
         yield Case("full", [whole], {"shape": shape} | place, EVERYTHING, f"{len(shape)}d")
@@ -570,7 +562,6 @@ def creation() -> Iterator[Case]:
 
 
 def fused() -> Iterator[Case]:
-    """Softmax, attention and norms."""
     for op in ("softmax", "log_softmax"):
         yield Case(op, [x(3, 5)], {"axis": 1}, terms=5)
         yield Case(op, [x(63, 2)], {"axis": 0}, about="columns", terms=63)
@@ -622,7 +613,6 @@ def fused() -> Iterator[Case]:
 
 
 def losses() -> Iterator[Case]:
-    """Of probabilities and of classes."""
     yield Case("mse", [x(3, 5), x(3, 5)], terms=15)
     yield Case("mse", [x(), x()], types=F32)
     yield Case("mse", [x(0, 3), x(0, 3)], types=F32, order=0)

@@ -139,7 +139,6 @@ def truth(case: Case, dtype: str, arrays: dict[int, HostArray] | None = None) ->
 
 
 def values(made: Any) -> list[HostArray]:
-    """The results of a call on the host."""
     return [z.numpy(force=True) for z in results_of(made)]
 
 
@@ -250,12 +249,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def every_type() -> list[Row]:
-    """All cases in all their types."""
     return [(case, dtype) for case in CASES for dtype in case.types]
 
 
 def first_type() -> list[Row]:
-    """All cases, each in the first of its types."""
     return [(case, case.types[0]) for case in CASES]
 
 
@@ -280,7 +277,6 @@ def differentiable() -> list[Row]:
 
 
 def differentiable_once() -> list[Row]:
-    """The cases with a gradient, once."""
     floats = [case for case in CASES if smooth(case) and set(case.types) & set(FLOATS)]
     return [(case, "float64") for case in floats if not case.narrows]
 
