@@ -12,7 +12,7 @@ import rushlight as rl
 from rushlight.ops.conv import conv, conv_transpose, conv_vjp
 from rushlight_numba import tiles
 from rushlight_numba.backend import NumbaBackend
-from rushlight_numba.kernels.convolution import operation, plane
+from rushlight_numba.kernels.convolution import operation, plane_work
 
 KERNELS = NumbaBackend().kernels
 EVERY = (True, True, True)
@@ -50,7 +50,7 @@ def check(made: Any, function: Any, *inputs: Any, **params: Any) -> None:
     dilation=st.tuples(st.integers(1, 2), st.integers(1, 3)),
     padding=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
     image=st.tuples(st.integers(1, 20), st.integers(1, 40)),
-    sizes=st.tuples(st.integers(1, 3), st.integers(1, 5)),
+    sizes=st.tuples(st.integers(1, 3), st.integers(5, 11)),
     layouts=st.tuples(*[st.sampled_from(["rows", "parts"])] * 2),
     dtype=st.sampled_from([np.float32, np.float64]),
     biased=st.booleans(),
@@ -107,11 +107,16 @@ def test_the_same_bits_by_any_number_of_threads(
     try:
         for threads in (2, 1, 3):
             rl.set_num_threads(threads)
-            found.append(kernels["conv"](x, weight, bias, *params.values()))
+            z = kernels["conv"](x, weight, bias, *params.values())
+            made = kernels["conv.vjp"](z, x, weight, *params.values(), EVERY)
+            found.append([z, *made])
     finally:
         rl.set_num_threads(before)
-    check(found[0], conv, x, weight, bias, **params)
-    assert all(np.array_equal(found[0], other) for other in found[1:])
+    z, *gradients = found[0]
+    check(z, conv, x, weight, bias, **params)
+    check(gradients, conv_vjp, z, x, weight, **params, asked=EVERY)
+    for other in found[1:]:
+        assert all(np.array_equal(*pair) for pair in zip(found[0], other, strict=True))
 
 
 def test_a_value_that_is_not_finite_reaches_its_windows_only() -> None:
@@ -124,17 +129,17 @@ def test_a_value_that_is_not_finite_reaches_its_windows_only() -> None:
 
 
 def test_images_of_one_channel_are_read_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    windows, chosen = [], plane.planes
+    windows, chosen = [], plane_work.planes
 
     def noted(w: Any, window: Any) -> Any:
         windows.append(window)
         return chosen(w, window)
 
-    monkeypatch.setattr(plane, "planes", noted)
+    monkeypatch.setattr(plane_work, "planes", noted)
     params = (1, 1), ((1, 1), (1, 1)), (1, 1), 2
     x, weight = drawn(1, 2, 12, 10), drawn(2, 1, 3, 3)
     kernels = NumbaBackend().kernels
     kernels["conv"](x.transpose(0, 1, 3, 2), weight, None, *params)  # rows of pixels far apart
     assert not windows
     kernels["conv"](x, weight, None, *params)
-    assert {*windows} == {plane.Window(3, 3, 1, 1, plane.MOST_ROWS)}
+    assert {*windows} == {plane_work.Window(3, 3, 1, 1, plane_work.MOST_ROWS)}

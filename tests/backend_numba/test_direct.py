@@ -313,3 +313,36 @@ def test_a_program_of_many_arrays_has_a_python_function(programs):
     xs = [drawn(20, seed=i) for i in range(MOST_ARRAYS + 3)]
     z = stack(*xs, axis=0)
     np.testing.assert_array_equal(z, np.concatenate(xs))
+
+
+@pytest.mark.parametrize(
+    ("x", "shape", "copies"),
+    [
+        (drawn(64, 300), (300, 64), False),
+        (drawn(64, 300)[:, :150], (64, 150, 1), False),
+        (drawn(64, 300)[:, :150], (150, 64), True),
+        (drawn(30, 40, 50).transpose(1, 0, 2), (40, 1500), True),
+        (drawn(30, 40, 50).transpose(1, 0, 2), (40, 30, 10, 5), False),
+    ],
+    ids=["dense", "part kept", "part", "turned", "turned kept"],
+)
+def test_a_view_is_no_program(x, shape, copies):
+    backend = rl.device("numba").backend
+    large = Programs(backend, "reshape", rl.device("numpy").backend.kernels["reshape"])
+    large.table = Table("reshape", 2, 0, None, large)
+    for _ in range(3):
+        z = large.table.kernel(x, shape)
+        np.testing.assert_array_equal(z, x.reshape(shape))
+        assert np.may_share_memory(z, x) is not copies
+    (run,) = large.found.values()
+    assert (getattr(run, "__name__", "") == "program") is copies
+    assert len(large.table.kept) == 1
+
+
+@pytest.mark.parametrize("bounds", [((0, 8, 1), (3, 5, 7)), ((7, 8, -1), (2, 5, 1))], ids=str)
+def test_the_gradient_of_a_slice_is_a_program(programs, bounds):
+    _, unslice = programs("unslice")
+    x = drawn(8, 5)
+    expected = rl.device("numpy").backend.kernels["unslice"](x, (8, 40), bounds)
+    for _ in range(3):
+        np.testing.assert_array_equal(unslice(x, (8, 40), bounds), expected)

@@ -7,6 +7,7 @@ import rushlight as rl
 from rushlight import ops
 from rushlight.device import Device
 from rushlight.reference import KERNELS as REFERENCE
+from rushlight_numba import eager
 from rushlight_numba.eager import Programs
 from rushlight_numba.kernels import argsort
 
@@ -139,3 +140,22 @@ def test_places_are_found_in_and_of_what_lies_apart():
     made = Programs(NUMBA, "searchsorted", None)(sequence[:, ::2], x[:, ::3], False)
     wanted = [np.searchsorted(a, b) for a, b in zip(sequence[:, ::2], x[:, ::3], strict=True)]
     assert np.array_equal(made, wanted)
+
+
+# -- elements at indices
+
+
+def test_indices_of_many_elements_are_those_of_few():
+    """Negative ones, several tensors that stretch to meet, and what is out of range."""
+    n = eager.LEAST["flat_index"]
+    rng = np.random.default_rng(8)
+    x, i = rng.standard_normal((50, 70)), rng.integers(-50, 50, n)
+    j = rng.integers(-70, 70, n)
+    with rl.device("numba"):
+        here, rows, columns = rl.tensor(x), rl.tensor(i), rl.tensor(j)
+        assert np.array_equal(here[rows, columns].numpy(), x[i, j])
+        assert np.array_equal(here[rows, columns[:1]].numpy(), x[i, j[:1]])
+        assert np.array_equal(here[rows[:9], columns[:9]].numpy(), x[i[:9], j[:9]])
+        j[n // 2] = 70
+        with pytest.raises(rl.errors.IndexOutOfRange, match="70 is out of range for dim 1"):
+            here[rows, rl.tensor(j)]

@@ -65,7 +65,7 @@ OTHERS = from_powers(
     {
         18: "argmax",
         16: "clone",
-        13: "take",
+        13: "take unslice reshape",
         11: "matmul linear linear.vjp",
         9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
@@ -87,6 +87,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
 LEAST = ELEMENTWISE | REDUCTIONS | SOFTMAX | OTHERS | MADE | dict.fromkeys(ALWAYS, 0)
 # What may be computed of arrays whose axes are turned, and turned back.
 TURNED = {*ELEMENTWISE, *REDUCTIONS, *SOFTMAX}
+VIEWS = frozenset({"reshape"})  # which numpy's kernel does by no copy if it can
 # Whose numbers are worth a program each: x ** 2 is x * x, and a divisor is seen to be none of 0.
 FOLDED = frozenset("pow floordiv remainder".split())
 
@@ -117,7 +118,8 @@ class Programs:
         run = self.found.get(key)
         if run is None:
             run = kept(self.found, key, self.kernel(given, named))
-        if self.table is not None and not named and isinstance(run, BUILTIN):
+        known = isinstance(run, BUILTIN) or run is self.otherwise
+        if self.table is not None and not named and known:
             self.table.add(given, self.numbers, run, self.count)
         return run(*given)
 
@@ -140,6 +142,10 @@ class Programs:
         empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
         if empty or 0 in params.get("shape", ()):
             return self.other(inputs, params, named)
+        other = self.otherwise
+        if self.op.name in VIEWS and other is not None:
+            if np.may_share_memory(other(*given, **named), inputs[0]):
+                return self.other(inputs, params, named)
         if self.op.name in TURNED:
             order = common_order([x for x in inputs if isinstance(x, ARRAY)])
             if order is not None:

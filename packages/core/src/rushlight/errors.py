@@ -1,24 +1,10 @@
 """Every error that Rushlight raises on purpose.
 
 RushlightError
-├── ContractError      inputs that an operation does not accept       (ValueError, RuntimeError)
-│   ├── WrongType      an argument of a type that is not taken        (TypeError)
-│   ├── WrongDtype     elements of a type that is not computed in (NotImplementedError, TypeError)
-│   ├── NotOffered     a way of computing that there is not           (NotImplementedError)
-│   ├── LinAlgError    a matrix that has no such factors or inverse
-│   └── IndexOutOfRange  an index beyond its axis                     (IndexError)
-├── DeviceError        inputs in different places, or no such place   (ValueError, RuntimeError)
-├── NoGradient         a gradient was asked of what has none          (TypeError, RuntimeError)
-├── WrongGradient      a gradient unlike finite differences           (AssertionError, RuntimeError)
-├── StaleValue         a value needed by backward was assigned since  (RuntimeError)
-├── TracingError       a value was asked of a tensor that has none    (TypeError)
-├── OutOfMemory        the device has no room                         (RuntimeError)
-├── FileRefused        a file that is not what it should be           (ValueError)
-├── ExchangeRefused    memory that another library cannot share       (BufferError, RuntimeError)
-├── BackendUnavailable a plug-in that cannot run here, and why        (RuntimeError)
-├── KernelFailed       a kernel broke on what its contract allows     (RuntimeError)
-├── WorkerFailed       a process that loads data ended, or hangs      (RuntimeError)
-└── MissingExtra       an optional package is not installed           (ImportError)
+├── ContractError
+│   └── WrongType, WrongDtype, NotOffered, LinAlgError, IndexOutOfRange
+├── DeviceError, NoGradient, WrongGradient, StaleValue, TracingError, OutOfMemory, KernelFailed
+└── FileRefused, ExchangeRefused, BackendUnavailable, WorkerFailed, MissingExtra
 
 Each is also an instance of what PyTorch raises in its place, so handlers written for PyTorch work.
 """

@@ -167,17 +167,11 @@ def rows(x: Tensor, given: list[tuple[int, int, Tensor]], first: int) -> Tensor:
         broadcast("index", *[t.shape for _, _, t in given])
     except ContractError as error:
         raise IndexOutOfRange(str(error)) from error
-    index: Any = 0
-    wrong: Any = None
-    for (_, _, t), n in zip(given, lengths, strict=True):
-        index = index * n + ops.where(ops.less(t, 0), t + n, t)
-        # an index out of its own axis must not reach a neighbour's row
-        beyond = ops.less(t, -n) | ops.greater_equal(t, n)
-        wrong = beyond if wrong is None else wrong | beyond
     before, after = x.shape[:first], x.shape[first + len(given) :]
     flat = ops.reshape(x, (*before, size(lengths), *after))
+    index = ops.flat_index(*[t for _, _, t in given], lengths=lengths)
     try:
-        return ops.take(flat, ops.where(wrong, -1, index), axis=first)
+        return ops.take(flat, index, axis=first)
     except IndexOutOfRange:
         for (_, dim, t), n in zip(given, lengths, strict=True):
             for i in t.reshape(-1).tolist():

@@ -268,10 +268,7 @@ class Tensor:
 
         Raises: ContractError unless this tensor requires a gradient.
         """
-        if self._node is None:
-            raise ContractError(
-                f"register_hook: {self.spec} requires no gradient; set requires_grad first"
-            )
+        node = asked(self, "register_hook")
 
         def call(g: Tensor) -> Tensor:
             own = alone(g)  # what the hook does to it in place is done to this gradient only
@@ -283,20 +280,17 @@ class Tensor:
                 )
             return own if shown is None else shown
 
-        return Removable(self._node, call)
+        return Removable(node, call)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed tensor in .grad too, as leaves do.
 
         Raises: ContractError unless this tensor requires a gradient.
         """
-        if self._node is None:
-            raise ContractError(
-                f"retain_grad: {self.spec} requires no gradient; set requires_grad first"
-            )
-        kept = [hook for hook in getattr(self._node, "hooks", {}).values() if retains(hook, self)]
+        node = asked(self, "retain_grad")
+        kept = [hook for hook in getattr(node, "hooks", {}).values() if retains(hook, self)]
         if not self.is_leaf and not kept:
-            Removable(self._node, Retain(self))
+            Removable(node, Retain(self))
 
     def detach(self) -> Tensor:
         """The same values, of which no gradient is asked; assigning to it assigns to self."""
@@ -855,6 +849,13 @@ class Retain:
         if x is not None:
             x.grad = alone(g) if x.grad is None else x.grad + g
         return g
+
+
+def asked(x: Tensor, op: str) -> Node:
+    """The node of x.  Raises: ContractError if no gradient is asked of it."""
+    if x._node is None:
+        raise ContractError(f"{op}: {x.spec} requires no gradient; set requires_grad first")
+    return x._node
 
 
 def retains(hook: Any, x: Tensor) -> bool:

@@ -50,12 +50,8 @@ def draws(
     place.accept(op, wanted)
     blocks = ops.random.blocks(size_of(shape), wanted, words)
     key, counter = (generator or default_generator).draw(blocks)
-    z: Tensor = roomy(
-        op,
-        shape,
-        wanted,
-        lambda: operation(key, counter, shape=shape, dtype=wanted, device=place),
-    )
+    how = {"shape": shape, "dtype": wanted, "device": place}
+    z: Tensor = roomy(op, shape, wanted, lambda: operation(key, counter, **how))
     return z
 
 

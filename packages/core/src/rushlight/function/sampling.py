@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -107,13 +108,16 @@ def resampled(
         return ops.take(x, spot(ops.floor(places), m), axis)
     places = places * step if align else (places + 0.5) * step - 0.5
     places = places if mode == "bicubic" else ops.maximum(places, 0.0)
-    z: Any = None
-    for place, weight in taps(places, mode):
-        part = ops.take(x, spot(place, m), axis)
-        part = part * ops.reshape(weight, (n, *(1 for _ in x.shape[axis + 1 :])))
-        z = part if z is None else z + part
-    made: Tensor = z
-    return made
+    column = (n, *(1 for _ in x.shape[axis + 1 :]))
+    return total(
+        ops.take(x, spot(place, m), axis) * ops.reshape(weight, column)
+        for place, weight in taps(places, mode)
+    )
+
+
+def total(parts: Iterable[Tensor]) -> Tensor:
+    """The sum of tensors.  [*s], .. -> [*s]."""
+    return reduce(ops.add, parts)
 
 
 def smoothed(x: Tensor, axis: int, n: int, step: float, mode: str) -> Tensor:
@@ -186,12 +190,7 @@ def grid_sample(
             found = taps(within(u, m, padding_mode, align), mode)
         around.append(found)
     flat = ops.reshape(input, (*input.shape[:2], size(input.shape[2:])))
-    z: Any = None
-    for corner in product(*around):
-        part = at_corner(flat, input.shape[2:], corner, mode)
-        z = part if z is None else z + part
-    made: Tensor = z
-    return made
+    return total(at_corner(flat, input.shape[2:], corner, mode) for corner in product(*around))
 
 
 def fitting(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> int:

@@ -9,12 +9,12 @@ from ..errors import ContractError
 from ..op import composite, primitive
 from ..spec import Shape, Spec, has_axis, size
 from .creation import constant, naturals
-from .elementwise import cast, equal, maximum, where
+from .elementwise import cast, equal, greater_equal, less, maximum, where
 from .movement import Bounds, concat, expand, pad, part, reshape, slice, unslice
 
 __all__ = [
-    "argselect", "argsort", "gather", "put_slice", "scatter", "scatter_add", "scatter_max",
-    "searchsorted", "take", "ungather", "untake",
+    "argselect", "argsort", "flat_index", "gather", "put_slice", "scatter", "scatter_add",
+    "scatter_max", "searchsorted", "take", "ungather", "untake",
 ]  # fmt: skip
 
 
@@ -22,6 +22,19 @@ def indices(op: str, index: Spec) -> None:
     """Raises: ContractError unless index is made of integers."""
     if index.dtype not in INTEGER:
         raise ContractError(f"{op}: the index is {index}; convert it to int64 with .long()")
+
+
+@composite(constant=True)
+def flat_index(*ts: Any, lengths: Shape) -> Any:
+    """The number of the element at ts, negative ones from the end; -1 if none.  .. -> int64[*s]."""
+    index: Any = 0
+    wrong: Any = None
+    for t, n in zip(ts, lengths, strict=True):
+        index = index * n + where(less(t, 0), t + n, t)
+        # an index out of its own axis must not reach a neighbour's row
+        beyond = less(t, -n) | greater_equal(t, n)
+        wrong = beyond if wrong is None else wrong | beyond
+    return where(wrong, -1, index)
 
 
 @composite

@@ -208,7 +208,7 @@ EXACT = frozenset(
     ceil trunc round signbit cummax
     reshape permute expand slice put_slice unslice pad concat windows take gather full iota
     random_bits uniform cast clone neg abs sign floor where relu gate maximum minimum max min argmax
-    max_pool argsort argselect middle searchsorted scatter scatter_max equal not_equal less
-    less_equal greater greater_equal bitwise_not bitwise_and bitwise_or bitwise_xor
+    max_pool argsort argselect flat_index middle searchsorted scatter scatter_max equal not_equal
+    less less_equal greater greater_equal bitwise_not bitwise_and bitwise_or bitwise_xor
     """.split()
 )

@@ -528,6 +528,7 @@ def indexing() -> Iterator[Case]:
     yield from (
         Case("argselect", [odd], params | {"first": 1, "count": 2}, FLOATS),
         Case("middle", [x(3, 4, 2)], across, NUMBERS),
+        Case("flat_index", [again, index(4, below=3)], {"lengths": (2, 3)}, ("int64",)),
         Case("searchsorted", [given(1, 2, 2), given(3, nan, 1, 2)], {"right": True}, FLOATS),
     )
     yield Case("median", [given(1, 2, 2, 1, 3, 2, 2, 0)], about="ties", order=0)

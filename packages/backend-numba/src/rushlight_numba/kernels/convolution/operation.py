@@ -32,7 +32,7 @@ from ...tiles import Width, width
 from .correlation_work import Weights, correlated
 from .filter_work import filter_gradient
 from .part import ONE, Axis, Images
-from .plane import of_planes, window_of
+from .plane_work import LEAST_GROUPS, of_planes, sums_of_planes, window_of
 from .winograd_work import filter_tiles, is_tiled, minimal, pays, sums_pay
 
 MOST_PHASES = 16  # of strides, each of which copies g and has two works
@@ -119,7 +119,7 @@ def sums(
 ) -> list[Work]:
     """The works of one correlation, in the way that takes the least time."""
     window = window_of(axes, sizes)
-    if window is not None:
+    if window is not None and axes[2].apart == 1:
         return of_planes(window, images, axes, weights, result, sizes, w)
     by_tiles = is_tiled(axes, sizes[1], w) and pays(axes, sizes, w)
     correlate = minimal if by_tiles else correlated
@@ -193,9 +193,13 @@ def summed(x: Batch, g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]
     batch = beyond(x.shape[0], len(g.shape) - 2)
     sizes = batch, stated.groups, stated.channels, stated.outputs
     images, values = x.images(stated.channels), g.images(stated.outputs)
+    others = three(others, of_batch(g, 0))
+    window = window_of(axes, sizes)
+    if window is not None and others[2].stride == 1 and stated.groups >= LEAST_GROUPS:
+        return sums_of_planes(window, images, axes, values, others, sizes, z, w)
     by_tiles = is_tiled(axes, stated.groups, w) and sums_pay(sizes)
     add = filter_tiles if by_tiles else filter_gradient
-    return add(images, axes, values, three(others, of_batch(g, 0)), sizes, z, w)
+    return add(images, axes, values, others, sizes, z, w)
 
 
 def totals(g: Batch, z: Value) -> list[Work]:
