@@ -60,7 +60,7 @@ OF_SEVERAL = {  # name -> what is called, and the shapes of its tensors
 
 @pytest.fixture(autouse=True)
 def _of_few_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "LEAST", 0)
+    monkeypatch.setattr(chain.Chain, "least", 0)
 
 
 def values(shape: tuple[int, ...], seed: int = 0) -> Any:
@@ -199,7 +199,7 @@ def test_mistakes_are_refused_as_their_steps_refuse_them(wrong, monkeypatch):
     x = rl.ones(4, dtype=rl.float64, device="numba")
     told = []
     for least in (0, 1 << 60):
-        monkeypatch.setattr(chain, "LEAST", least)
+        monkeypatch.setattr(chain.Chain, "least", least)
         with pytest.raises((ContractError, DeviceError, IndexError)) as refusal:
             wrong(x)
         told.append(str(refusal.value))
@@ -275,6 +275,29 @@ def test_a_function_of_a_users_own_may_look_at_values_or_take_lists():
     assert halved(x, [0]).tolist() == [2.0] * 3
     assert halved(x, (0, 1), least=-1.0).item() == 6.0
     assert halved.__doc__ == "Half of x, summed."
+
+
+def test_what_depends_on_more_than_its_arguments_is_called_as_it_is():
+    weight = rl.full((4,), 3.0, device="numba", requires_grad=True)
+
+    @extend.chain
+    def weighted(x):
+        return x * weight
+
+    @extend.chain
+    def noisy(x):
+        return x + rl.rand(4, device="numba")
+
+    @extend.chain
+    def halves(x):
+        return x[:2], x[2:]
+
+    x = rl.ones(4, device="numba", requires_grad=True)
+    weighted(x).sum().backward()
+    assert x.grad.tolist() == [3.0] * 4
+    assert weight.grad.tolist() == [1.0] * 4
+    assert noisy(x).tolist() != noisy(x).tolist()
+    assert [half.tolist() for half in halves(x)] == [[1.0, 1.0]] * 2
 
 
 def test_a_function_without_a_gradient_leaves_none():

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from math import inf
 from operator import itemgetter
 from typing import Any, TypeVar
 
 from .. import ops, straight
 from ..dtypes import FLOATING
-from ..errors import RushlightError
+from ..errors import RushlightError, TracingError
 from ..op import Composite
 from ..pullback import refuse_stale
 from ..spec import size
 
 F = TypeVar("F", bound=Callable[..., Any])
-LEAST = 1 << 9  # elements of the first tensor; to trace a kind takes 1 ms, the steps of few 0.03
 FORMS = 64  # of what is no tensor; a number that always changes is not worth more
 MISSED = RushlightError, IndexError, MemoryError  # the function itself says what is wrong
 
@@ -37,7 +37,7 @@ def chain(function: F) -> F:
         x = args[0] if args else None
         if isinstance(x, straight.Tensor) and x.device.backend.compiles:
             mode = straight.current()
-            if mode.eager and size(x._data.shape) >= LEAST:
+            if mode.eager and size(x._data.shape) >= op.least:
                 z = op.apply(mode, x.device, args, kwargs)
                 if z is not None:
                     return z
@@ -49,6 +49,7 @@ def chain(function: F) -> F:
 class Chain:
     """The operation, as the tape knows it.  form: all but the tensors, types and names too."""
 
+    least: float = 1 << 9  # elements of the first; to trace a kind takes 1 ms, steps of few 0.03
     keeps_specs = keeps_result = False
     keep = itemgetter(slice(-1))  # all inputs
 
@@ -76,6 +77,9 @@ class Chain:
         self.forms.add(form)
         try:
             data = straight.lifted(self.kernels(device)[0](*used, form=form), device)
+        except TracingError:  # it looks at values, or at tensors that it is not given
+            self.least = inf
+            return None
         except MISSED:
             return None
         z, edges = straight.wrap(data, device), [x._node for x in xs]
@@ -89,7 +93,10 @@ class Chain:
         if backend not in self.passes:
 
             def forward(*xs: Any, form: Any) -> Any:
-                return self.called(xs, form)
+                z = self.called(xs, form)
+                if not isinstance(z, straight.Tensor):
+                    raise TracingError(f"{self.name}: a {type(z).__name__}; return a tensor")
+                return z
 
             def backward(g: Any, *xs: Any, form: Any, asked: Any) -> Any:
                 return self.pulled(g, xs, form, asked)
