@@ -1,4 +1,4 @@
-"""clone, full and iota, which compute nothing; powers and roundings, which are nests' too."""
+"""What computes little: copies, fillings, powers, roundings, running and bool reductions."""
 
 import numpy as np
 import pytest
@@ -87,3 +87,22 @@ def test_bits_are_moved(dtype, by):
     right = np.where(wide < 0, -1, 0) if far else wide >> by
     assert_same_bits("left", (t << by).numpy(), left.astype(dtype))
     assert_same_bits("right", (t >> by).numpy(), right.astype(dtype))
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax"])
+@pytest.mark.parametrize("dtype", [float16, bfloat16()])
+def test_narrow_running_reductions_are_carried_in_float32(name, dtype):
+    x = np.random.default_rng(2).uniform(0.5, 1.5, (7, 90)).astype(dtype)
+    assert_same_bits(name, native(name)(x, 1), reference.KERNELS[name](x, 1))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (3, 0), (4, 700)])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "bool"])
+def test_whether_an_element_is_true(dtype, shape):
+    x = np.asarray(np.random.default_rng(3).integers(0, 700, shape) < 2).astype(dtype)
+    t = rl.from_numpy(x).to("numba")
+    kind = np.uint8 if dtype == "uint8" else np.bool_
+    for axis in (None, *range(len(shape))):
+        over = () if axis is None else (axis,)
+        assert_same_bits("any", rl.any(t, *over).numpy(), np.asarray(x.any(axis)).astype(kind))
+        assert_same_bits("all", rl.all(t, *over).numpy(), np.asarray(x.all(axis)).astype(kind))

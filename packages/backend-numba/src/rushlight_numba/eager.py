@@ -63,7 +63,7 @@ REDUCTIONS = from_powers({8: "sum max min mean prod"})
 SOFTMAX = from_powers({6: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp"})
 OTHERS = from_powers(
     {
-        18: "argmax",
+        18: "argmax flat_index",
         16: "clone",
         13: "take unslice reshape",
         11: "matmul linear linear.vjp",
@@ -308,7 +308,9 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
     part = partial(argselect, small["argsort"])
-    small = {"uniform": hollow, "normal": hollow, "argselect": part, **small}
+    few: dict[str, Kernel] = {"uniform": hollow, "normal": hollow}
+    few |= {"argselect": part, "flat_index": flat_index}
+    small = few | {**small}
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
@@ -329,6 +331,16 @@ def argselect(
 ) -> Any:  # fmt: skip
     """A part of the order of few elements."""
     return np.take(argsort(x, axis, descending), range(first, first + count), axis)
+
+
+def flat_index(*ts: Any, lengths: Shape) -> Any:
+    """Which element is at ts, of few; -1 if none."""
+    index: Any = 0
+    wrong: Any = False
+    for t, n in zip(ts, lengths, strict=True):
+        index = index * n + np.where(t < 0, t + n, t)
+        wrong = wrong | (t < -n) | (t >= n)
+    return np.where(wrong, -1, index)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 # First of all: begun from deeper in the chain, numpy's own import was measured to take 8 ms more.
 import numpy  # noqa: F401, ICN001
 
-from . import autograd, creation, dtypes, errors, function, ops, random
+from . import autograd, creation, dtypes, eager, errors, function, ops, random
 from .cell import Cell
 from .creation import *
 from .device import (
@@ -43,14 +43,7 @@ from .dtypes import (
     uint8,
     uint32,
 )
-from .eager import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .eager import *
 from .errors import *
 from .function.creation import *
 from .function.elementwise import *
@@ -98,15 +91,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Cell", "DeviceInfo", "Tensor", "amp", "autocast", "autograd", "bfloat16", "bool", "compile",
-    "compiler", "device", "devices", "double", "dtype", "dtypes", "e", "enable_grad", "errors",
-    "extend", "finfo", "float", "float16", "float32", "float64", "from_dlpack", "function",
-    "get_autocast_dtype", "get_float32_matmul_precision", "get_num_threads", "half", "iinfo", "inf",
-    "inference_mode", "int", "int8", "int16", "int32", "int64", "is_autocast_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "long", "memory_stats", "nan",
-    "no_grad", "ops", "pi", "random", "save", "scalar", "set_float32_matmul_precision",
-    "set_grad_enabled", "set_num_threads", "short", "synchronize", "uint8", "uint32",
+    "compiler", "device", "devices", "double", "dtype", "dtypes", "e", "errors", "extend", "finfo",
+    "float", "float16", "float32", "float64", "from_dlpack", "function", "get_autocast_dtype",
+    "get_float32_matmul_precision", "get_num_threads", "half", "iinfo", "inf", "int", "int8",
+    "int16", "int32", "int64", "is_autocast_enabled", "linalg", "load", "long", "memory_stats",
+    "nan", "ops", "pi", "random", "save", "scalar", "set_float32_matmul_precision",
+    "set_num_threads", "short", "synchronize", "uint8", "uint32",
 ]  # fmt: skip
-_ROOMS = (creation, errors, random, *function.ROOMS)
+_ROOMS = (creation, eager, errors, random, *function.ROOMS)
 __all__ += [name for room in _ROOMS for name in room.__all__]
 __all__ += list(function.LATE)
 

@@ -15,15 +15,7 @@ from . import straight
 from .errors import TracingError
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Recorder(Protocol):
-        """What a trace does for the numbers in it."""
-
-        def read_cell(self, cell: Cell) -> Any: ...
-        def assign_cell(self, cell: Cell, value: Any) -> None: ...
-        def number(self, how: str, x: Any, y: Any) -> Number: ...
-        def guard(self, number: Number, how: str, other: Any) -> bool: ...
+    from .compiler.trace import Tracing
 
 
 class Cell:
@@ -69,7 +61,7 @@ class Number:
 
     __slots__ = ("kind", "recorder", "source")
 
-    def __init__(self, recorder: Recorder, kind: type, source: Any = None) -> None:
+    def __init__(self, recorder: Tracing, kind: type, source: Any = None) -> None:
         self.recorder, self.kind, self.source = recorder, kind, source
 
     def __bool__(self) -> bool:

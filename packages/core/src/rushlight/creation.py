@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from . import dtypes, ops, straight
 from .device import Device, resolve
 from .errors import ContractError, WrongType
 from .function.given import operands, rank, representable, roomy, sized, whole
+from .spec import Shape
 from .tensor import Tensor
 
 __all__ = [
@@ -275,6 +277,8 @@ def arange(
     length = int(np.ceil((end - start) / step))
 
     def make() -> Tensor:
+        if (start, step, counted) == (0, 1, True):
+            return ops.iota(length=length, dtype=wanted, device=place)
         values = start + step * np.arange(length, dtype=np.int64 if counted else np.float64)
         return held(values.astype(wanted), place)
 
@@ -289,13 +293,19 @@ def linspace(
     op = "linspace"
     steps = whole(op, "steps", steps)
     start, end = single(op, start), single(op, end)
+    return computed(
+        op, (steps,), dtype, device, requires_grad, lambda: np.linspace(start, end, steps)
+    )
+
+
+def computed(
+    op: str, shape: Shape, dtype: Any, device: Place, requires_grad: bool, values: Any
+) -> Tensor:
+    """A tensor of these values, which numpy computes.  Raises: OutOfMemory."""
     wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
     place.accept(op, wanted)
-
-    def make() -> Tensor:
-        return held(np.linspace(start, end, steps).astype(wanted), place)
-
-    return asking(op, roomy(op, (steps,), wanted, make), requires_grad)
+    made = roomy(op, shape, wanted, lambda: held(values().astype(wanted), place))
+    return asking(op, made, requires_grad)
 
 
 def eye(
@@ -303,12 +313,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Ones on the diagonal, zeros elsewhere.  -> [n, m]."""
-    wanted, place = dtypes.as_dtype(dtype or dtypes.default_float), resolve(device)
-    place.accept("eye", wanted)
     rows = whole("eye", "n", n)
-    columns = rows if m is None else whole("eye", "m", m)
-
-    def make() -> Tensor:
-        return held(np.eye(rows, columns, dtype=wanted), place)
-
-    return asking("eye", roomy("eye", (rows, columns), wanted, make), requires_grad)
+    shape = rows, rows if m is None else whole("eye", "m", m)
+    values = partial(np.eye, *shape, dtype=bool)
+    return computed("eye", shape, dtype, device, requires_grad, values)

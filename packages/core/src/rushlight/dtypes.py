@@ -20,16 +20,9 @@ __all__ = [
 
 DType = np.dtype[Any]
 
-bool_: DType = np.dtype("bool")
-uint8: DType = np.dtype("uint8")
-uint32: DType = np.dtype("uint32")
-int8: DType = np.dtype("int8")
-int16: DType = np.dtype("int16")
-int32: DType = np.dtype("int32")
-int64: DType = np.dtype("int64")
-float16: DType = np.dtype("float16")
-float32: DType = np.dtype("float32")
-float64: DType = np.dtype("float64")
+bool_, uint8, uint32 = map(np.dtype, ("bool", "uint8", "uint32"))
+int8, int16, int32, int64 = map(np.dtype, ("int8", "int16", "int32", "int64"))
+float16, float32, float64 = map(np.dtype, ("float16", "float32", "float64"))
 
 default_float = float32
 NUMBERS = (bool, int, float)

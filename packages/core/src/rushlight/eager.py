@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from functools import wraps
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from . import straight
 from .alias import link
@@ -29,8 +29,10 @@ from .op import Operation, operations, spec_of
 from .straight import wrap
 from .tensor import Tensor
 
-if TYPE_CHECKING:
-    from .op import Interpreter
+__all__ = [
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
+    "set_grad_enabled",
+]  # fmt: skip
 
 Inputs = tuple[Any, ...]
 SCALES = {"mul", "div"}  # by a number, which a narrow type would round
@@ -39,24 +41,32 @@ GENERATOR = 0x20  # the flag of a generator function's code
 
 
 class Meaning:
-    """What calling an operation means, whoever interprets it; `run`, `read`, `assign` are open."""
+    """An interpreter: gives meaning to operations.  How it runs, reads and assigns is left open."""
 
     eager = False  # whether a straight path may abbreviate `apply`
     traces = False  # whether operations are written down, instead of run
 
     def __init__(self, recording: bool) -> None:
-        self.recording = recording
+        self.recording = recording  # whether operations are remembered for gradients
 
     def around(self, within: Any) -> Any:
+        """Another interpreter, with what this one does beyond running or writing down."""
         return within
 
     def perform(self, _policy: str, function: F, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A function of several operations, which states in which type it computes."""
         return function(*args, **kwargs)
 
     def quiet(self, recording: bool) -> Any:
+        """This interpreter, remembering for gradients or not."""
         raise NotImplementedError
 
     def read(self, x: Tensor) -> Any:
+        """The data that x holds now."""
+        raise NotImplementedError
+
+    def assign(self, x: Tensor, value: Tensor) -> None:
+        """x becomes value; a leaf stays one."""
         raise NotImplementedError
 
     def run(self, op: Operation, device: Device, inputs: Inputs, params: Inputs) -> Any:
@@ -275,7 +285,7 @@ inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 
 
 @contextmanager
-def interpreting(value: Interpreter) -> Iterator[None]:
+def interpreting(value: Meaning) -> Iterator[None]:
     """Inside, operations mean what this interpreter says; this thread (or async task) only."""
     token = interpreter.set(value)
     try:

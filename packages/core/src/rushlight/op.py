@@ -23,39 +23,6 @@ if TYPE_CHECKING:  # of no use when the program runs, and making them takes time
 
     from .tensor import Tensor
 
-    class Interpreter(Protocol):
-        """Gives meaning to operations: runs them, or writes them down."""
-
-        eager: bool  # whether a straight path may abbreviate `apply`
-        recording: bool  # whether operations are remembered for gradients
-        traces: bool  # whether operations are written down, instead of run
-
-        def apply(
-            self,
-            op: Operation,
-            inputs: tuple[Any, ...],
-            params: tuple[Any, ...],
-            aside: bool = False,
-        ) -> Any:
-            """The operation's result, with everything that must be decided about it."""
-
-        def read(self, x: Any) -> Any:
-            """The data that tensor x holds now."""
-
-        def assign(self, x: Any, value: Any) -> None:
-            """Tensor x becomes value; a leaf stays one."""
-
-        def quiet(self, recording: bool) -> Interpreter:
-            """This interpreter, remembering for gradients or not."""
-
-        def around(self, within: Interpreter) -> Interpreter:
-            """Another one, with what this does beyond running or writing down."""
-
-        def perform(
-            self, policy: Any, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]
-        ) -> Any:
-            """A function of several operations, which states in which type it computes."""
-
     class Statement(Protocol):
         """What `@primitive` and `@composite` make: a function that is told more about itself."""
 

@@ -2,7 +2,7 @@
 
 The common case: the interpreter is eager, the inputs are tensors of one device and one element type
 (or a number that does not change it), and the kernel succeeds.  All else, a failing kernel too, is
-left to `Interpreter.apply`, which holds the whole meaning; a straight path only abbreviates it.
+left to `Meaning.apply`, which holds the whole meaning; a straight path only abbreviates it.
 
 There is one hand-written path by form of statement.  Each is a closure over its operation, given
 the statement's own parameter names, so it is called, inspected and reported like the statement
@@ -21,7 +21,8 @@ from .dtypes import ABSORBS, FLOATING
 from .node import NOTHING, Node
 
 if TYPE_CHECKING:
-    from .op import Interpreter, Operation
+    from .eager import Meaning
+    from .op import Operation
 
 Call = Callable[..., Any]
 ALIKE, FREE, NUMBER = "alike", "free", "number"  # kinds of inputs, see `Operation`
@@ -29,10 +30,10 @@ PLAIN = frozenset({bool, int, float})
 
 # What the rooms above supply once they exist: the class of tensors and the current interpreter.
 Tensor: type[Any]
-current: Callable[[], Interpreter]
+current: Callable[[], Meaning]
 
 
-def connect(tensor_class: type[Any], current_interpreter: Callable[[], Interpreter]) -> None:
+def connect(tensor_class: type[Any], current_interpreter: Callable[[], Meaning]) -> None:
     """Close the seam; `eager` calls this once."""
     global Tensor, current
     Tensor, current = tensor_class, current_interpreter

@@ -23,8 +23,8 @@ from .line import grain, lines
 INFINITY = {"float16": 0x7C00, "bfloat16": 0x7F80, "float32": 0x7F80_0000, "float64": 0x7FF << 52}
 FEW = 48  # keys that are sorted by insertion
 DIGIT_BITS = 8  # of keys that are sorted digit by digit
-LISTED = 32  # ranks at most that are kept in a list
-BLOCK = 32  # keys that are compared at once with the last of the list
+BLOCK = 32  # keys that are compared at once with the last of a list
+MOVES = 4  # within a list, for each key: with more of them it is given up
 NARROW_DIGITS = 4  # of keys of up to 32 bits, or within such a range
 WIDEST_BITS = 11  # of the most significant digit
 BINS = 1 << WIDEST_BITS
@@ -190,7 +190,7 @@ def argselect(
         if IS_MIDDLE:
             before = rank = middle_rank(first, n, nans(keys, n))
         source = 0
-        if rank > 0 or count > LISTED or not listed(keys, n, count):
+        if rank > 0 or count * count > n or not listed(keys, n, count):
             source, before = digits_asked(keys, n, rank, count)
         at = group * count * inner + place
         for i in range(count):
@@ -211,7 +211,7 @@ def middle_rank(rank: int, n: int, odd: int) -> int:
 
 
 def listed(keys: Pointer, n: int, count: int) -> bool:
-    """Keep the first ranks in a list behind the keys, then put it first; False if that is long."""
+    """Keep the first ranks in a list behind the keys, then put it first; False if given up."""
     m, moved, at = 0, 0, 2 * n
     for block in range(0, n, BLOCK):
         end = min(block + BLOCK, n)
@@ -236,7 +236,7 @@ def listed(keys: Pointer, n: int, count: int) -> bool:
                 j -= 1
             keys[j], keys[n + j] = key, i
             moved += 1
-        if 4 * moved > n + 4 * BLOCK:
+        if count * (moved - count) > MOVES * n:
             return False
     for i in range(m):
         keys[n + i] = keys[at + n + i]

@@ -285,6 +285,11 @@ def part_of(builder: Builder, step: Step, x: Any, start: int, n: int) -> Any:
     return builder.step("slice", step, (x,), (((start, n, 1),),), Spec((n,), x.dtype))
 
 
+def running(builder: Builder, step: Step) -> Any:
+    """Of narrow types it is carried in float32."""
+    return builder.widened(step) if is_narrow(step.z.dtype) else None
+
+
 def division(builder: Builder, step: Step) -> None:
     """As it is, and divisors of integers are checked."""
     y = step.inputs[1]
@@ -306,5 +311,6 @@ RULES = {
     "add": add,
     **dict.fromkeys(REDUCTIONS, reduction),
     **dict.fromkeys(DIVISIONS, division),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax"), running),
     **lookup.RULES,
 }

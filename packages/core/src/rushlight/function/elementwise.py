@@ -217,7 +217,12 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
 def logical(op: str, combine: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     """An operation on bits, of whether the elements are nonzero."""
     tensors(op, x, y)
-    return combine(ops.not_equal(x, 0), ops.not_equal(y, 0))
+    return combine(truths(x), truths(y))
+
+
+def truths(x: Tensor) -> Tensor:
+    """Whether each element is nonzero: x itself if it is of bools."""
+    return x if x.dtype is dtypes.bool_ else ops.not_equal(x, 0)
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:

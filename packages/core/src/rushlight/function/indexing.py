@@ -335,16 +335,16 @@ def once(
     x, axis, rows = in_rows(op, input, dim)
     count = rows.shape[0]
     places = naturals(count, x)
-    places = starts = groups = order(rows, places) if order else places
+    places = starts = fresh = order(rows, places) if order else places
     if count:
         ordered = ops.take(rows, places, axis=0)
         pairs = part(ordered, 0, 1, count - 1), part(ordered, 0, 0, count - 1)
         fresh = any(ops.not_equal(*pairs), 1)
         fresh = ops.concat(constant(True, (1,), x, dtypes.bool_), fresh, axis=0)
         starts = nonzero(fresh, as_tuple=True)[0]
-        groups = ops.cumsum(ops.cast(fresh, dtypes.int64), axis=0) - 1
     made = [ops.take(x, ops.take(places, starts, axis=0), axis)]
     if return_inverse:
+        groups = ops.cumsum(ops.cast(fresh, dtypes.int64), axis=0) - 1
         inverse = ops.scatter(places, places, groups, axis=0)
         made.append(ops.reshape(inverse, input.shape) if dim is None else inverse)
     if return_counts:
@@ -508,7 +508,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         whole(op, "the smallest number", ops.min(input, (0,), False).item())
         k = builtins.max(k, int(ops.max(input, (0,), False).item()) + 1)
     if weights is None:
-        weights = constant(1, input.shape, input, dtypes.int64)
+        weights = ops.expand(constant(1, (), input, dtypes.int64), input.shape)
     elif weights.dtype not in (dtypes.float32, dtypes.float64):
         weights = ops.cast(weights, dtypes.float64)
     if weights.shape != input.shape:

@@ -507,8 +507,8 @@ def triangle(op: str, x: Tensor, diagonal: int, inside: Any) -> Tensor:
         raise ContractError(f"{op}: {x.spec}; give at least 2 dims")
     k = whole(op, "diagonal", diagonal, -(2**62))
     m, n = x.shape[-2:]
-    away = naturals(n, x) - ops.reshape(naturals(m, x), (m, 1))
-    return ops.where(inside(away, k), x, constant(0, (), x))
+    ends = ops.reshape(naturals(m, x), (m, 1)) + k
+    return ops.where(inside(naturals(n, x), ends), x, constant(0, (), x))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:

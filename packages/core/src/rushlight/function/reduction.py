@@ -12,7 +12,7 @@ from ..ops.creation import constant
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced
 from .chain import chain
-from .elementwise import isfinite
+from .elementwise import isfinite, truths
 from .given import Dim, floating, no_dims, operands, rank, tensors, together
 from .movement import flat, numbered, vector
 from .precision import autocasts, rounds_once
@@ -208,8 +208,8 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
     Of uint8 it is uint8; over dim=() each element by itself.
     """
-    axes, x = normal_axes("any", dim, rank("any", input)), ops.not_equal(input, 0)
-    return truth(input, x if no_dims(dim) else ops.greater(sum(x, axes, keepdim), 0))
+    axes, x = normal_axes("any", dim, rank("any", input)), truths(input)
+    return truth(input, x if no_dims(dim) else somewhere(x, axes, keepdim))
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -218,7 +218,15 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     True of nothing.  Of uint8 it is uint8; over dim=() each element by itself.
     """
     axes, x = normal_axes("all", dim, rank("all", input)), ops.equal(input, 0)
-    return truth(input, ~x if no_dims(dim) else ops.equal(sum(x, axes, keepdim), 0))
+    return truth(input, ~(x if no_dims(dim) else somewhere(x, axes, keepdim)))
+
+
+def somewhere(x: Tensor, axes: Shape, keepdim: bool) -> Tensor:
+    """Whether one of bools is true, over axes; of nothing none is."""
+    if 0 in x.shape:
+        return ops.greater(sum(x, axes, keepdim), 0)
+    most = ops.max(ops.cast(x, dtypes.uint8), axes, keepdim=keepdim)
+    return ops.cast(most, dtypes.bool_)
 
 
 def truth(x: Tensor, z: Tensor) -> Tensor:

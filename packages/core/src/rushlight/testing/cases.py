@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from math import inf, nan, prod
 from typing import Any
 
-from ..dtypes import as_dtype
-from ..spec import Shape
+from ..dtypes import as_dtype, float32
+from ..op import operations
+from ..spec import Shape, Spec
 from .case import (
     BITS,
     DEVICE,
@@ -358,17 +359,11 @@ def sliding() -> Iterator[Case]:
         params = {"axes": axes, "sizes": sizes, "strides": strides, "dilations": dilations}
         dense = about == "dense"
         yield Case("windows", [Values(shape)], params, EVERYTHING if dense else F32, about)
-        found = Values((*counted(shape, axes, sizes, strides, dilations), *sizes))
+        found = operations["windows"].contract((Spec(shape, float32),), tuple(params.values()))
         params = {"shape": shape} | params
-        yield Case("fold", [found], params, NUMBERS if dense else F32, about, prod(sizes))
-
-
-def counted(shape: Shape, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Shape:
-    """How many windows there are along each axis."""
-    found = list(shape)
-    for i, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
-        found[i] = (shape[i] - d * (k - 1) - 1) // s + 1
-    return tuple(found)
+        yield Case(
+            "fold", [Values(found.shape)], params, NUMBERS if dense else F32, about, prod(sizes)
+        )
 
 
 def contractions() -> Iterator[Case]:
@@ -514,6 +509,7 @@ def indexing() -> Iterator[Case]:
     yield Case("scatter", [x(3, 5), index(0, 5, below=3), x(0, 5)], down, F32)
     again = given(1, 0, 1, 1, dtype="int64")
     yield Case("scatter", [x(3), again, x(4)], down, NUMBERS, "repeated", order=0)
+    odd = given(nan, 1, inf, -inf, nan, 1, 0, -0.0, shape=(2, 4))
     for downwards in (False, True):
         about = "down" if downwards else "up"
         params = {"axis": 1, "descending": downwards}
@@ -521,12 +517,11 @@ def indexing() -> Iterator[Case]:
         yield Case("argsort", [mask(3, 5)], params, ("bool",), about)
         yield Case("argsort", [x(3, 0)], params, F32, about)
         yield Case("argsort", [x(63, 3)], params | down, F32, about)
-        odd = given(nan, 1, inf, -inf, nan, 1, 0, -0.0, shape=(2, 4))
         yield Case("argsort", [odd], params, FLOATS, f"odd-{about}")
     yield Case("median", [x(3, 5)], types=NUMBERS)
     yield Case("median", [x()], types=F32)
     yield from (
-        Case("argselect", [odd], params | {"first": 1, "count": 2}, FLOATS),
+        Case("argselect", [odd], {"axis": 1, "descending": True, "first": 1, "count": 2}, FLOATS),
         Case("middle", [x(3, 4, 2)], across, NUMBERS),
         Case("flat_index", [again, index(4, below=3)], {"lengths": (2, 3)}, ("int64",)),
         Case("searchsorted", [given(1, 2, 2), given(3, nan, 1, 2)], {"right": True}, FLOATS),
