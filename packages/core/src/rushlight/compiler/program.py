@@ -67,8 +67,7 @@ def written(do: Callable[..., Any], given: Sequence[Any], device: str, unopened:
     with interpreting(tracing):
         made = do(*[wrap(x, place) if isinstance(x, Value) else x for x in inputs])
         outputs = tuple([tracing.read(z) for z in made])
-    (graph := Graph((*inputs,), (*tracing.trace.steps,), outputs).pruned()).refuse_leftovers()
-    return fused_for(place, graph)
+    return fused_for(place, Graph((*inputs,), (*tracing.trace.steps,), outputs).pruned())
 
 
 def is_hollow(graph: Graph) -> bool:

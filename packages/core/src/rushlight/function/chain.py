@@ -94,8 +94,9 @@ class Chain:
 
             def forward(*xs: Any, form: Any) -> Any:
                 z = self.called(xs, form)
-                if not isinstance(z, straight.Tensor):
-                    raise TracingError(f"{self.name}: a {type(z).__name__}; return a tensor")
+                met: Any = straight.current()
+                if met.trace.captures or met.trace.cells or not isinstance(z, straight.Tensor):
+                    raise TracingError(f"{self.name}: more than tensors in, one out; do not chain")
                 return z
 
             def backward(g: Any, *xs: Any, form: Any, asked: Any) -> Any:
