@@ -259,12 +259,3 @@ def test_a_value_that_is_not_finite_reaches_its_windows_only(hole: float) -> Non
     touched = np.zeros(weight.shape, bool)
     touched[:, 1, :, 1] = True
     assert np.array_equal(~np.isfinite(gweight), touched)
-
-
-def test_other_element_types_are_left_to_the_statement() -> None:
-    x, weight = (drawn(*shape, dtype=np.float16) for shape in ((1, 2, 5, 5), (3, 2, 3, 3)))
-    got = KERNELS["conv"](x, weight, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
-    params = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
-    (wanted,) = exact(conv, x, weight, None, **params)
-    assert got.dtype == np.float16
-    assert agrees(got, wanted, 18)

@@ -346,3 +346,24 @@ def test_the_gradient_of_a_slice_is_a_program(programs, bounds):
     expected = rl.device("numpy").backend.kernels["unslice"](x, (8, 40), bounds)
     for _ in range(3):
         np.testing.assert_array_equal(unslice(x, (8, 40), bounds), expected)
+
+
+@pytest.mark.parametrize("rows", [8, 5000], ids=["one thread", "threads"])
+def test_what_fails_a_check_is_left_to_the_other_kernel(rows):
+    backend = rl.device("numba").backend
+    large = Programs(backend, "take", rl.device("numpy").backend.kernels["take"])
+    count = large.count + len(large.op.params)
+    large.table = Table("take", count, 0, None, large)
+    x, index = drawn(rows, 64), np.arange(rows)[::-1].copy()
+    for _ in range(3):
+        np.testing.assert_array_equal(large.table.kernel(x, index, 0), x[index])
+    assert [run.__name__ for run in large.found.values()] == ["program"]
+    held = memory.stats().used_bytes
+    for at in (0, rows // 2, rows - 1):
+        wrong = index.copy()
+        wrong[at] = rows
+        for _ in range(2):
+            with pytest.raises(IndexError, match=str(rows)):
+                large.table.kernel(x, wrong, 0)
+    assert memory.stats().used_bytes == held
+    np.testing.assert_array_equal(large.table.kernel(x, index, 0), x[index])

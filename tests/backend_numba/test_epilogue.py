@@ -223,6 +223,15 @@ def test_random_numbers_and_numbers_of_a_call() -> None:
     assert nests_at_the_end(once) == 1
 
 
+def test_it_is_told_what_runs_in_what() -> None:
+    with rl.device("numba"):
+        run = rl.compile(convolved("image", lambda z, r: scaled(z).relu().argsort(-1)))
+        page = run.measure(*arguments("image", np.float32))
+    lines = [line.split() for line in page.splitlines()]
+    assert ["2", "nest", "in", "1"] in [words[:4] for words in lines]
+    assert ["1", "call", "conv"] in [words[:3] for words in lines]
+
+
 def test_a_result_lies_over_nothing_that_the_nest_still_reads() -> None:
     """The residual ends where the sum begins, and both are of one size."""
 

@@ -1,12 +1,16 @@
 """What a last bit or a special operand decides: powers, inverse hyperbolic functions far out."""
 
+import math
+
 import numpy as np
 import pytest
 
 import rushlight as rl
-from rushlight.extend import float16
+from rushlight.extend import float16, float64
 from rushlight.testing.close import assert_close
 from rushlight_numba.eager import Programs
+
+from .test_lanes import call
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e-30, np.inf, -np.inf, np.nan]
 
@@ -45,3 +49,18 @@ def test_what_is_far_out_is_exact(name, dtype):
     x = (10.0 ** np.random.default_rng(3).uniform(3, 9, 2000)).astype(dtype)
     exact = getattr(np, f"arc{name[1:]}")(x.astype(np.longdouble))
     assert_close(name, native(name)(x), exact.astype(dtype))
+
+
+def test_erf_of_float64():
+    """The C library's is within 1 ulp; where its sides meet and where it ends too."""
+    draw = np.random.default_rng(8)
+    x = np.concatenate([draw.uniform(-6.5, 6.5, 9000), draw.uniform(0.99, 1.01, 1000)])
+    x = np.concatenate([x, 10.0 ** draw.uniform(-310, 0, 1000)])
+    exact = np.array([math.erf(v) for v in x])
+    z = call("erf", float64, x)
+    assert (np.abs(z - exact) <= 2 * np.spacing(np.abs(exact))).all()
+    ends = np.array([0.0, -0.0, 5e-324, np.inf, -np.inf, 1e308, 6.0, np.nan])
+    z = call("erf", float64, ends)
+    assert z[:7].tolist() == [0.0, 0.0, 5e-324, 1.0, -1.0, 1.0, 1.0]
+    assert np.signbit(z[1])
+    assert np.isnan(z[7])

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 import rushlight as rl
-from rushlight import ops
 from rushlight.device import Device
 from rushlight.reference import KERNELS as REFERENCE
-from rushlight_numba import eager
+from rushlight_numba import eager, few
 from rushlight_numba.eager import Programs
 from rushlight_numba.kernels import argsort
 
@@ -82,8 +81,9 @@ def test_some_ranks_are_those_of_the_whole_order(which, descending):
         axis = part.ndim - 1
         wanted = REFERENCE["argsort"](part, axis, descending)
         for first, count in parts(part.shape[axis]):
-            made = Programs(NUMBA, "argselect", None)(part, axis, first, count, descending)
-            assert np.array_equal(made, wanted[..., first : first + count]), (first, count)
+            for kernel in (Programs(NUMBA, "argselect", None), few.kernels(REFERENCE)["argselect"]):
+                made = kernel(part, axis, first, count, descending)
+                assert np.array_equal(made, wanted[..., first : first + count]), (first, count)
 
 
 def test_a_list_of_first_ranks_is_left_where_all_come_down():
@@ -107,14 +107,14 @@ def test_the_middle_is_the_lower_of_two_or_the_first_nan(shape, odd):
     order = REFERENCE["argsort"](x, x.ndim - 1, False)
     nans = np.isnan(x).sum(-1, keepdims=True)
     rank = np.where(nans > 0, shape[-1] - nans, (shape[-1] - 1) // 2)
-    made = Programs(NUMBA, "middle", None)(x, x.ndim - 1)
-    assert np.array_equal(made, np.take_along_axis(order, rank, -1))
+    for kernel in (Programs(NUMBA, "middle", None), few.kernels(REFERENCE)["middle"]):
+        assert np.array_equal(kernel(x, x.ndim - 1), np.take_along_axis(order, rank, -1))
 
 
 @pytest.mark.parametrize("right", [False, True], ids=["left", "right"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "float16"])
 def test_places_in_a_sorted_line(dtype, right):
-    """float16 has no native code, and goes by the statement."""
+    """float16 has no native code, and goes by the statement; few x are numpy's."""
     rng = np.random.default_rng(6)
     for n in (0, 1, 2, 63, 100):
         for m in (1, 63, 64, 200):
@@ -125,12 +125,12 @@ def test_places_in_a_sorted_line(dtype, right):
                     x[..., :1] = np.nan
                     sequence[..., n // 2 :] = np.inf
                     sequence[..., n - 1 :] = np.nan
-                with rl.device("numba"):
-                    made = ops.searchsorted(rl.tensor(sequence), rl.tensor(x), right=right).numpy()
                 less = sequence[..., None, :] <= x[..., None]
                 less = less if right else sequence[..., None, :] < x[..., None]
                 wanted = np.where(x == x, less.sum(-1), n)  # noqa: PLR0124  nan is beyond all
+                made = Programs(NUMBA, "searchsorted", None)(sequence, x, right)
                 assert np.array_equal(made, wanted)
+                assert np.array_equal(few.searchsorted(sequence, x, right), wanted)
 
 
 def test_places_are_found_in_and_of_what_lies_apart():
@@ -159,3 +159,23 @@ def test_indices_of_many_elements_are_those_of_few():
         j[n // 2] = 70
         with pytest.raises(rl.errors.IndexOutOfRange, match="70 is out of range for dim 1"):
             here[rows, rl.tensor(j)]
+
+
+def test_parts_of_the_order_are_records_of_a_compiled_program():
+    rng = np.random.default_rng(9)
+    x, bounds = rng.standard_normal((20, 100)).astype("f"), np.sort(rng.standard_normal(50))
+
+    def function(x, bounds):
+        top, at = rl.topk(x * 2, 5)
+        places = rl.searchsorted(bounds, x.double(), right=True)
+        return top.exp(), at, rl.median(x, 1).values + 1, rl.kthvalue(x, 3).indices, places
+
+    wanted = function(rl.from_numpy(x), rl.from_numpy(bounds))
+    with rl.device("numba"):
+        step = rl.compile(function)
+        made = step(rl.tensor(x), rl.tensor(bounds))
+    for z, one in zip(made, wanted, strict=True):
+        np.testing.assert_allclose(z.numpy(), one.numpy(), rtol=1e-6)
+    page = step.explain()
+    assert "argselect" in page
+    assert "argsort" not in page

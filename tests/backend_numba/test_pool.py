@@ -156,7 +156,7 @@ def test_arrays_are_those_of_the_call(at):
 def test_a_program_without_records_does_nothing(threads):
     pool().threads(threads)
     run = pool().runner(Head([], threads=threads))
-    assert run(()) is None
+    assert run(()) is True
 
 
 @pytest.mark.parametrize("threads", [1, 3])

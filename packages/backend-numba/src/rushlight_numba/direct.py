@@ -19,7 +19,7 @@ from rushlight.extend import Value
 
 from . import builtin, memory
 from .builtin import Block, block, field, is_null
-from .codegen.llvm import Fn, add_symbol, native
+from .codegen.llvm import Fn, Operand, add_symbol, native
 from .entry import is_whole
 from .pool import LIMIT, SLEEP_US, WANTED, Head, pool
 
@@ -35,7 +35,7 @@ KIND_WORDS = 5  # of an argument: one of these, and what else there is to compar
 AN_ARRAY, A_NUMBER, AN_OBJECT = range(3)
 PLAN = (
     "head state inputs which fresh kinds arena scratch start results order none numbers values "
-    "otherwise owner"
+    "checks guards otherwise owner"
 ).split()
 EQUAL = 2  # Py_EQ
 
@@ -159,24 +159,47 @@ def run() -> Fn:
         drop(f, inputs, every, items)
         f.give("null")
 
+    wrong = launched(f, head, read, (("ptr", state), ("ptr", items), ("ptr", own)), shared)
+    give_back(f, scratch, own)
+    with f.when(has_arena):
+        give_back(f, arena, f.load("ptr", lies))
+    with f.when(f.icmp("ne", wrong, 0)):
+        drop(f, inputs, every, items)
+        f.give(called(f, part(f, "%plan", "otherwise"), "%args", "%count", "null"))
+    result(f, inputs, items)
+    return f
+
+
+def launched(f: Fn, head: str, read: str, words: Sequence[tuple[str, Operand]], shared: str) -> str:
+    """Run the head alone, without Python's lock if threads share it; whether a check failed."""
     owner, held = part(f, "%plan", "owner"), f.gep(head, 8, "i64")
+    wrong, given = f.alloca("i64"), (("ptr", head), *words)
     builtin.held(f, owner)
     with f.when(shared):
         acquire(f, held)
     numbers_written(f, read)
-    words = ("ptr", head), ("ptr", state), ("ptr", items), ("ptr", own)
     with f.when(shared):
         thread = f.call("ptr", "PyEval_SaveThread")
-        f.call("void", "launch", *words)
+        f.call("void", "launch", *given)
+        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
         f.emit(f"store atomic i64 0, ptr {held} seq_cst, align 8")
         f.call("void", "PyEval_RestoreThread", ("ptr", thread))
     with f.when(f.op(f"xor i1 {shared}, true")):
-        f.call("void", "launch", *words)
+        f.call("void", "launch", *given)
+        f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
     builtin.dropped(f, owner)
-    give_back(f, scratch, own)
-    with f.when(has_arena):
-        give_back(f, arena, f.load("ptr", lies))
-    result(f, inputs, items)
+    return f.load("i64", wrong)
+
+
+def failed() -> Fn:
+    """Whether a byte that a check of the program wrote is not 0."""
+    f = Fn("rushlight_failed", "ptr %plan", result="i64")
+    guards, found = part(f, "%plan", "guards"), f.alloca("i64")
+    f.store("i64", 0, found)
+    with f.loop(0, part(f, "%plan", "checks", "i64")) as i:
+        byte = f.op(f"zext i8 {f.load('i8', f.arg(guards, i, 'ptr'))} to i64")
+        f.store("i64", f.op(f"or i64 {f.load('i64', found)}, {byte}"), found)
+    f.give(f.load("i64", found))
     return f
 
 
@@ -217,7 +240,7 @@ def new_arrays(f: Fn, inputs: str, fresh: str, items: str) -> None:
 
 
 def drop(f: Fn, first: str, end: str, items: str) -> None:
-    """Give new arrays back, since there was no room for another."""
+    """Give new arrays back, which nobody shall have."""
     with f.loop(first, end) as i:
         builtin.dropped(f, f.load("ptr", f.gep(items, i, "ptr")))
 
@@ -324,7 +347,7 @@ def functions() -> dict[str, int]:
     """The addresses of these."""
     memory.functions()
     add_symbol("launch", pool().at["launch"])
-    return native([seen(), fits(), run(), program(), kernel(), place()])
+    return native([seen(), fits(), failed(), run(), program(), kernel(), place()])
 
 
 # ---- what Python holds
@@ -412,11 +435,12 @@ def direct(
     """A builtin that runs a program, which nobody else runs; None if it takes a Python function.
 
     taken: which arguments are those of the program.  made: if it has several results, which of
-    them there are.  otherwise: what is called for integers of more than 64 bits.
+    them there are.  otherwise: what is called for integers of more than 64 bits, and if one of the
+    program's checks fails.
     """
     fused, head, entry = program.fused, program.head, program.entry
     known = {x: i for i, x in zip(taken, program.graph.inputs, strict=True)}
-    simple = not (program.calls or program.checks or program.heirs or head.has_gate)
+    simple = not (program.calls or program.heirs or head.has_gate)
     simple = simple and not any(True for _ in fused.sums()) and len(program.slots) <= MOST_ARRAYS
     fresh = [*entry.fresh]
     outputs = [fused.outputs[z] for z in program.graph.outputs if isinstance(z, Value)]
@@ -439,6 +463,7 @@ def direct(
     if made is not None:
         left = iter(order)
         order = [next(left) if there else -1 for there in made]
+    guards = program.guards()
     pool().reserve(head.scratch_bytes)
     _heads.add(head)
     inputs = [known[x] for x in program.graph.inputs if isinstance(x, Value)]
@@ -457,6 +482,8 @@ def direct(
         "none": id(None),
         "numbers": len(values),
         "values": np.array(values, np.int64).reshape(-1),
+        "checks": len(guards),
+        "guards": np.array(guards, np.int64),
         "otherwise": otherwise,
         "owner": program,
     }

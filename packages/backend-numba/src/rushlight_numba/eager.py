@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight.extend import Call, Device, DType, Fused, Shape, Spec, operations, written
+from rushlight.extend import Call, Device, Fused, Spec, operations, written
 
+from . import few
 from .direct import Table, direct
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
@@ -63,24 +63,24 @@ REDUCTIONS = from_powers({8: "sum max min mean prod"})
 SOFTMAX = from_powers({6: "softmax softmax.vjp", 0: "log_softmax log_softmax.vjp"})
 OTHERS = from_powers(
     {
-        18: "argmax flat_index",
+        18: "argmax",
         16: "clone",
-        13: "take unslice reshape",
-        11: "matmul linear linear.vjp",
-        9: "mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
-        "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp adam",
-        10: "cumsum cumprod cummax argsort argselect fold pad concat",
+        13: "unslice reshape flat_index",
+        9: "matmul linear linear.vjp",
+        6: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
+        "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp",
+        10: "cumsum cumprod cummax argsort argselect middle searchsorted fold pad concat",
         8: "gather ungather scatter scatter_add",
     }
 )
-RANDOM = ["random_bits", "uniform", "normal"]  # of no arrays
+RANDOM = ["random_bits", "uniform", "normal", "integers"]  # of no arrays
 MADE = from_powers({16: "full iota"})  # of none either, but fewer elements are numpy's
 ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *[f"{name}{which}" for name in ("gelu", "gelu_tanh", "silu") for which in ("", ".fwd", ".vjp")],
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
-        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var sgd sgd_plain middle "
-        "searchsorted"
+        "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd "
+        "sgd_plain addcmul"
     ).split(),
     *RANDOM,
 ]
@@ -142,10 +142,9 @@ class Programs:
         empty = any(x.size == 0 for x, is_array in zip(inputs, arrays, strict=True) if is_array)
         if empty or 0 in params.get("shape", ()):
             return self.other(inputs, params, named)
-        other = self.otherwise
-        if self.op.name in VIEWS and other is not None:
-            if np.may_share_memory(other(*given, **named), inputs[0]):
-                return self.other(inputs, params, named)
+        whole = self.otherwise
+        if self.op.name in VIEWS and whole and np.may_share_memory(whole(*given), inputs[0]):
+            return self.other(inputs, params, named)
         if self.op.name in TURNED:
             order = common_order([x for x in inputs if isinstance(x, ARRAY)])
             if order is not None:
@@ -165,9 +164,12 @@ class Programs:
                     run = keyed(run, taken.index(self.op.inputs.index("key")))
                 every = made is None and len(taken) == len(given) and not named
                 run = run if every else calling(run, taken, made)
+                if fused.checks:
+                    other = self.other(inputs, params, named)
+                    return direct(program, taken, made, other) or told(run, other)
                 if "key" not in self.op.numbers:
                     run = direct(program, taken, made, run) or run
-                return told(run, self.other(inputs, params, named)) if fused.checks else run
+                return run
         return self.other(inputs, params, named)
 
     def lending(
@@ -307,10 +309,7 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
     """
     said = os.environ.get("RUSHLIGHT_NUMBA_LEAST")
     chosen = LEAST if said is None else dict.fromkeys(LEAST, int(said))
-    part = partial(argselect, small["argsort"])
-    few: dict[str, Kernel] = {"uniform": hollow, "normal": hollow}
-    few |= {"argselect": part, "flat_index": flat_index}
-    small = few | {**small}
+    small = few.kernels(small)
     found = {}
     for name, least in chosen.items():
         programs = Programs(backend, name, small.get(name))
@@ -319,28 +318,6 @@ def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Ker
         else:
             found[name] = sized(None if name in RANDOM else small.get(name), programs, least)
     return found
-
-
-def hollow(_key: int, _counter: int, shape: Shape, dtype: DType, _device: int) -> Any:
-    """Random numbers where there are none to make."""
-    return np.empty(shape, dtype)
-
-
-def argselect(
-    argsort: Kernel, x: Any, axis: int, first: int, count: int, descending: bool
-) -> Any:  # fmt: skip
-    """A part of the order of few elements."""
-    return np.take(argsort(x, axis, descending), range(first, first + count), axis)
-
-
-def flat_index(*ts: Any, lengths: Shape) -> Any:
-    """Which element is at ts, of few; -1 if none."""
-    index: Any = 0
-    wrong: Any = False
-    for t, n in zip(ts, lengths, strict=True):
-        index = index * n + np.where(t < 0, t + n, t)
-        wrong = wrong | (t < -n) | (t >= n)
-    return np.where(wrong, -1, index)
 
 
 def sized(small: Kernel | None, large: Programs, least: int) -> Kernel:

@@ -42,10 +42,12 @@ sees:
         [n0] = given
         [v0] = lent
         with lock:
-            solo = threads() == 0
-            a0 = heir0(v0) if solo else new0()  # v0 if nobody else sees it
+            a0 = heir0(v0)  # which is v0 if nobody else sees it
             arrays = (v0, a0)
-            start(arrays, solo)
+            if not start(arrays, a0 is v0):  # another thread has come to see it
+                a0 = new0()
+                arrays = (v0, a0)
+                start(arrays)
             if head.late:  # what a signal's handler raised meanwhile
                 raise head.late.pop()
             return [a0]
@@ -53,6 +55,7 @@ sees:
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import os
 import struct
@@ -68,6 +71,7 @@ import numpy as np
 
 from rushlight.extend import Access, DType, Fused, Number, Shape, Value, size
 
+from .builtin import REFERENCES
 from .memory import heir, source
 
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
@@ -123,11 +127,36 @@ def _references_of_lent() -> int:
     return run([*owner])
 
 
+def _references_of_shared() -> int:
+    """As native code counts them: the same, and of another variable, and a tuple's two."""
+    owner = [np.empty(1)]
+
+    def run(lent: list[Any]) -> int:
+        [given] = lent
+        array = given
+        at, arrays = id(array) + REFERENCES, (given, array)
+        count = ctypes.c_uint32.from_address(at).value
+        del arrays  # until here
+        return count
+
+    return run([*owner])
+
+
+def _tells() -> bool:
+    """Whether these counts tell who sees an array."""
+    array = np.empty(1)
+    at = id(array) + REFERENCES
+    before = ctypes.c_uint32.from_address(at).value
+    more = [array, array]
+    after = ctypes.c_uint32.from_address(at).value
+    return after == before + len(more) and bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 ALONE = _references()
 HELD = _references_of_input()
 LENT = _references_of_lent()
-# Whether these counts tell who sees an array.
-TELLING: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+SHARED = _references_of_shared()
+TELLING = _tells()
 
 
 def laid_out(fused: Fused, inputs: Mapping[Any, int]) -> dict[Any, Shape]:
@@ -209,7 +238,7 @@ class Entry:
 
     def function(
         self,
-        start: Callable[..., None],
+        start: Callable[..., Any],
         begin: Callable[[Any, dict[Number, Any]], None] | None = None,
         finish: Callable[[], None] | None = None,
     ) -> Callable[..., list[Any]]:
@@ -219,9 +248,9 @@ class Entry:
         dense = "{0} if {0}.flags.c_contiguous else contiguous({0})" if self.keeps else "{0}"
         arrays = [dense.format(v) for v in names]
         lines = self.arithmetic()
-        if self.heirs:
-            lines.append("solo = threads() == 0")
         lends = bool(self.heirs) and not self.keeps
+        if self.heirs and self.keeps:
+            lines.append("solo = threads() == 0")
         if lends:
             numbers = [name for name in inputs if name not in names]
             lines[:0] = [f"[{', '.join(numbers)}] = given", f"[{', '.join(names)}] = lent"]
@@ -232,13 +261,16 @@ class Entry:
         if self.arena_bytes:
             self.scope["arena"] = source((self.arena_bytes,), np.dtype(np.uint8))
             arrays.append("arena()")
-        lines.append(f"arrays = ({''.join(f'{array}, ' for array in arrays)})")
+        together = f"arrays = ({''.join(f'{array}, ' for array in arrays)})"
+        lines.append(together)
         if begin is not None:
             known = ", ".join(f"{self.key(x)}: {n}" for x, n in self.names.items() if n[0] == "n")
             lines.append(f"begin(arrays, {{{known}}})")
-        lines.append("start(arrays, solo)" if self.heirs else "start(arrays)")
+        if lends:
+            lines += self.written_over(together)
+        else:
+            lines.append("start(arrays, solo)" if self.heirs else "start(arrays)")
         lines += ["finish()"] if finish is not None else []
-        lines += ["if head.late:", "    raise head.late.pop()"] if lends else []
         results = ", ".join(map(self.result, self.graph.outputs))
         one = not self.keeps and not lends and len(self.graph.outputs) == 1
         lines.append(f"return {results if one else f'[{results}]'}")
@@ -282,7 +314,15 @@ class Entry:
         if x not in self.heirs:
             return [f"{array} = new{i}()"]
         self.scope[f"heir{i}"] = heir(self.fresh[x], x.dtype, LENT)
-        return [f"{array} = heir{i}({self.name(self.heirs[x])}) if solo else new{i}()"]
+        return [f"{array} = heir{i}({self.name(self.heirs[x])})"]
+
+    def written_over(self, together: str) -> list[str]:
+        """The run that does not take place where another thread has come to see an heir's array."""
+        pairs = [f"{self.name(x)} is {self.name(old)}" for x, old in self.heirs.items()]
+        new = [f"{self.name(x)} = new{i}()" for i, x in enumerate(self.fresh) if x in self.heirs]
+        again = [f"    {line}" for line in (*new, together, "start(arrays)")]
+        late = ["if head.late:", "    raise head.late.pop()"]
+        return [f"if not start(arrays, {' or '.join(pairs)}):", *again, *late]
 
     def key(self, x: Any) -> str:
         """A name in the scope for an object."""

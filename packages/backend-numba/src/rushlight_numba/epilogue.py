@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from rushlight.extend import ROW, Access, Call, Fused, LoopNest, Node, Shape, Value
 
@@ -18,17 +18,29 @@ LONG_ROW = 64  # elements; silu of planes of 49, each a row, took three times as
 Walk = tuple[int, ...]  # a number for each loop
 
 
-def gathered(fused: Fused, works: Sequence[Sequence[Work]]) -> list[tuple[int, Work]]:
-    """The works of all records in order, each with its record's number.
+class Gathered(NamedTuple):
+    """The works of a program in order.
 
-    works: of each record.  A nest that is the first to read what a work makes runs in that, where
-    one of the two can take the place of the other.
+    records: of each work, the number of its record.  within: of each nest that runs within the work
+    of another record, that record.
+    """
+
+    works: list[Work]
+    records: list[int]
+    within: dict[int, int]
+
+
+def gathered(fused: Fused, works: Sequence[Sequence[Work]]) -> Gathered:
+    """The works of all records, which are given by record.
+
+    A nest that is the first to read what a work makes runs in that, where one of the two can take
+    the place of the other.
     """
     made = [[*some] for some in works]
     touched = [{x for work in some for x in work.touched} for some in works]
     given = {*fused.graph.inputs}
     kept = {access.buffer for access in (*fused.outputs.values(), *fused.checks)}
-    order = [*range(len(made))]
+    order, within = [*range(len(made))], dict[int, int]()
     for i, record in enumerate(fused.records):
         for k, work in enumerate(made[i]):
             if work.ending is None or not isinstance(record, Call):
@@ -49,7 +61,9 @@ def gathered(fused: Fused, works: Sequence[Sequence[Work]]) -> list[tuple[int, W
             del order[here if sinks else there]
             made[i][k] = joined
             touched[i] |= touched[j]
-    return [(i, work) for i in order for work in made[i]]
+            within[j] = i
+    records = [i for i in order for _ in made[i]]
+    return Gathered([work for i in order for work in made[i]], records, within)
 
 
 def ended(work: Work, nest: LoopNest, *, is_alone: bool) -> Work | None:

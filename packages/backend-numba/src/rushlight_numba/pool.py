@@ -30,6 +30,7 @@ import numpy.typing as npt
 from rushlight.extend import BackendUnavailable, ContractError
 
 from .backend import processors
+from .builtin import REFERENCES
 from .codegen.llvm import Fn, Operand, native
 
 Words = npt.NDArray[np.int64]
@@ -357,6 +358,29 @@ def execute() -> Fn:
     return f
 
 
+def execute_unseen() -> Fn:
+    """`execute`, unless more than the head says refers to an array that would be written over.
+
+    It is called with Python's lock, so that nothing comes between.
+    """
+    f = Fn("execute_unseen", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
+    items, shares = _word(f, "%arrays", tuple.__basicsize__), f.arg("%head", 9, "ptr")
+    seen = f.alloca("i1")
+    f.store("i1", 0, seen)
+    with f.loop(0, f.arg("%head", 10)) as i:
+        share = f.gep(shares, f.mul(i, 3), "i64")
+        old, new = (f.arg(items, f.arg(share, k), "ptr") for k in range(2))
+        one = f.op(f"icmp eq ptr {old}, {new}")
+        count = f.op(f"zext i32 {f.load('i32', _word(f, old, REFERENCES))} to i64")
+        more = f.op(f"and i1 {one}, {f.icmp('ne', count, f.arg(share, 2))}")
+        f.store("i1", f.op(f"or i1 {f.load('i1', seen)}, {more}"), seen)
+    with f.when(f.op(f"xor i1 {f.load('i1', seen)}, true")):
+        args: tuple[tuple[str, Operand], ...]
+        args = ("ptr", "%head"), ("ptr", "%state"), ("ptr", "%arrays"), ("ptr", "%scratch")
+        f.call("void", "execute", *args)
+    return f
+
+
 # ---- what Python holds
 
 
@@ -368,7 +392,7 @@ def aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 class Head:
-    """A program as `launch` takes it: nine words.
+    """A program as `launch` takes it: eleven words.
 
     0 records: address of three words each, (function, arguments, chunks)
     1 their number
@@ -380,6 +404,9 @@ class Head:
     6 scratch: how many bytes of it each thread needs
     7 whether the last run is over
     8 whether a direct call has it; see `direct`
+    9 shares: address of three words each, (which array is an input, which one a result, how many
+      references to the input there are if nobody else sees it), where both may be one array
+    10 their number
 
     late: what a signal's handler raised as a run ended that had written over arrays; its caller
     raises that once what it holds is as the run left it.
@@ -390,6 +417,7 @@ class Head:
         self,
         records: Sequence[tuple[int, int, int]],
         relocations: Sequence[tuple[int, int, int]] = (),
+        shares: Sequence[tuple[int, int, int]] = (),
         *,
         threads: int = 1,
         scratch_bytes: int = 0,
@@ -402,6 +430,8 @@ class Head:
         records_at, relocations_at = self._records.ctypes.data, self._relocations.ctypes.data
         words = [records_at, len(records), self._counters.ctypes.data]
         words += [relocations_at, len(relocations), threads, scratch_bytes, 0, 0]
+        self._shares = np.array(shares, np.int64).reshape(-1)
+        words += [self._shares.ctypes.data, len(shares)]
         self.words: Words = np.array(words, np.int64)
         self.address: int = self.words.ctypes.data
         self._complete = self._records.copy()
@@ -453,10 +483,11 @@ class Pool:
                 "pool: numpy or Python of unknown layout; update rushlight-numba"
             )
         functions = [run_nest(), run_serial(), gate(), participate(), park(), worker(), wake()]
-        functions += [run_shared(), relocate(), launch(), execute()]
+        functions += [run_shared(), relocate(), launch(), execute(), execute_unseen()]
         self.at = native(functions)  # addresses by name
         kinds = (None, ctypes.c_void_p, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         self._execute_holding = ctypes.PYFUNCTYPE(*kinds)(self.at["execute"])
+        self._execute_unseen = ctypes.PYFUNCTYPE(*kinds)(self.at["execute_unseen"])
         self._execute_releasing = ctypes.CFUNCTYPE(*kinds)(self.at["execute"])
         self._libc = ctypes.CDLL(None)
         self._limit = min(processors(), MOST_THREADS)
@@ -560,8 +591,11 @@ class Pool:
 
     # runs
 
-    def runner(self, head: Head) -> Callable[..., None]:
+    def runner(self, head: Head) -> Callable[..., bool]:
         """A function that runs the program on a tuple of arrays, those its relocations name.
+
+        It returns whether it did: not if it is to hold Python's lock, and somebody sees one of the
+        head's shares.
 
         The arrays are not looked at: their number, dtype, shape and strides are what the records
         were made for.  Python's lock is kept by a program for one thread, and released by others
@@ -570,36 +604,40 @@ class Pool:
         self.reserve(head.scratch_bytes)
         state, free, n_bytes = self._state.ctypes.data, self._free, head.scratch_bytes
         holding, releasing = self._execute_holding, self._execute_releasing
+        unseen = self._execute_unseen
 
-        def run_alone(arrays: Arrays, hold: bool = False) -> None:
-            scratch = self._borrow(n_bytes)
+        def run_alone(arrays: Arrays, hold: bool = False) -> bool:
+            scratch, done = self._borrow(n_bytes), True
             if hold:
-                run_held(arrays, scratch)
+                done = run_held(arrays, scratch)
             else:
                 head.reset()
                 holding(head.address, state, arrays, scratch.address)
             free.append(scratch)
+            return done
 
-        def run_together(arrays: Arrays, hold: bool = False) -> None:
+        def run_together(arrays: Arrays, hold: bool = False) -> bool:
             if len(self._worker_scratch) < self._limit - 1:
                 self.start()
-            scratch = self._borrow(n_bytes)
+            scratch, done = self._borrow(n_bytes), True
             if hold:
-                run_held(arrays, scratch)
+                done = run_held(arrays, scratch)
             else:
                 head.reset()
                 releasing(head.address, state, arrays, scratch.address)
             free.append(scratch)
+            return done
 
-        def run_held(arrays: Arrays, scratch: _Scratch) -> None:
+        def run_held(arrays: Arrays, scratch: _Scratch) -> bool:
             head.reset()
             head.words[7] = 0
             try:
-                holding(head.address, state, arrays, scratch.address)
+                unseen(head.address, state, arrays, scratch.address)
             except BaseException as error:  # of a signal's handler, before the call or after it
                 if not head.words[7]:
                     raise
                 head.late.append(error)
+            return bool(head.words[7])
 
         return run_alone if head.threads == 1 else run_together
 

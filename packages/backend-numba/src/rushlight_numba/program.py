@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from rushlight.extend import Access, Call, Fused, Life, Number, Value, arranged
 from . import products
 from .backend import processors
 from .codegen.llvm import written_once
-from .entry import TELLING, Entry, laid_out, view
+from .entry import SHARED, TELLING, Entry, laid_out, view
 from .epilogue import gathered
 from .inplace import heirs, successors
 from .lowering import SHARED_NS, Extra, Place, lowered, place
@@ -67,9 +67,8 @@ class Program:
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         self.finished = 0  # of these calls, in this run
-        works = gathered(fused, [[*lowered(record)] for record in fused.records])
-        self.works = [work for _, work in works]
-        self.records = [number for number, _ in works]  # which of them each work is of
+        works = [[*lowered(record)] for record in fused.records]
+        self.works, self.records, self.within = gathered(fused, works)
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)
 
@@ -158,7 +157,9 @@ class Program:
         final = [(f, base + 8 * a, n) for f, a, n, _ in records]
         self.alone = [(f, base + 8 * a, n) for f, a, n in alone]  # each work, as a record
         scratch = max((work.scratch_bytes for work in self.works), default=0) + 64
-        head = Head(final, relocations, threads=threads, scratch_bytes=scratch)
+        heirs = {} if self.keeps else self.heirs
+        shares = [(self.slots[old], self.slots[new], SHARED) for new, old in heirs.items()]
+        head = Head(final, relocations, shares, threads=threads, scratch_bytes=scratch)
         if guards:
             self.words[block + 1 : block + 3] = head.after([f for f, *_ in final].index(at["gate"]))
         return head
@@ -300,6 +301,7 @@ class Program:
             raise self.head.late.pop() if self.head.late else failure
 
 
+@cache
 def product_functions(name: str) -> dict[str, int]:
     """Addresses of all functions of products of the type for which `name` is one."""
     for dtype in (np.dtype("float32"), np.dtype("float64")):

@@ -26,7 +26,7 @@ def report(program: Program, inputs: Sequence[Any] | None = None) -> Report:
     """What there is to tell of a program; measured if inputs are given."""
     estimated = per_record(program, [1e-9 * work.ns for work in program.works])
     measured = () if inputs is None else per_record(program, measured_on(program, inputs))
-    return Report(estimated, measured, program.arena.nbytes)
+    return Report(estimated, measured, program.arena.nbytes, tuple(program.within.items()))
 
 
 def per_record(program: Program, times: list[float]) -> tuple[float, ...]:

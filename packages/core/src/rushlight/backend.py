@@ -85,6 +85,9 @@ class Report(NamedTuple):
     arena_bytes: int | None = None
     """The memory of all that lives between records."""
 
+    within: tuple[tuple[int, int], ...] = ()
+    """(i, k): record i runs within record k, part by part."""
+
 
 class Backend(ABC):
     """A device's kernels, and the way to its memory and back.

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Differentiable(Protocol):
-        """What a node's `op` must be able to do."""
-
-        name: str
-
-        def cotangents(self, node: Node, g: Any) -> Iterable[Any]:
-            """One cotangent per edge, given the result's; None where the edge is None."""
 
 
 class Node:
     """How a result was made: only what the gradient rules of its operation read.
 
-    op: the operation, or any other `Differentiable`.
+    op: the operation, or what else has a `name` and `cotangents(node, g)`: one cotangent per edge,
+        given the result's; None where the edge is None.
     edges: for each input the node that made it, None where no gradient is asked.
     shape, dtype: of the result; a cotangent that reaches this node is brought to them.
     params: the operation's parameters, in order; once spent, its name.

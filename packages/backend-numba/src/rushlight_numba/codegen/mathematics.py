@@ -329,9 +329,9 @@ ERF_EXP2 = (
 
 
 def erf(lanes: Lanes, x: str) -> str:
-    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  float32: within 2.4 ulp."""
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.  float32: 2.4 ulp; float64: 1.2."""
     if lanes.element == "double":
-        return per_lane(lanes, "erf", x)
+        return erf_double(lanes, x)
     if SCALES and lanes.n in (1, ENTRIES):
         return erf_by_table(lanes, x)
     near = polynomial(lanes, lanes.mul(x, x), ERF_P)
@@ -345,6 +345,37 @@ def erf(lanes: Lanes, x: str) -> str:
     rest = lanes.from_bits(lanes.on_bits("add", lanes.as_bits(rest), exponent))
     far = lanes.intrinsic("copysign", lanes.sub(lanes.literal(1.0), rest), x)
     return lanes.where(lanes.compare("ogt", size, lanes.literal(ERF_BOUND)), far, near)
+
+
+# erf(x) / x - 1 on [-1, 1], in 2 x^2 - 1, and log(erfc(x)) + x^2 on [1, 6], in (x - 3.5) / 2.5:
+# fitted in 60 digits to erf, off by 7e-18 at most.
+ERF_NEAR = (
+    *(-3.8091130861576496e-13, 9.211251231805432e-12, -2.035225021441655e-10),
+    *(4.115751497655001e-09, -7.511569320435527e-08, 1.2233827638116419e-06),
+    *(-1.7537169440976798e-05, 0.00021751715603563406, -0.0022854855611441397),
+    *(0.019852496688984218, -0.1405360890227171, -0.0345312613301327),
+)
+ERF_FAR = (
+    *(-2.831031960353857e-05, -0.00020352272434717738, -0.0006343579986701402),
+    *(-0.0011709370972140252, -0.001354148996611575, -0.0009980576325734941),
+    *(-0.00041006616504011526, 0.00010391925120953141, -0.00020005825970831703),
+    *(0.0009525162968927471, -0.0023608394364351033, 0.005953097793565458),
+    *(-0.014385614698593297, 0.03412817597335254, -0.08165092422720957),
+    *(0.2077934095890667, -0.665248970656479, -1.8624374021415513),
+)
+ERF_LAST_64 = 6.0  # from where erf is 1
+
+
+def erf_double(lanes: Lanes, x: str) -> str:
+    """erf of float64."""
+    size = lanes.smaller(lanes.literal(ERF_LAST_64), lanes.abs(x))
+    at = lanes.fma(lanes.mul(x, x), lanes.literal(2.0), lanes.literal(-1.0))
+    near = lanes.fma(polynomial(lanes, at, ERF_NEAR), x, x)
+    at = lanes.fma(size, lanes.literal(0.4), lanes.literal(-1.4))
+    exponent = lanes.fma(lanes.neg(size), size, polynomial(lanes, at, ERF_FAR))
+    far = lanes.sub(lanes.literal(1.0), exp(lanes, exponent))
+    far = lanes.intrinsic("copysign", far, x)
+    return lanes.where(lanes.compare("ogt", size, lanes.literal(1.0)), far, near)
 
 
 # sin and cos

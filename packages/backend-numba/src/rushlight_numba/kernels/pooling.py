@@ -20,6 +20,7 @@ from rushlight.extend import Call, Shape
 from ..lowering import Extra, Place, Work, place
 from .jitted import NUMBERS, Jitted, Pointer
 from .line import grain, merged
+from .widened import widened
 
 AXES = 3  # of an image
 ELEMENT_NS = 0.5  # of a window
@@ -372,10 +373,10 @@ def windows_work(call: Call) -> list[Work] | None:
 
 
 KERNELS = {
-    "max_pool": max_pool_work,
-    "max_pool.fwd": max_pool_work,
-    "max_pool.vjp": max_pool_vjp_work,
-    "sum_pool": sum_pool_work,
-    "fold": fold_work,
+    "max_pool": widened(max_pool_work),
+    "max_pool.fwd": widened(max_pool_work),
+    "max_pool.vjp": widened(max_pool_vjp_work),
+    "sum_pool": widened(sum_pool_work),
+    "fold": widened(fold_work),
     "windows": windows_work,
 }

@@ -203,13 +203,14 @@ def computes(record: Record) -> str:
 def table(records: Sequence[Record], report: Report) -> list[str]:
     """A line for each record.  share: of the measured time, else of the estimated."""
     estimated, measured = report.estimated_s, report.measured_s
-    spent = measured or estimated
+    spent, within = measured or estimated, dict(report.within)
     rows: list[Sequence[str]] = [HEAD]
     for i, record in enumerate(records):
         nest = nest_of(record)
         loops = times(nest.extents) if nest is not None else ""
         share = f"{100 * spent[i] / sum(spent):.0f} %" if spent and sum(spent) else ""
-        cells = [str(i + 1), kind(record), loops, computes(record), amount(bytes_of(record))]
+        what = f"{kind(record)} in {within[i] + 1}" if i in within else kind(record)
+        cells = [str(i + 1), what, loops, computes(record), amount(bytes_of(record))]
         rows.append([*cells, *[micro(s[i]) if s else "" for s in (estimated, measured)], share])
     sums = [micro(sum(s)) if s else "" for s in (estimated, measured)]
     rows.append(["", "", "", "", amount(sum(map(bytes_of, records))), *sums, ""])

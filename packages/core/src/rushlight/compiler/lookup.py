@@ -23,19 +23,18 @@ WHOLE = VIEWS - {"slice"}  # views that show every element
 
 def take(builder: Builder, step: Step) -> Value | None:
     """As it is, and checked."""
-    (x, index), (axis,) = step.inputs, step.params
-    check(builder, step, index, x.shape[axis])
+    check(builder, step)
     return None
 
 
 def gather(builder: Builder, step: Step) -> Value | None:
     """One element of each row: the largest of the row with -inf everywhere else."""
     (x, index), (axis,) = step.inputs, step.params
-    check(builder, step, index, x.shape[axis])
+    check(builder, step)
     is_row = all(n == 1 for n in x.shape[axis + 1 :])
     if not (is_row and picks(x, index, axis) and is_read_anyhow(builder, x)):
         return None
-    is_there = matches(builder, step, index, x.shape[axis], axis)
+    is_there = matches(builder, step)
     lonely = builder.step("where", step, (is_there, x, least(x.dtype)), (), x.spec)
     return builder.step("max", step, (lonely,), ((axis,), True), Spec(index.shape, x.dtype))
 
@@ -43,17 +42,17 @@ def gather(builder: Builder, step: Step) -> Value | None:
 def scatter(builder: Builder, step: Step) -> Value | None:
     """One element of each row replaced: a choice between two."""
     (x, index, source), (axis,) = step.inputs, step.params
-    check(builder, step, index, x.shape[axis])
+    check(builder, step)
     if not picks(x, index, axis):
         return None
-    is_there = matches(builder, step, index, x.shape[axis], axis)
+    is_there = matches(builder, step)
     return builder.step("where", step, (is_there, source, constant(builder, x)), (), x.spec)
 
 
 def scatter_add(builder: Builder, step: Step) -> Value | None:
     """One element of each row added to: a choice between two.  Narrow sums are of float32."""
     (x, index, source), (axis,) = step.inputs, step.params
-    check(builder, step, index, x.shape[axis])
+    check(builder, step)
     if source.shape != index.shape:
         bounds = tuple([(0, n, 1) for n in index.shape])
         spec = Spec(index.shape, source.dtype)
@@ -61,7 +60,7 @@ def scatter_add(builder: Builder, step: Step) -> Value | None:
     if not picks(x, index, axis):
         step = step._replace(inputs=(x, index, source))
         return builder.widened(step) if is_narrow(x.dtype) else builder.made(step)
-    is_there = matches(builder, step, index, x.shape[axis], axis)
+    is_there = matches(builder, step)
     before = constant(builder, x)
     if type(before) not in (int, float) or before != 0:
         source = builder.step("add", step, (x, source), (), x.spec)
@@ -69,10 +68,7 @@ def scatter_add(builder: Builder, step: Step) -> Value | None:
 
 
 RULES: dict[str, Callable[[Builder, Step], Value | None]] = {
-    "take": take,
-    "gather": gather,
-    "scatter": scatter,
-    "scatter_add": scatter_add,
+    rule.__name__: rule for rule in (take, gather, scatter, scatter_add)
 }
 
 
@@ -93,18 +89,19 @@ def is_read_anyhow(builder: Builder, x: Value) -> bool:
     return True
 
 
-def matches(builder: Builder, step: Step, index: Value, n: int, axis: int) -> Value:
-    """Which of n places along an axis the index names.  [.., 1, ..] -> bool[.., n, ..]."""
+def matches(builder: Builder, step: Step) -> Value:
+    """Which of the places along an axis the index of a step names.  -> bool[.., n, ..]."""
+    (x, index), (axis,) = step.inputs[:2], step.params
+    n = x.shape[axis]
     at = builder.cast(index, int32, step)
     places = builder.step("iota", step, (), (n, int32, step.device), Spec((n,), int32))
-    column = (n, *[1] * (len(index.shape) - axis - 1))
-    shape = (*index.shape[:axis], n, *index.shape[axis + 1 :])
-    places = builder.reshape(places, column, step)
-    return builder.step("equal", step, (places, at), (), Spec(shape, bool_))
+    places = builder.reshape(places, (n, *[1] * (len(x.shape) - axis - 1)), step)
+    return builder.step("equal", step, (places, at), (), Spec(x.shape, bool_))
 
 
-def check(builder: Builder, step: Step, index: Value, n: int) -> None:
-    """Let the graph find out whether an index is below 0 or from n on."""
+def check(builder: Builder, step: Step) -> None:
+    """Let the graph find out whether an index of a step is below 0 or from n on."""
+    (x, index), (axis,) = step.inputs[:2], step.params
     while (before := builder.maker.get(index)) is not None and before.op.name in WHOLE:
         index = before.inputs[0]
     shape = index.shape
@@ -115,7 +112,7 @@ def check(builder: Builder, step: Step, index: Value, n: int) -> None:
         index = builder.reshape(index, shape, step)
     at = builder.cast(index, int64, step)
     below = builder.step("less", step, (at, 0), (), Spec(shape, bool_))
-    above = builder.step("less", step, (n - 1, at), (), Spec(shape, bool_))
+    above = builder.step("less", step, (x.shape[axis] - 1, at), (), Spec(shape, bool_))
     either = builder.step("bitwise_or", step, (below, above), (), Spec(shape, bool_))
     refuse(builder, step, either)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..cell import Number
 from ..errors import ContractError
-from ..node import SPENT, Leaf
+from ..node import END, SPENT
 from ..spec import Spec
 from ..tensor import Tensor
 from .argument import Owner, Place, flatten
@@ -72,12 +72,7 @@ class Traced:
         for x, node in [
             *trace.asked, *[(stand_ins[i], stand_ins[i]._node) for i, _ in self.argument_writes]
         ]:  # fmt: skip
-            if (
-                recording
-                and node is not None
-                and not isinstance(node, Leaf)
-                and node.op is not SPENT
-            ):
+            if recording and node is not None and node.op not in (END, SPENT):
                 raise ContractError(
                     f"compile: a tensor {x.spec} from outside becomes, in place, what asks for a "
                     f"gradient; return that instead, or do it under rl.no_grad()"

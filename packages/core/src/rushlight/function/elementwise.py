@@ -196,7 +196,7 @@ def isfinite(input: Tensor) -> Tensor:
 def logical_not(input: Tensor) -> Tensor:
     """input == 0.  [*s] -> bool[*s]."""
     rank("logical_not", input)
-    return ops.equal(input, 0)
+    return ~input if input.dtype is dtypes.bool_ else ops.equal(input, 0)
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:

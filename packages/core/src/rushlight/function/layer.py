@@ -324,7 +324,7 @@ def batch_norm(
         if weight is not None:
             scale = scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return input * ops.reshape(scale, shape) + ops.reshape(shift, shape)
+        return ops.addcmul(ops.reshape(shift, shape), input, ops.reshape(scale, shape))
     n = size(input.shape) // builtins.max(input.shape[1], 1)
     if n == 1:
         raise ContractError(

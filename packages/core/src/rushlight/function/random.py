@@ -17,7 +17,6 @@ from ..random import BLOCK, default_generator
 from ..spec import Shape, broadcast, size as size_of
 from .given import floating, hold, operands, rank, roomy, sized, whole
 from .indexing import searchsorted
-from .movement import unbind
 from .reduction import all, any
 
 if TYPE_CHECKING:
@@ -63,11 +62,10 @@ def integers(
     key, counter = (generator or default_generator).draw(-(-n * words // BLOCK))
 
     def make() -> Tensor:
-        return ops.random_bits(key, counter, shape=(n, words), device=place)
+        return ops.integers(key, counter, shape=shape, words=words, device=place)
 
-    high, *low = unbind(ops.cast(roomy(op, (n, words), dtypes.int64, make), dtypes.int64), 1)
-    bits = ops.bitwise_and(high, 2**31 - 1) * 2**32 + low[0] if low else high
-    return ops.reshape(bits if span == 2**63 else ops.remainder(bits, span), shape)
+    bits = roomy(op, (n, words), dtypes.int64, make)
+    return bits if span == 2**63 else ops.remainder(bits, span)
 
 
 def numbers(op: str, **given: Any) -> None:

@@ -12,7 +12,7 @@ from ..ops.creation import constant
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced
 from .chain import chain
-from .elementwise import isfinite, truths
+from .elementwise import isfinite, logical_not, truths
 from .given import Dim, floating, no_dims, operands, rank, tensors, together
 from .movement import flat, numbered, vector
 from .precision import autocasts, rounds_once
@@ -217,7 +217,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
     True of nothing.  Of uint8 it is uint8; over dim=() each element by itself.
     """
-    axes, x = normal_axes("all", dim, rank("all", input)), ops.equal(input, 0)
+    axes, x = normal_axes("all", dim, rank("all", input)), logical_not(input)
     return truth(input, ~(x if no_dims(dim) else somewhere(x, axes, keepdim)))
 
 

@@ -14,13 +14,14 @@ from ..spec import Spec, broadcast
 from .creation import constant, full
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
-    "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clone", "cos", "cosh", "div",
-    "equal", "erf", "erfinv", "exp", "exp2", "expm1", "floor", "floordiv", "fmod", "gate", "gelu",
-    "gelu_tanh", "greater", "greater_equal", "hypot", "kink", "kinked", "less", "less_equal", "log",
-    "log1p", "log1p_exp", "log2", "log10", "logaddexp", "maximum", "minimum", "mul", "neg",
-    "not_equal", "pow", "relu", "remainder", "root", "round", "rsqrt", "sigmoid", "sign", "signbit",
-    "silu", "sin", "sinh", "sqrt", "sub", "tan", "tanh", "trunc", "where", "xlogy",
+    "abs", "acos", "acosh", "add", "addcmul", "asin", "asinh", "atan", "atan2", "atanh",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clone", "cos",
+    "cosh", "div", "equal", "erf", "erfinv", "exp", "exp2", "expm1", "floor", "floordiv", "fmod",
+    "gate", "gelu", "gelu_tanh", "greater", "greater_equal", "hypot", "kink", "kinked", "less",
+    "less_equal", "log", "log1p", "log1p_exp", "log2", "log10", "logaddexp", "maximum", "minimum",
+    "mul", "neg", "not_equal", "pow", "relu", "remainder", "root", "round", "rsqrt", "sigmoid",
+    "sign", "signbit", "silu", "sin", "sinh", "sqrt", "sub", "tan", "tanh", "trunc", "where",
+    "xlogy",
 ]  # fmt: skip
 
 # -- element types: how inputs meet
@@ -990,3 +991,12 @@ def hypot(x: Any, y: Any) -> Any:
 
 
 hypot.gradients(x=lambda g, z, x: g * (x / z), y=lambda g, z, y: g * (y / z))
+
+
+@floating_composite
+def addcmul(x: Any, u: Any, v: Any) -> Any:
+    """x + u v.  [*s], [*s], [*s] -> [*s]."""
+    return x + u * v
+
+
+addcmul.gradients(x=lambda g: g, u=lambda g, v: g * v, v=lambda g, u: g * u)

@@ -9,10 +9,10 @@ from ..dtypes import DType
 from ..op import composite
 from ..spec import Shape, size
 from .creation import random_bits
-from .elementwise import cast, cos, floordiv, greater_equal, log, sqrt, where
+from .elementwise import bitwise_and, cast, cos, floordiv, greater_equal, log, sqrt, where
 from .movement import reshape, slice
 
-__all__ = ["dropout", "normal", "uniform"]
+__all__ = ["dropout", "integers", "normal", "uniform"]
 
 TWO_PI = 6.283185307179586
 
@@ -46,6 +46,17 @@ def uniform(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) 
     bits, step = (2**21, 2.0**-11) if dtype is dtypes.float16 else (2**24, 2.0**-8)
     words = floordiv(random_bits(key, counter, shape=(n,), device=device), bits)
     return reshape(cast(cast(words, dtypes.float32) * step, dtype), shape)
+
+
+@composite(constant=True, numbers=("key", "counter"))
+def integers(key: Any, counter: Any, *, shape: Shape, words: int, device: Any) -> Any:
+    """Random bits: 32 of one word, or 63 of two.  -> int64[*shape]."""
+    n = size(shape)
+    bits = cast(random_bits(key, counter, shape=(n, words), device=device), dtypes.int64)
+    if words == 2:
+        high, low = (slice(bits, ((0, n, 1), (i, 1, 1))) for i in range(2))
+        bits = bitwise_and(high, 2**31 - 1) * 2**32 + low
+    return reshape(bits, shape)
 
 
 @composite(constant=True, numbers=("key", "counter"))

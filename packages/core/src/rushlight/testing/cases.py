@@ -180,6 +180,7 @@ def functions_by_body() -> Iterator[Case]:
     for op in ("logaddexp", "hypot", "atan2", "xlogy"):
         yield from binary(op, low=0.3, types=FLOATS)
     yield from binary("fmod", low=0.35)
+    yield Case("addcmul", [x(3, 1), x(2, 3, 4), x(3, 1)], types=FLOATS)
 
 
 REDUCED: list[tuple[Shape, Shape, bool, tuple[str, ...]]] = [
@@ -551,6 +552,7 @@ def creation() -> Iterator[Case]:
     ]:
         params = {"shape": shape, "device": DEVICE}
         yield Case("random_bits", [key, counter], params, ("uint32",), about)
+        yield Case("integers", [key, counter], params | {"words": 1 + key % 2}, ("int64",), about)
         for op in ("uniform", "normal"):
             yield Case(op, [key, counter], {"shape": shape} | place, FLOATS, about)
     for p in (0.25, 1.0):

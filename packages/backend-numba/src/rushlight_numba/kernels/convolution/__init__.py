@@ -6,6 +6,9 @@ of copies; `plane`, `winograd_sums`, `winograd_tiles`, `winograd`, `filter_sums`
 `correlation` and `window` are the code.  Each knows those behind it in this list, and none before.
 """
 
-from .operation import KERNELS
+from ..widened import widened
+from .operation import WORKS
 
 __all__ = ["KERNELS"]
+
+KERNELS = {name: widened(lower) for name, lower in WORKS.items()}

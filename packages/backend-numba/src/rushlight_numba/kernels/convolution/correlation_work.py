@@ -6,6 +6,7 @@ Knows nothing of convolutions.  Nothing here depends on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -47,6 +48,7 @@ MOST_ROWS, MOST_VECTORS = 14, 8  # of the tiles that are looked at
 LOOPS = {1: (1, 2, 4), 2: (1, 2, 3, 4), 3: (0, 2, 1, 3, 4)}
 
 
+@lru_cache(1024)
 def shape_of(outputs: int, steps: int, block: tuple[int, int, int], w: Width) -> Tile:
     """The tile that takes the least time for a block."""
 

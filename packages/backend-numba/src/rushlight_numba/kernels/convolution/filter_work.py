@@ -6,6 +6,7 @@ Knows nothing of convolutions.  Nothing here depends on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -141,6 +142,7 @@ def dotted(outputs: int, elements: int, block: tuple[int, int, int], w: Width) -
     return Sums(code, tiles * cells.rows * cells.columns, 8 * ENTRY_WORDS * pieces, 0)
 
 
+@lru_cache(1024)
 def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width) -> Cells:
     """The tile of `filter_sums` that takes the least time for a block."""
 
@@ -163,6 +165,7 @@ def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width)
     return min(shapes, key=lambda cells: (cycles(cells), cells))
 
 
+@lru_cache(1024)
 def block_of(outputs: int, elements: int, w: Width) -> Block:
     """The tile of `outer_sums` that takes the least time."""
 

@@ -287,7 +287,7 @@ def pitches(shape: Sequence[int]) -> list[int]:
     return [prod(shape[d + 1 :]) for d in range(len(shape))]
 
 
-KERNELS: dict[str, Callable[[Call], list[Work] | None]] = {
+WORKS: dict[str, Callable[[Call], list[Work] | None]] = {
     "conv": conv,
     "conv.vjp": conv_vjp,
     "conv_transpose": conv_transpose,
