@@ -91,21 +91,21 @@ class Chain:
         """Those of both passes."""
         backend = device.backend
         if backend not in self.passes:
-
-            def forward(*xs: Any, form: Any) -> Any:
-                z = self.called(xs, form)
-                met: Any = straight.current()
-                if met.trace.captures or met.trace.cells or not isinstance(z, straight.Tensor):
-                    raise TracingError(f"{self.name}: more than tensors in, one out; do not chain")
-                return z
-
-            def backward(g: Any, *xs: Any, form: Any, asked: Any) -> Any:
-                return self.pulled(g, xs, form, asked)
-
-            name = f"{self.function.__module__}.{self.name}."
-            both = [Composite(f, name=name + f.__name__) for f in (forward, backward)]
-            self.passes[backend] = [*map(backend.kernel_of, both)]
+            name = f"{self.function.__module__}.{self.name}"
+            forward = Composite(lambda *xs, form: self.alone(xs, form), name=f"{name}.fwd")
+            backward = Composite(
+                lambda g, *xs, form, asked: self.pulled(g, xs, form, asked), name=f"{name}.vjp"
+            )
+            self.passes[backend] = [*map(backend.kernel_of, (forward, backward))]
         return self.passes[backend]
+
+    def alone(self, xs: Any, form: Any) -> Any:
+        """The same while traced.  Raises: TracingError if it meets more than its arguments."""
+        mode: Any = straight.current()
+        z, met = self.called(xs, form), mode.trace
+        if met.captures or met.cells or not isinstance(z, straight.Tensor):
+            raise TracingError(f"{self.name}: more than tensors in, one out; do not chain")
+        return z
 
     def called(self, xs: Any, form: Any) -> Any:
         """The function of these tensors and the rest."""
