@@ -149,7 +149,7 @@ def with_long_rows(nest: LoopNest) -> LoopNest | None:
     if any(along(strides) is None for strides in walks):
         return None
     last = len(outer) + 1
-    places = [frozenset((min(d, last) + (d == last - 1),)) for d in range(last + 1)]
+    places = [frozenset((d if d < last - 1 else last,)) for d in range(last + 1)]
     extents = (*outer, 1, rows * row)
     return over(nest, extents, lambda strides: (*strides[:-2], 0, along(strides) or 0), places)
 
@@ -162,7 +162,7 @@ def over(
     walk: strides over these, of those over its own.  places: which of them each of its own is.
     """
 
-    def moved(access: Access) -> Access:
+    def walking(access: Access) -> Access:
         return access._replace(strides=walk(access.strides))
 
     def put(x: Node) -> Node:
@@ -170,9 +170,9 @@ def over(
         param = (x.param[0], walk(x.param[1])) if x.op == "index" else x.param
         return x._replace(loops=loops, param=param)
 
-    stores = [s._replace(access=moved(s.access)) for s in nest.stores]
+    stores = [s._replace(access=walking(s.access)) for s in nest.stores]
     return LoopNest(
-        extents, tuple(map(moved, nest.reads)), tuple(map(put, nest.nodes)), tuple(stores)
+        extents, tuple(map(walking, nest.reads)), tuple(map(put, nest.nodes)), tuple(stores)
     )
 
 

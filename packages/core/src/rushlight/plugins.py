@@ -102,19 +102,17 @@ def _load(name: str) -> Loaded | Refused:
         return Refused(_not_installed(name, found, unreadable), None)
     _loading.add(name)
     try:
-        _known[name] = _reference() if name == REFERENCE else _open(name, found[name])
+        if name == REFERENCE:
+            from .reference import NumpyBackend
+
+            _known[name] = Loaded(NumpyBackend(), 1)
+        else:
+            _known[name] = _open(name, found[name])
     except BackendUnavailable as error:
         _known[name] = Refused(f"backend {name}: {error}", error.__cause__)
     finally:
         _loading.discard(name)
     return _known[name]
-
-
-def _reference() -> Loaded:
-    from .reference import rushlight_backend
-
-    backend = rushlight_backend()
-    return Loaded(backend, backend.count())
 
 
 def _open(name: str, given: list[Source]) -> Loaded:

@@ -414,10 +414,9 @@ class Fuser:
         checks = tuple([self.attempt(self.lying, x) for x in self.graph.checks])
         if self.missing:
             return None
-        records = tuple(
-            [x for x in made if not isinstance(x, (LoopNest, Product)) or has_stores(x)]
-        )
-        return Fused(self.graph, records, frozenset(stored), self.places, outputs, checks)
+        # what stores nothing is left out: its readers all compute it anew
+        records = [x for x in made if isinstance(x, Call) or getattr(x, "nest", x).stores]
+        return Fused(self.graph, tuple(records), frozenset(stored), self.places, outputs, checks)
 
     def attempt(self, do: Any, *args: Any) -> Any:
         """do(*args); what it would need to be stored is noted."""
@@ -787,12 +786,6 @@ class Fuser:
             raise NotAffine(found)
         access = self.access(found, at, extents)
         return access._replace(strides=access.strides[: len(shape)])
-
-
-def has_stores(record: LoopNest | Product) -> bool:
-    """Whether a record leaves anything: its readers may all compute it anew."""
-    nest = record if isinstance(record, LoopNest) else record.nest
-    return bool(nest.stores)
 
 
 @remembered

@@ -209,7 +209,8 @@ def lines_of(
         arguments.append(f"{parameter}={text}" if step.op.variadic else text)
     call = f"{kernel}({', '.join(arguments)})"
     results = ["_" if value is None else name(value) for value in step.outputs]
-    yield f"{', '.join(results)}{',' if is_several(step) else ''} = {call}"
+    of_one = len(results) == 1 and step.op.name.endswith(".vjp")  # the kernel returns a tuple
+    yield f"{', '.join(results)}{',' * of_one} = {call}"
     for value, result in zip(step.outputs, results, strict=True):
         if value is not None and value.shape == ():  # a kernel may return a scalar of its own
             lift = placed("lift", step.device.lift, step.device, scope)
@@ -221,11 +222,6 @@ def placed(name: str, what: Any, device: Device, scope: dict[str, Any]) -> str:
     while scope.setdefault(name, what) is not what:
         name += re.sub(r"\W", "_", f"_{device}")
     return name
-
-
-def is_several(step: Step) -> bool:
-    """Whether the kernel returns a tuple of one."""
-    return len(step.outputs) == 1 and step.op.name.endswith(".vjp")
 
 
 def is_literal(value: Any) -> bool:

@@ -344,14 +344,10 @@ def parted(shape: Shape, walks: Sequence[Walk], offset: int) -> list[str]:
     return found
 
 
-def closed(text: str) -> str:
-    """An expression of several words in parentheses."""
-    return f"({text})" if " " in text else text
-
-
 def total(terms: Iterable[tuple[str, int]], offset: int) -> str:
     """2*i + j + 3."""
-    parts = [c if f == 1 else f"-{c}" if f == -1 else f"{f}*{closed(c)}" for c, f in terms]
+    pairs = [(f"({c})" if " " in c and abs(f) != 1 else c, f) for c, f in terms]
+    parts = [c if f == 1 else f"-{c}" if f == -1 else f"{f}*{c}" for c, f in pairs]
     parts += [str(offset)] * bool(offset or not parts)
     parts.sort(key=lambda part: part[0] == "-")  # 4 - j
     return " + ".join(parts).replace("+ -", "- ")

@@ -81,7 +81,10 @@ class Traced:
             (places.get(id(x), x), g)
             for x, g in trace.grads.items()
             if (is_concrete(x) or id(x) in places)
-            and (g is not trace.grads_before[x] or held_by(g) is not trace.grads_held[x])
+            and (
+                g is not trace.grads_before[x]
+                or getattr(g, "_data", None) is not trace.grads_held[x]
+            )
         ]
         self.grads_kept = {
             places.get(id(x), x)
@@ -132,11 +135,6 @@ class Traced:
         self.holds = holding(self, len(given))
         self.replay = replaying(self, len(given))
         self.match = matching(self, len(given))
-
-
-def held_by(g: Tensor | None) -> Any:
-    """What a gradient holds, if there is one."""
-    return None if g is None else g._data
 
 
 def is_concrete(x: Any) -> bool:

@@ -104,7 +104,7 @@ def padded(op: str, padding: Any, sizes: Shape, strides: Shape, steps: Shape) ->
 def windowed(op: str, x: Tensor, sizes: Shape, widths: Widths, steps: Shape) -> None:
     """Raises: ContractError unless windows fit into the last dims."""
     spans = [d * (k - 1) + 1 for d, k in zip(steps, sizes, strict=True)]
-    image = x.shape[len(x.shape) - len(sizes) :]
+    image = x.shape[x.ndim - len(sizes) :]
     padded = [m + p + q for m, (p, q) in zip(image, widths, strict=True)]
     if builtins.any(span > m for span, m in zip(spans, padded, strict=True)):
         raise ContractError(

@@ -40,7 +40,7 @@ matmul.gradients(x=lambda g, y: matmul(g, turned(y)), y=lambda g, x: matmul(turn
 
 def turned(x: Any) -> Any:
     """The last two axes exchanged.  [*b, m, n] -> [*b, n, m]."""
-    return permute(x, LAST_TWO_SWAPPED[len(x.shape)])
+    return permute(x, LAST_TWO_SWAPPED[x.ndim])
 
 
 LAST_TWO_SWAPPED = [(*range(n - 2), n - 1, n - 2) for n in range(2, 33)]
@@ -53,7 +53,7 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
 
     Raises: ContractError if the lengths differ.
     """
-    if x.shape[-1:] != weight.shape[-1:] or len(weight.shape) != 2:
+    if x.shape[-1:] != weight.shape[-1:] or weight.ndim != 2:
         raise ContractError(
             f"linear: input {x.spec} with weight {weight.spec}; give an input whose last dim is "
             f"that of the weight, [*s, n] and [m, n]"
@@ -72,10 +72,10 @@ def linear_vjp(g: Any, x: Any, weight: Any, *, asked: tuple[bool, ...]) -> tuple
     """gx = g weight, gweight = g^T x, gbias = sum of g."""
     gx = matmul(g, weight) if asked[0] else None
     gweight = matmul(turned(rows(g)), rows(x)) if asked[1] else None
-    gbias = sum(g, axes=tuple(range(len(g.shape) - 1)), keepdim=False) if asked[2] else None
+    gbias = sum(g, axes=tuple(range(g.ndim - 1)), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
 
 
 def rows(x: Any) -> Any:
     """All leading axes as one.  [*s, n] -> [prod s, n]."""
-    return x if len(x.shape) == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])

@@ -39,12 +39,12 @@ def conv_vjp(
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """gweight sums g times the windows of x; gx sums g times weight back over the windows."""
     params: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    gx = spread(g, weight, tuple(x.shape[2:]), **params) if asked[0] else None
+    gx = spread(g, weight, x.shape[2:], **params) if asked[0] else None
     gweight = None
     if asked[1]:
         cols, _ = columns(x, weight.shape[2:], stride, padding, dilation, groups)
-        gweight = reshape(matmul(turned(rowed(g, groups)), cols), tuple(weight.shape))
-    gbias = sum(g, axes=(0, *range(2, len(g.shape))), keepdim=False) if asked[2] else None
+        gweight = reshape(matmul(turned(rowed(g, groups)), cols), weight.shape)
+    gbias = sum(g, axes=(0, *range(2, g.ndim)), keepdim=False) if asked[2] else None
     return gx, gweight, gbias
 
 
@@ -69,7 +69,7 @@ def spread(
     cols = reshape(cols, (groups, b, *spatial, weight.shape[1], *weight.shape[2:]))
     cols = permute(cols, (1, 0, n + 2, *range(2, n + 2), *range(n + 3, 2 * n + 3)))
     cols = reshape(cols, (b, c, *spatial, *weight.shape[2:]))
-    return unpooled(cols, (b, c, *image), tuple(weight.shape[2:]), stride, padding, dilation)
+    return unpooled(cols, (b, c, *image), weight.shape[2:], stride, padding, dilation)
 
 
 def unpooled(
@@ -124,7 +124,7 @@ def conv_transpose_vjp(
     if asked[0]:
         gx = placed(matmul(cols, turned(kernels(weight, groups))), x.shape[0], spatial)
     if asked[1]:
-        gweight = reshape(matmul(turned(rowed(x, groups)), cols), tuple(weight.shape))
+        gweight = reshape(matmul(turned(rowed(x, groups)), cols), weight.shape)
     return gx, gweight
 
 
@@ -147,7 +147,7 @@ def columns(
     if any(map(any, padding)):
         x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
     x = windows(x, axes=tuple(range(2, n + 2)), sizes=tuple(k), strides=stride, dilations=dilation)
-    spatial = tuple(x.shape[2 : n + 2])
+    spatial = x.shape[2 : n + 2]
     x = reshape(x, (b, groups, x.shape[1] // groups, *spatial, *k))
     x = permute(x, (1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
     return reshape(x, (groups, b * size(spatial), x.shape[n + 2] * size(tuple(k)))), spatial
@@ -156,7 +156,7 @@ def columns(
 def kernels(weight: Any, groups: int) -> Any:
     """[o, c / groups, *k] -> [groups, o / groups, c / groups k]."""
     o = weight.shape[0]
-    return reshape(weight, (groups, o // groups, size(tuple(weight.shape[1:]))))
+    return reshape(weight, (groups, o // groups, size(weight.shape[1:])))
 
 
 def check(op: str, x: Any, weight: Any, bias: Any, groups: int) -> None:
@@ -184,7 +184,7 @@ def max_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths, dilation: 
     """
     x = pooled(x, sizes, stride, padding, dilation)
     n = len(sizes)
-    return max(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+    return max(x, axes=tuple(range(x.ndim - n, x.ndim)), keepdim=False)
 
 
 @max_pool.residuals("place")
@@ -193,7 +193,7 @@ def max_pool_fwd(
 ) -> tuple[Any, Any]:
     """max_pool, and the place in its window of each result."""
     x = pooled(x, sizes, stride, padding, dilation)
-    kept = tuple(x.shape[: len(x.shape) - len(sizes)])
+    kept = x.shape[: x.ndim - len(sizes)]
     x = reshape(x, (*kept, size(sizes)))
     place = argmax(x, axis=len(kept), keepdim=True)
     return reshape(gather(x, place, axis=len(kept)), kept), place
@@ -205,7 +205,7 @@ def max_pool_vjp(
     sizes: Shape, stride: Shape, padding: Widths, dilation: Shape, specs: tuple[Spec, ...],
 ) -> tuple[Any]:  # fmt: skip
     """g, sent to the place that won each window."""
-    kept = tuple(g.shape)
+    kept = g.shape
     g = ungather(reshape(g, (*kept, 1)), place, shape=(*kept, size(sizes)), axis=len(kept))
     g = reshape(g, (*kept, *sizes))
     return (unpooled(g, specs[0].shape, sizes, stride, padding, dilation),)
@@ -223,7 +223,7 @@ def pooled(
 
     value: None for the least of the type.
     """
-    ndim, n = len(x.shape), len(sizes)
+    ndim, n = x.ndim, len(sizes)
     if any(map(any, padding)):
         if value is None:
             value = int(dtypes.iinfo(x.dtype).min) if x.dtype in dtypes.INTEGER else -inf
@@ -237,7 +237,7 @@ def sum_pool(x: Any, *, sizes: Shape, stride: Shape, padding: Widths) -> Any:
     """The sum of each window, zeros beyond the border.  [b, c, *s] -> [b, c, *t]."""
     x = pooled(x, sizes, stride, padding, (1,) * len(sizes), 0)
     n = len(sizes)
-    return sum(x, axes=tuple(range(len(x.shape) - n, len(x.shape))), keepdim=False)
+    return sum(x, axes=tuple(range(x.ndim - n, x.ndim)), keepdim=False)
 
 
 def sum_pool_gx(g: Any, x_shape: Shape, sizes: Shape, stride: Shape, padding: Widths) -> Any:

@@ -76,7 +76,7 @@ def scores(q: Any, k: Any, mask: Any, causal: bool) -> Any:
     """q k^T + mask, -inf where a row of q does not see one of k.  -> [*b, l, s]."""
     z = matmul(q, turned(k))
     if mask is not None:
-        if tuple(mask.shape) != tuple(z.shape):
+        if mask.shape != z.shape:
             raise ContractError(
                 f"attention: a mask {list(mask.shape)} for scores {list(z.shape)}; expand it"
             )
@@ -93,7 +93,7 @@ def attention_fwd(
 ) -> tuple[Any, Any, Any]:
     """attention; of each row of scores the largest, and sum(exp(score - largest)); 0, 1 of none."""
     s = scores(q * scale, k, mask, causal)
-    rows = (len(s.shape) - 1,)
+    rows = (s.ndim - 1,)
     nonempty("attention", s, rows)
     top = max(s, rows, keepdim=True)
     blind = None if mask is None else equal(top, -inf)
@@ -117,7 +117,7 @@ def attention_vjp(
     q = q * scale
     p = exp(scores(q, k, mask, causal) - top) / total
     y = matmul(g, turned(v))
-    h = (y - sum(y * p, (len(y.shape) - 1,), keepdim=True)) * p
+    h = (y - sum(y * p, (y.ndim - 1,), keepdim=True)) * p
     gmask = cast(h, mask.dtype) if asked[3] else None
     return matmul(h, k) * scale, matmul(turned(h), q), matmul(turned(p), g), gmask
 
@@ -146,7 +146,7 @@ def layer_norm_fwd(
     """layer_norm, with the mean and 1 / sqrt(var + eps) of each row."""
     row = tuple(x.shape[axes[0] :])
     for p in (weight, bias):
-        if p is not None and tuple(p.shape) != row:
+        if p is not None and p.shape != row:
             raise ContractError(
                 f"layer_norm: weight or bias {list(p.shape)} for {Spec(x.shape, x.dtype)}; "
                 f"give it shape {list(row)}"
@@ -192,7 +192,7 @@ def per_channel(p: Any, ndim: int) -> Any:
 @batch_norm.residuals("mu", "variance")
 def batch_norm_fwd(x: Any, weight: Any, bias: Any, *, eps: float) -> tuple[Any, Any, Any]:
     """batch_norm, with the mean and variance of each channel, [1, c, 1, ..]."""
-    axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
+    axes, ndim = (0, *range(2, x.ndim)), x.ndim
     mu = mean(x, axes, keepdim=True)
     away = x - mu
     variance = mean(away * away, axes, keepdim=True)
@@ -205,8 +205,8 @@ def batch_norm_vjp(
     g: Any, x: Any, weight: Any, mu: Any, variance: Any, *, eps: float, asked: tuple[bool, ...]
 ) -> tuple[Any, Any, Any]:
     """gx = weight rstd (g - mean(g) - y mean(g y)) with y = (x - mean) rstd."""
-    axes, ndim = (0, *range(2, len(x.shape))), len(x.shape)
-    n = count(tuple(x.shape), axes)
+    axes, ndim = (0, *range(2, x.ndim)), x.ndim
+    n = count(x.shape, axes)
     rstd = rsqrt(variance + eps)
     y = (x - mu) * rstd
     g_sum, gy_sum = (sum(v, axes, keepdim=True) for v in (g, g * y))
@@ -256,7 +256,7 @@ def cross_entropy_fwd(x: Any, target: Any, *, ignore: int) -> tuple[Any, Any, An
 
     [n, c], int[n] -> [], [n, 1], [n, 1], [].
     """
-    if len(x.shape) != 2 or tuple(target.shape) != tuple(x.shape[:1]):
+    if x.ndim != 2 or target.shape != x.shape[:1]:
         logits, targets = Spec(x.shape, x.dtype), Spec(target.shape, target.dtype)
         raise ContractError(
             f"cross_entropy: logits {logits} with targets {targets}; give [n, classes] and int [n]"
@@ -287,11 +287,11 @@ def cross_entropy_vjp(
 def mse(x: Any, y: Any) -> Any:
     """The mean of (x - y)^2.  [*s], [*s] -> []."""
     away = x - y
-    return mean(away * away, axes=EVERY[len(x.shape)], keepdim=False)
+    return mean(away * away, axes=EVERY[x.ndim], keepdim=False)
 
 
 @mse.vjp
 def mse_vjp(g: Any, x: Any, y: Any, *, asked: tuple[bool, ...]) -> tuple[Any, Any]:
     """2 g (x - y) / n, and its opposite."""
-    gx = (x - y) * (g * (2.0 / count(tuple(x.shape), EVERY[len(x.shape)])))
+    gx = (x - y) * (g * (2.0 / count(x.shape, EVERY[x.ndim])))
     return gx if asked[0] else None, -gx if asked[1] else None

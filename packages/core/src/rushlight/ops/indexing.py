@@ -40,8 +40,8 @@ def flat_index(*ts: Any, lengths: Shape) -> Any:
 @composite
 def put_slice(x: Any, part: Any, *, bounds: Bounds) -> Any:
     """x, but part where slice would take it from.  [*s], [length, ..] -> [*s]."""
-    shape = tuple(x.shape)
-    inside = constant(True, tuple(part.shape), x, bool_)
+    shape = x.shape
+    inside = constant(True, part.shape, x, bool_)
     inside = unslice(inside, shape=shape, bounds=bounds)
     return where(inside, unslice(part, shape=shape, bounds=bounds), x)
 
@@ -73,7 +73,7 @@ def take(x: Spec, index: Spec, *, axis: int) -> Spec:
 def untake(x: Any, index: Any, *, shape: Shape, axis: int) -> Any:
     """Rows summed to where take found them, its adjoint.  [*a, *i, *b], int[*i] -> [*a, n, *b]."""
     before, after = shape[:axis], shape[axis + 1 :]
-    count = size(tuple(index.shape))
+    count = size(index.shape)
     x = reshape(x, (*before, count, *after))
     places = reshape(index, tuple(count if i == axis else 1 for i in range(len(shape))))
     return scatter_add(constant(0, shape, x), expand(places, x.shape), x, axis=axis)
@@ -170,7 +170,7 @@ def scatter(x: Spec, index: Spec, source: Spec, *, axis: int) -> Spec:
 
 
 scatter.gradients(
-    x=lambda g, index, axis: scatter(g, index, constant(0, tuple(index.shape), g), axis=axis),
+    x=lambda g, index, axis: scatter(g, index, constant(0, index.shape, g), axis=axis),
     index=None,
     source=lambda g, index, axis: gather(g, index, axis=axis),
 )
@@ -220,7 +220,7 @@ def searchsorted(sequence: Any, x: Any, *, right: bool) -> Any:
 
     [*b, n], [*b, m] -> int64[*b, m].
     """
-    axis, n, m = len(x.shape) - 1, sequence.shape[-1], x.shape[-1]
+    axis, n, m = x.ndim - 1, sequence.shape[-1], x.shape[-1]
     both = concat(sequence, x, axis=axis) if right else concat(x, sequence, axis=axis)
     places = part(standing(both, axis), axis, n if right else 0, m) - standing(x, axis)
     return where(equal(x, x), places, n) if x.dtype in FLOATING else places

@@ -91,7 +91,7 @@ def cofactor(x: Any) -> Any:
     """
     n = x.shape[-1]
     u, s, v = triplets(svd(x, full=False), n)
-    others = prod(where(equal(offset(x), 0), 1.0, s), axes=(len(x.shape) - 1,), keepdim=False)
+    others = prod(where(equal(offset(x), 0), 1.0, s), axes=(x.ndim - 1,), keepdim=False)
     sign = det(matmul(u, turned(v)))
     return matmul(u * others[..., None, :], turned(v)) * sign[..., None, None]
 
@@ -99,7 +99,7 @@ def cofactor(x: Any) -> Any:
 @cofactor.vjp
 def cofactor_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
     """With p = x^-T: sum(g p) z - p g^T z.  Raises: LinAlgError for a singular x."""
-    p, n = turned(inv(x)), len(x.shape)
+    p, n = turned(inv(x)), x.ndim
     return (sum(g * p, axes=(n - 2, n - 1), keepdim=True) * z - matmul(p, matmul(turned(g), z)),)
 
 

@@ -30,7 +30,7 @@ def reshape(x: Spec, *, shape: Shape) -> Spec:
 
 
 reshape.gradients(x=lambda g, x_shape: reshape(g, shape=x_shape))
-reshape.view(lambda x, z, _: reshape(z, tuple(x.shape)))
+reshape.view(lambda x, z, _: reshape(z, x.shape))
 
 
 @primitive
@@ -62,12 +62,12 @@ def expand(x: Spec, *, shape: Shape) -> Spec:
 
 def unexpand(x: Any, z: Any, shape: Shape) -> Any:
     """z as x, if nothing was stretched."""
-    if size(tuple(x.shape)) != size(shape):
+    if size(x.shape) != size(shape):
         raise ContractError(
             f"expand: {z.spec} shows elements of {x.spec} many times, so it cannot be assigned; "
             f"clone() it first"
         )
-    return reshape(z, tuple(x.shape))
+    return reshape(z, x.shape)
 
 
 expand.gradients(x=lambda g: g)  # the tape walk sums it back
@@ -119,7 +119,7 @@ def flipped(x: Any, axis: int) -> Any:
 
 def dilated(x: Any, axis: int, step: int) -> Any:
     """x with step - 1 zeros between neighbours.  [.., n, ..] -> [.., (n - 1) step + 1, ..]."""
-    n, ndim = x.shape[axis], len(x.shape)
+    n, ndim = x.shape[axis], x.ndim
     if step == 1 or n == 0:
         return x
     before, after = x.shape[:axis], x.shape[axis + 1 :]

@@ -18,15 +18,15 @@ __all__ = ["adam", "sgd", "sgd_plain"]
 
 def flat(tensors: tuple[Any, ...]) -> Any:
     """All elements one after another.  [*s_i], .. -> [n]."""
-    return concat(*[reshape(x, (size(tuple(x.shape)),)) for x in tensors], axis=0)
+    return concat(*[reshape(x, (size(x.shape),)) for x in tensors], axis=0)
 
 
 def like(whole: Any, tensors: tuple[Any, ...]) -> list[Any]:
     """The parts of a flat tensor in the shapes of these.  [n] -> [*s_i], .."""
     parts, start = [], 0
     for x in tensors:
-        n = size(tuple(x.shape))
-        parts.append(reshape(slice(whole, ((start, n, 1),)), tuple(x.shape)))
+        n = size(x.shape)
+        parts.append(reshape(slice(whole, ((start, n, 1),)), x.shape))
         start += n
     return parts
 

@@ -82,7 +82,7 @@ def dropout(x: Any, key: Any, counter: Any, *, p: float) -> Any:
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
     overfitting", section 4.
     """
-    draws = uniform(key, counter, shape=tuple(x.shape), dtype=dtypes.float32, device=x.device)
+    draws = uniform(key, counter, shape=x.shape, dtype=dtypes.float32, device=x.device)
     return where(greater_equal(draws, p), x * (1.0 / (1.0 - p) if p < 1 else 0.0), 0.0)
 
 

@@ -46,7 +46,7 @@ def kept(op: str, x: Spec, axes: Shape, keepdim: bool) -> Spec:
 def nonempty(op: str, x: Any, axes: Shape) -> None:
     """Raises: IndexOutOfRange if there is nothing among which to choose."""
     if any(n == 0 for i, n in enumerate(x.shape) if i in axes):
-        given = Spec(tuple(x.shape), x.dtype)
+        given = Spec(x.shape, x.dtype)
         raise IndexOutOfRange(
             f"{op}: {given} has no elements along axes {axes}; there is no {op} of nothing"
         )
@@ -102,7 +102,7 @@ def prod_vjp(g: Any, x: Any, *, axes: Shape, keepdim: bool) -> tuple[Any]:
 
 def others(x: Any, axis: int) -> Any:
     """The product of all along an axis but each element itself.  [.., n, ..] -> [.., n, ..]."""
-    widths = around(len(x.shape), axis, 1, 0)
+    widths = around(x.ndim, axis, 1, 0)
     before, after = (
         cumprod(part(pad(y, widths=widths, value=1), axis, 0, x.shape[axis]), axis=axis)
         for y in (x, flipped(x, axis))
@@ -169,7 +169,7 @@ def median(x: Any) -> Any:
 
     [*s] -> [].
     """
-    nonempty("median", x, EVERY[len(x.shape)])
+    nonempty("median", x, EVERY[x.ndim])
     flat = reshape(x, (size(x.shape),))
     return reshape(gather(flat, middle(flat, axis=0), axis=0), ())
 
@@ -179,7 +179,7 @@ def median_vjp(g: Any, x: Any, z: Any) -> tuple[Any]:
     """g, shared by all elements equal to the median, or by those that are nan."""
     odd = bitwise_and(not_equal(x, x), not_equal(z, z))
     found = cast(bitwise_or(equal(x, z), odd), g.dtype)
-    return (g * (found / sum(found, axes=EVERY[len(x.shape)], keepdim=False)),)
+    return (g * (found / sum(found, axes=EVERY[x.ndim], keepdim=False)),)
 
 
 @composite
@@ -217,7 +217,7 @@ def scanned(x: Any, axis: int, combine: Any, fill: float | None) -> Any:
         if fill is None:
             earlier = concat(part(z, axis, 0, step), part(z, axis, 0, n - step), axis=axis)
         else:
-            widths = around(len(x.shape), axis, step, 0)
+            widths = around(x.ndim, axis, step, 0)
             earlier = pad(part(z, axis, 0, n - step), widths=widths, value=fill)
         z, step = combine(earlier, z), step * 2
     return z
