@@ -4,6 +4,7 @@
 
 prints what is slower than `below` times PyTorch, the worst first.  One framework a process, the
 best of many calls: a table to find what to mend, where bench/cpu.py says how fast a framework is.
+With --threads 1 it is time of the processor that counts, which a busy machine hardly lengthens.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from math import exp, log
+from collections.abc import Callable
+from math import exp, inf, log
 from typing import Any
 
 import numpy as np
@@ -102,28 +104,29 @@ def measure(framework: str, calls: dict[str, list[str]], threads: int) -> dict[s
     name, device = FRAMEWORKS[framework]
     m, functional = map(importlib.import_module, (framework, name))
     m.set_num_threads(threads)
+    clock = time.thread_time if threads == 1 else time.perf_counter
     found: dict[str, Any] = {}
     for dtype in dict.fromkeys(dtype for types in calls.values() for dtype in types):
         given = arguments(m, device, dtype) | {"F": functional}
         for text in [text for text, types in calls.items() if dtype in types]:
             code = compile(text, text, "eval")
             try:
-                found[f"{text}: {dtype}"] = best(code, given)
+                found[f"{text}: {dtype}"] = best(code, given, clock)
             except (RuntimeError, TypeError, ValueError, AttributeError) as error:
                 found[f"{text}: {dtype}"] = f"{type(error).__name__}: {error}"[:200]
     return found
 
 
-def best(code: Any, given: dict[str, Any]) -> float:
+def best(code: Any, given: dict[str, Any], clock: Callable[[], float]) -> float:
     """Seconds of the best of many calls."""
-    least, until = np.inf, 0.0
     for _ in range(3):  # compiles, and meets memory that was used before
         eval(code, given)  # noqa: S307  our own text
-    until = time.perf_counter() + CALL_S
-    while (start := time.perf_counter()) < until:
+    least, until = inf, clock() + CALL_S
+    while least == inf or clock() < until:
+        start = clock()
         eval(code, given)  # noqa: S307  our own text
-        least = min(least, time.perf_counter() - start)
-    return float(least) if least < np.inf else time.perf_counter() - start
+        least = min(least, clock() - start)
+    return least
 
 
 def run(framework: str, given: argparse.Namespace) -> dict[str, Any]:

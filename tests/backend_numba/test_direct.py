@@ -4,11 +4,13 @@ import gc
 import os
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
 
 import rushlight as rl
+import rushlight_numba
 from rushlight_numba import direct, memory
 from rushlight_numba.direct import MOST_ARRAYS, PROBES, SLOTS, Table
 from rushlight_numba.eager import Programs
@@ -367,3 +369,29 @@ def test_what_fails_a_check_is_left_to_the_other_kernel(rows):
                 large.table.kernel(x, wrong, 0)
     assert memory.stats().used_bytes == held
     np.testing.assert_array_equal(large.table.kernel(x, index, 0), x[index])
+
+
+def test_a_program_stays_while_it_runs_though_the_table_forgets_it(programs):
+    large, add = programs("add")
+    x = drawn(3000)
+    add(x, x)
+    (run,) = large.found.values()
+    gone = weakref.ref(run.__self__)
+    size = memory.cache.size(x.nbytes)
+    more = next(x for x in reversed(size.kept) if callable(x))
+
+    def forgets():
+        large.table.clear()
+        large.found.clear()
+        gc.collect()
+        more()
+
+    del run
+    rushlight_numba.empty_cache()
+    size[memory.MORE] = id(forgets)
+    try:
+        z = add(x, x)
+    finally:
+        size[memory.MORE] = id(more)
+    np.testing.assert_array_equal(z, x + x)
+    assert gone() is None

@@ -164,3 +164,4 @@ def test_a_divided_value_is_fused():
     n = np.arange(1000)
     assert_same_bits("sum", found.numpy(), n // 28 * 100 + n % 28 + n % (n + 3))
     assert "call" not in where_it_lies.explain()
+    assert "// 28 * 100" in where_it_lies.source()

@@ -267,14 +267,14 @@ def test_other_threads_see_no_array_change():
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        training.steps(300)
+        training.steps(100)
     finally:
         done.set()
         looking.join()
         sys.setswitchinterval(interval)
     assert len(wrong) > 10
     assert not any(wrong)
-    assert_same(training.arrays(), Training((517, 523)).steps(302).arrays())
+    assert_same(training.arrays(), Training((517, 523)).steps(102).arrays())
     training.steps(1)
     assert training.addresses() == training.steps(1).addresses()
 

@@ -14,7 +14,7 @@ import rushlight as rl
 import rushlight_numba
 from rushlight.testing.close import assert_same_bits
 from rushlight_numba import memory
-from rushlight_numba.memory import ALIGNED, LARGE, Cache, NoRoom, rounded
+from rushlight_numba.memory import ALIGNED, LARGE, MORE, Cache, NoRoom, rounded
 
 FLOAT = np.dtype(np.float32)
 BYTE = np.dtype(np.uint8)
@@ -241,9 +241,9 @@ def divided_by(n, z):
 
 
 def test_stats_count_large_arrays(device):
+    x = rl.ones(512, 512, device=device)
     gc.collect()
     before = device.backend.memory(0)
-    x = rl.ones(512, 512, device=device)
     z = x.exp()
     during = device.backend.memory(0)
     assert during.used_bytes - before.used_bytes == MEGABYTE
@@ -280,6 +280,24 @@ def test_threads_share_the_cache(cache):
     assert not wrong
     assert cache.used_bytes == 0
     assert cache.taken_bytes == LARGE * len(cache.memory)
+
+
+def test_a_block_that_another_thread_takes_first_is_made_again(cache):
+    make = cache.source((LARGE,), BYTE)
+    size = cache.sizes[LARGE]
+    more, others = size.kept[-1], []
+
+    def robbed():
+        more()
+        if len(others) < 3:
+            size[MORE] = id(more)  # for what takes it: it makes no other
+            others.append(make())
+            size[MORE] = id(robbed)
+
+    size[MORE] = id(robbed)
+    array = make()
+    assert len({address(x) for x in (array, *others)}) == 4
+    assert cache.used_bytes == 4 * LARGE
 
 
 def test_an_array_that_dies_in_another_thread_gives_its_memory_back(cache):

@@ -172,9 +172,8 @@ def run() -> Fn:
 
 def launched(f: Fn, head: str, read: str, words: Sequence[tuple[str, Operand]], shared: str) -> str:
     """Run the head alone, without Python's lock if threads share it; whether a check failed."""
-    owner, held = part(f, "%plan", "owner"), f.gep(head, 8, "i64")
+    held = f.gep(head, 8, "i64")
     wrong, given = f.alloca("i64"), (("ptr", head), *words)
-    builtin.held(f, owner)
     with f.when(shared):
         acquire(f, held)
     numbers_written(f, read)
@@ -187,7 +186,6 @@ def launched(f: Fn, head: str, read: str, words: Sequence[tuple[str, Operand]], 
     with f.when(f.op(f"xor i1 {shared}, true")):
         f.call("void", "launch", *given)
         f.store("i64", f.call("i64", "rushlight_failed", ("ptr", "%plan")), wrong)
-    builtin.dropped(f, owner)
     return f.load("i64", wrong)
 
 
@@ -324,10 +322,13 @@ def kernel() -> Fn:
                     "i64", "rushlight_fits", ("ptr", f.arg(entry, 2, "ptr")), *given, kind
                 )
                 with f.when(f.icmp("ne", good, 0)):
-                    plan = f.arg(entry, 0, "ptr")
+                    plan, function = f.arg(entry, 0, "ptr"), f.arg(entry, 1, "ptr")
                     with f.when(f.op(f"icmp ne ptr {plan}, null")):
-                        f.give(f.call("ptr", "rushlight_run", ("ptr", plan), *given))
-                    f.give(called(f, f.arg(entry, 1, "ptr"), "%args", "%count", "null"))
+                        builtin.held(f, function)  # and its plan, if another thread adds to this
+                        made = f.call("ptr", "rushlight_run", ("ptr", plan), *given)
+                        builtin.dropped(f, function)
+                        f.give(made)
+                    f.give(called(f, function, "%args", "%count", "null"))
     f.give(called(f, otherwise, "%args", "%count", "%names"))
     return f
 

@@ -21,7 +21,7 @@ from . import few
 from .direct import Table, direct
 from .kernels import KERNELS
 from .layout import Layout, common_order, in_order, is_far, layout
-from .lowering import native_works
+from .lowering import Work, lowered
 from .program import Program
 
 if TYPE_CHECKING:
@@ -156,8 +156,9 @@ class Programs:
         taken = [i for i, x in enumerate(inputs) if arrays[i] or type(x) in self.numbers]
         for opened in (False, True)[: 1 + self.op.has_body]:
             fused, made = self.fused(inputs, params, layouts, taken, opened=opened)
-            if is_native(fused):
-                program = Program(fused, self.backend.workers, keeps=False)
+            works = native(fused)
+            if works is not None:
+                program = Program(fused, self.backend.workers, keeps=False, works=works)
                 program.entry.scope["replay"] = self.replay(given, taken, named)
                 run = program.run
                 if "key" in self.op.numbers:
@@ -186,9 +187,10 @@ class Programs:
         graph = fused.graph
         replaced = graph.inputs[len(numbers) :][: len(graph.outputs)]
         fused = fused._replace(graph=graph._replace(replaced=replaced))
-        if not is_native(fused):
+        works = native(fused)
+        if works is None:
             return None
-        program = Program(fused, self.backend.workers, keeps=False)
+        program = Program(fused, self.backend.workers, keeps=False, works=works)
         program.entry.scope["replay"] = self.replay(given, taken, named)
         return program.run if program.heirs else None
 
@@ -352,12 +354,14 @@ def making(small: Kernel, large: Programs, least: int) -> Kernel:
     return run
 
 
-def is_native(fused: Fused) -> bool:
-    """Whether it calls no kernel and makes all of its results."""
-    calls = [record for record in fused.records if isinstance(record, Call)]
+def native(fused: Fused) -> list[list[Work]] | None:
+    """The works of each record; None if one calls a kernel, or a result is what was given."""
     given = {*fused.graph.inputs}
-    handed = any(fused.outputs[z].buffer in given for z in fused.graph.outputs)
-    return not handed and all(native_works(call) is not None for call in calls)
+    if any(fused.outputs[z].buffer in given for z in fused.graph.outputs):
+        return None
+    works = [[*lowered(record)] for record in fused.records]
+    called = any(isinstance(work.function, Call) for some in works for work in some)
+    return None if called else works
 
 
 def told(run: Kernel, other: Kernel) -> Kernel:

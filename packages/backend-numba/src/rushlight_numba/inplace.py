@@ -100,7 +100,7 @@ def follows(
             if not isinstance(code, NestCode):
                 continue  # what it reads counts as places, below
             nest = code.nest
-            if any(read.buffer is buffer for read in nest.reads):
+            if work is works[start] and any(read.buffer is buffer for read in nest.reads):
                 return False  # written before the nest, by the work that this is the end of
             stores = [k for k, store in enumerate(nest.stores) if store.access.buffer is buffer]
             written += sum(n_elements(nest, nest.stores[k]) for k in stores)

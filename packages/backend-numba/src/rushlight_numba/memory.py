@@ -49,12 +49,18 @@ def take() -> Fn:
     """
     f = Fn("rushlight_take", "ptr %size", result="ptr")
     free, cache = f.gep("%size", FREE, "i64"), f.arg("%size", CACHE, "ptr")
-    with f.when(is_null(f, f.load("ptr", free))):
-        made = f.call("ptr", "PyObject_CallNoArgs", ("ptr", f.arg("%size", MORE, "ptr")))
-        with f.when(is_null(f, made)):
-            f.give("null")
-        builtin.dropped(f, made)
+    look, more, on = f.fresh("look"), f.fresh("more"), f.fresh("on")
+    f.jump(look)
+    f.label(look)  # again: another thread of Python may have taken what was made
     found = f.load("ptr", free)
+    f.branch(is_null(f, found), more, on)
+    f.label(more)
+    made = f.call("ptr", "PyObject_CallNoArgs", ("ptr", f.arg("%size", MORE, "ptr")))
+    with f.when(is_null(f, made)):
+        f.give("null")
+    builtin.dropped(f, made)
+    f.jump(look)
+    f.label(on)
     f.store("ptr", f.load("ptr", found), free)
     at = f.gep(cache, USED, "i64")
     used = f.add(f.load("i64", at), f.arg("%size", N_BYTES))

@@ -21,7 +21,7 @@ from .codegen.llvm import written_once
 from .entry import SHARED, TELLING, Entry, laid_out, view
 from .epilogue import gathered
 from .inplace import heirs, successors
-from .lowering import SHARED_NS, Extra, Place, lowered, place
+from .lowering import SHARED_NS, Extra, Place, Work, lowered, place
 from .pool import CALLER, Head, aligned, pool
 from .report import report
 
@@ -53,7 +53,13 @@ class Program:
     """One linked program.  `run` keeps it to one caller at a time: its memory is one."""
 
     def __init__(
-        self, fused: Fused, workers: int, *, apart: bool = False, keeps: bool = True
+        self,
+        fused: Fused,
+        workers: int,
+        *,
+        apart: bool = False,
+        keeps: bool = True,
+        works: list[list[Work]] | None = None,
     ) -> None:
         """apart: nothing is written over anything, so that each work can be repeated.
 
@@ -61,13 +67,14 @@ class Program:
         and a large arena are fresh memory at each call, inputs lie as their values' shapes say,
         whatever those of the arrays are, and one result is returned by itself; where results may
         replace inputs, see `entry`.
+        works: of each record, if they are known.
         """
         self.fused, self.graph = fused, fused.graph
         self.workers, self.is_apart, self.keeps = workers, apart, keeps
         self.failure: BaseException | None = None  # of a kernel that native code called
         self.calls: list[Any] = []
         self.finished = 0  # of these calls, in this run
-        works = [[*lowered(record)] for record in fused.records]
+        works = works or [[*lowered(record)] for record in fused.records]
         self.works, self.records, self.within = gathered(fused, works)
         self.numbers = {x: i for i, x in enumerate(self.numbers_read())}
         self.settle(workers)

@@ -8,8 +8,6 @@ A package adds subcommands by an entry point of the group `rushlight.cli`, which
 Each plug-in is asked alone; a broken one costs a sentence, and its own subcommands.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

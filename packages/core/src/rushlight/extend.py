@@ -28,8 +28,6 @@ memory; `Report`, by which `explain()` tells times.
 For all: `Spec` and the arithmetic on shapes, element types, `Device`, and the errors to raise.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """Linear algebra, under torch.linalg's names."""
 
-from __future__ import annotations
-
 from .errors import LinAlgError
 from .function import matmul
 from .function.linalg import (

@@ -83,29 +83,30 @@ def ordered(
     bits = length(low, high)
     if bits <= NARROW_DIGITS * DIGIT_BITS:
         return by_digits(keys, at, m, n, low, NARROW_DIGITS, counts, base)
-    shift = bits - min(length(0, m), WIDEST_BITS)
-    if by_first_digit(keys, at, m, n, low, shift, counts, base) > FEW:
+    if by_first_digit(keys, at, m, n, low, bits, counts, base) > FEW:
         return by_digits(keys, at, m, n, low, 2 * NARROW_DIGITS, counts, base)
     insert(keys, at + 2 * n, m, n)
     return at + 2 * n
 
 
 def by_first_digit(
-    keys: Pointer, at: int, m: int, n: int, low: int, shift: int, counts: Pointer, base: int
+    keys: Pointer, at: int, m: int, n: int, low: int, bits: int, counts: Pointer, base: int
 ) -> int:
     """Put a span in the order of its most significant digit; how many keys have the same, at most.
 
-    If these are more than FEW, nothing is put.
+    If these are more than FEW, nothing is put.  bits: of its range.
     """
-    for b in range(BINS):
+    digit_bits = min(length(0, m), WIDEST_BITS)
+    shift, mask = bits - digit_bits, (1 << digit_bits) - 1
+    for b in range(mask + 1):
         counts[base + b] = 0
     for i in range(at, at + m):
-        counts[base + ((keys[i] - low) >> shift & (BINS - 1))] += 1
+        counts[base + ((keys[i] - low) >> shift & mask)] += 1
     most = 0
-    for b in range(BINS):
+    for b in range(mask + 1):
         most = max(most, counts[base + b])
     if most <= FEW:
-        spread(keys, at, at + 2 * n, m, n, low, shift, BINS - 1, counts, base)
+        spread(keys, at, at + 2 * n, m, n, low, shift, mask, counts, base)
     return most
 
 

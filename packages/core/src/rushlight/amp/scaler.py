@@ -1,7 +1,5 @@
 """The scaling of losses, so that gradients do not vanish in float16.  Knows no optimizer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf

@@ -1,7 +1,5 @@
 """gradcheck and gradgradcheck: stated gradients against finite differences."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Tensors met inside the function are captures, read afresh at each call; those th
 gradients that it leaves and the Cells that it changes are written back when a call has succeeded.
 """
 
-from __future__ import annotations
-
 from .attributes import watch
 from .compiled import Compiled, compile, is_compiling, paused
 from .world import retrace, switch

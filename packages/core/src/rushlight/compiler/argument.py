@@ -1,7 +1,5 @@
 """Arguments and results: containers taken apart into tensors and numbers, and rebuilt."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

@@ -3,8 +3,6 @@
 Knows no module: a class is watched once it says so, and only while something is traced.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Backward: the gradient of a compiled function's results, taken outside of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .. import ops

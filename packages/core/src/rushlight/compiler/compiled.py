@@ -1,7 +1,5 @@
 """Compiled: a function with the programs that were made of it."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

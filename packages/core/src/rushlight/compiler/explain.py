@@ -4,8 +4,6 @@ What a program does is core's to tell: steps, records, bytes.  How long a record
 backend's, by the `report` of what its `compile` returned.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from inspect import signature

@@ -50,7 +50,8 @@ from .kind import (
 from .nest import Access, LoopNest
 from .nesting import Nesting, coalesced
 
-DEAR = frozenset("exp log tanh erf sin cos pow div sqrt".split())  # not computed twice
+# Not computed twice.
+DEAR = frozenset("exp log tanh erf sin cos pow div sqrt floordiv remainder".split())
 CONE = 8  # steps at most that are computed again to save a value
 ROW_LIMIT = 4096  # elements of a row that the epilogue of a product may reduce: it stays in cache
 

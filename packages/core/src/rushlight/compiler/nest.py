@@ -5,8 +5,6 @@ stores some of them.  The innermost loop is the row: its elements are a vector's
 reduction along it makes a scalar of the row that later passes over the same row may use.
 """
 
-from __future__ import annotations
-
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ code: one function of a backend serves all nests of its text, in every program. 
 such a program would be replayed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple

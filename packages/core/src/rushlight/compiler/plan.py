@@ -1,7 +1,5 @@
 """Plan: places in one piece of memory for what lives at different times.  Pure arithmetic."""
 
-from __future__ import annotations
-
 from bisect import insort
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """From a graph to what is run: by the one device that does it all, or replayed step by step."""
 
-from __future__ import annotations
-
 import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence

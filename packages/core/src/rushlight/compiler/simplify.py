@@ -4,8 +4,6 @@ Reductions keep their axes, so that fusing need not undo it; what is exact in ev
 done here: equal steps become one, views of views one view, and steps that change nothing none.
 """
 
-from __future__ import annotations
-
 from bisect import bisect
 from collections import Counter
 from itertools import accumulate

@@ -23,7 +23,7 @@ LOOPS = "ijklmnpqabcdefgh"
 WIDTH = 96
 INFIX = {"add": ("+", 1), "mul": ("*", 2), "div": ("/", 2), "less": ("<", 0), "equal": ("==", 0)}
 INFIX |= {"pow": ("**", 3), "bitwise_and": ("&", 0), "bitwise_or": ("|", 0)}
-INFIX["right_shift"] = (">>", 0)
+INFIX |= {"right_shift": (">>", 0), "floordiv": ("//", 2), "remainder": ("%", 2)}
 SIGN = {"store": "=", "sum": "+=", "prod": "*="}
 NAMES = {"maximum": "max", "minimum": "min"}
 ATOM = 4  # what binds more closely than any sign

@@ -1,7 +1,5 @@
 """Traced: one program of a function, with what it relies on, reads and writes back."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from ..cell import Number

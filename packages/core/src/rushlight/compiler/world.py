@@ -3,8 +3,6 @@
 Knows no program: a key contains the world in which it was made, and another world is another key.
 """
 
-from __future__ import annotations
-
 from random import getrandbits
 from threading import RLock
 from typing import Any

@@ -4,8 +4,6 @@ Knows only memory of the host, which numpy wraps; numpy's capsules are the ones 
 Source: Python array API standard 2024.12, `__dlpack__`, `__dlpack_device__`, `from_dlpack`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ The tensors are the file's tensors, each named by its path ("model.layer1.weight
 reader of safetensors finds them; all else is JSON under the key "rushlight" of the file's metadata.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -3,8 +3,6 @@
 Knows operations by name; the tables are in `cases` and `refusals`.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import ceil, floor, prod
 from typing import Any, NamedTuple

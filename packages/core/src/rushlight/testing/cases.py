@@ -3,8 +3,6 @@
 Knows operations by name; `conformance` runs these.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import inf, nan, prod
 from typing import Any

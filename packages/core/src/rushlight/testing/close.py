@@ -3,8 +3,6 @@
 Knows numpy's arrays only.
 """
 
-from __future__ import annotations
-
 from math import sqrt
 from typing import Any
 

@@ -6,8 +6,6 @@ and `pytest --device NAME` runs it.  Knows no backend but the reference, whose p
 are the truth.  A case that needs a type which the device lacks is skipped, and told at the end.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial

@@ -4,8 +4,6 @@ One direction costs two evaluations, however many elements there are.  With prob
 not orthogonal to what a wrong gradient is wrong by.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

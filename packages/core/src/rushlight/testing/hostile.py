@@ -15,8 +15,6 @@ Knows numpy only to hold bytes and to borrow the reference's arithmetic.  What i
 Kernels run at once and in order, so all that is hostile about it is deterministic.
 """
 
-from __future__ import annotations
-
 from types import NoneType
 from typing import Any, NoReturn
 

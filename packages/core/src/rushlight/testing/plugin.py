@@ -3,8 +3,6 @@
 Knows no backend: it sees a plug-in just as a user's program does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

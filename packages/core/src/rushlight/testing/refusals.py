@@ -3,8 +3,6 @@
 Here alone a kernel earns `self_checking`: it raises on all of these by itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import nan
 from typing import Any

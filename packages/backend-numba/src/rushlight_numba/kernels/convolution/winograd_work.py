@@ -37,7 +37,7 @@ from .winograd_tiles import (
 LEAST_CHANNELS = 16
 LEAST_SUMMED, LEAST_OUTPUTS = 12, 8  # of the gradient of filters
 FILTERS_PER_TILE = 1 << 14  # one tile of 128 x 128: 1.06, four of 512 x 512: 1.2
-TILE_BYTES = 1200 << 10  # of tiles and their products, which share the second cache with weights
+TILE_BYTES = 800 << 10  # of tiles and their products, which share the second cache with weights
 LEAST_TILES, MOST_TILES = 24, 128  # of a block
 WANTED = 8  # chunks
 SUM_BYTES, SUM_OUTPUTS = 1200 << 10, 64  # of the sums of a chunk; of its outputs
