@@ -58,6 +58,8 @@ LATE = {
     ("tensor", "indexing"): "`x[...]` and its assignment, which make tensors",
     ("tensor", "interchange"): "DLPack, copies and pickles, when they are asked for",
     ("function", "creation"): "lists as tensors, and the new_ methods",
+    ("function", "autograd"): "the gradient of a function that is a chain, when it is asked for",
+    ("function", "eager"): "the same, which a tape is made for",
     ("alias", "eager"): "what is detached is assigned without being recorded",
     ("indexing", "creation"): "lists as indices, and numbers as what is assigned",
     ("cli", "testing"): "`rushlight conform` and `rushlight new-backend`",

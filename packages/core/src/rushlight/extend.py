@@ -10,8 +10,9 @@ For the author of a backend, who states an entry point in the group `rushlight.b
 - `get_float32_matmul_precision()`: how far products of float32 may be shortened, asked at each call
   and whenever a program is compiled.
 
-For the author of an operation: `primitive`, `composite`, and `ops` to state it with; `autocasts`,
-a decorator of functions that says in which element type they compute under autocast.
+For the author of an operation: `primitive`, `composite`, and `ops` to state it with; and decorators
+of functions: `autocasts` says in which element type they compute under autocast, `chain` makes them
+one operation where the device compiles.
 
 For the author of layers and optimizers: `repeated`, one integer per dim; `padded`, the padding of a
 convolution in numbers; `become`, which assigns many tensors, `gradients` and `zero_grad`, the .grad
@@ -68,6 +69,7 @@ from .errors import (
     OutOfMemory,
     RushlightError,
 )
+from .function.chain import chain
 from .function.layer import padded, repeated
 from .function.precision import autocasts
 from .op import Composite, Operation, Primitive, composite, operations, primitive
@@ -102,10 +104,10 @@ __all__ = [
     "FusionPolicy", "Graph", "HostBackend", "IndexOutOfRange", "Kernel", "KernelFailed", "Life",
     "LoopNest", "MemoryStats", "Node", "Number", "Operation", "OutOfMemory", "Primitive", "Product",
     "Report", "RushlightError", "Shape", "Spec", "Store", "StridedArray", "StridedBackend", "Value",
-    "arranged", "as_dtype", "autocasts", "become", "bfloat16", "bool_", "broadcast", "composite",
-    "float16", "float32", "float64", "get_float32_matmul_precision", "gradients", "hookimpl",
-    "int8", "int16", "int32", "int64", "operations", "ops", "padded", "primitive", "repeated",
-    "required_kernels", "size", "uint8", "uint32", "written", "zero_grad",
+    "arranged", "as_dtype", "autocasts", "become", "bfloat16", "bool_", "broadcast", "chain",
+    "composite", "float16", "float32", "float64", "get_float32_matmul_precision", "gradients",
+    "hookimpl", "int8", "int16", "int32", "int64", "operations", "ops", "padded", "primitive",
+    "repeated", "required_kernels", "size", "uint8", "uint32", "written", "zero_grad",
 ]  # fmt: skip
 
 

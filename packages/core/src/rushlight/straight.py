@@ -521,7 +521,7 @@ def several_of(parts: Any, device: Any) -> list[Any]:
 
 
 def record(
-    op: Operation, inputs: Any, data: Any, params: Any, edges: Any, result: Any, residuals: Any = ()
+    op: Any, inputs: Any, data: Any, params: Any, edges: Any, result: Any, residuals: Any = ()
 ) -> Node:
     """The node of a step: its inputs, what they hold, its parameters, what its result holds, ..."""
     node = Node()

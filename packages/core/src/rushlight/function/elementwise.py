@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, WrongDtype
 from ..ops.elementwise import number_type
+from .chain import chain
 from .given import any_floating, floating, operands, rank, representable, tensors, together
 from .named import public
 from .precision import autocasts, rounds_once
@@ -52,6 +53,7 @@ sin, cos, tan, asin, acos, atan, atan2 = public("sin cos tan asin acos atan atan
 sinh, cosh, tanh, relu, sigmoid, silu = public("sinh cosh tanh relu sigmoid silu")
 
 
+@chain
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, but at least min and at most max; None for no bound.  [*s] -> [*s].
 
@@ -177,12 +179,14 @@ def isnan(input: Tensor) -> Tensor:
     return ops.not_equal(input, input)
 
 
+@chain
 def isinf(input: Tensor) -> Tensor:
     """Whether each element is infinite.  [*s] -> bool[*s]."""
     rank("isinf", input)
     return ops.equal(ops.abs(input), float("inf"))
 
 
+@chain
 def isfinite(input: Tensor) -> Tensor:
     """Whether each element is neither infinite nor nan.  [*s] -> bool[*s]."""
     rank("isfinite", input)
@@ -269,6 +273,7 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
     return ops.where(ops.less_equal(input, other) | isnan(other), input, other)
 
 
+@chain
 @rounds_once
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight (end - input), end itself where weight is 1.  [*s], [*s], [*s] -> [*s].
@@ -287,6 +292,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return ops.where(ops.less(ops.abs(weight), 0.5), low, high)
 
 
+@chain
 @rounds_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value tensor1 tensor2.  [*s], [*s], [*s] -> [*s]."""
@@ -295,6 +301,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     return ops.add(input, tensor1 * tensor2 * value)
 
 
+@chain
 @rounds_once
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value tensor1 / tensor2.  [*s], [*s], [*s] -> [*s].
@@ -307,6 +314,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     return ops.add(input, tensor1 / tensor2 * value)
 
 
+@chain
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None,
     neginf: float | None = None,
@@ -377,6 +385,7 @@ def rad2deg(input: Tensor) -> Tensor:
     return ops.mul(input, 180 / math.pi)
 
 
+@chain
 @rounds_once
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x) with x = input, and 1 at 0.  [*s] -> [*s]."""
@@ -388,6 +397,7 @@ def sinc(input: Tensor) -> Tensor:
     return ops.where(near, 1 - square / 6 + square * square / 120, ops.sin(x) / x)
 
 
+@chain
 def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the sign of other, that of -0.0 too.  [*s], [*s] -> [*s]."""
     rank("copysign", input)
@@ -435,6 +445,7 @@ def bitwise_right_shift(input: Any, other: Any) -> Tensor:
 # -- activations
 
 
+@chain
 @rounds_once
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)) with x = input, clamped to [eps, 1 - eps] if given.  [*s] -> [*s]."""
@@ -444,11 +455,13 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     return ops.log(x / (1.0 - x))
 
 
+@chain
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """input between the two bounds; gradient 0 at both.  [*s] -> [*s]."""
     return bounded("hardtanh", input, min_val, max_val)
 
 
+@chain
 def relu6(input: Tensor) -> Tensor:
     """min(max(input, 0), 6); gradient 0 at both.  [*s] -> [*s]."""
     return bounded("relu6", input, 0, 6)
@@ -472,6 +485,7 @@ def over(x: Tensor, high: float) -> Tensor:
     return ops.where(isnan(x), x, high)
 
 
+@chain
 def hardsigmoid(input: Tensor) -> Tensor:
     """min(max(input + 3, 0), 6) / 6.  [*s] -> [*s].
 
@@ -481,6 +495,7 @@ def hardsigmoid(input: Tensor) -> Tensor:
     return bounded("hardsigmoid", input + 3, 0, 6) / 6
 
 
+@chain
 @rounds_once
 def hardswish(input: Tensor) -> Tensor:
     """input min(max(input + 3, 0), 6) / 6; gradient 1 at nan.  [*s] -> [*s].
@@ -494,6 +509,7 @@ def hardswish(input: Tensor) -> Tensor:
     return ops.where(curved, x * bounded("hardswish", x + 3, 0, 6) / 6, input)
 
 
+@chain
 @rounds_once
 def mish(input: Tensor) -> Tensor:
     """input tanh(log(1 + exp(input))).  [*s] -> [*s].
@@ -504,18 +520,21 @@ def mish(input: Tensor) -> Tensor:
     return input * ops.tanh(ops.log1p_exp(input))
 
 
+@chain
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), without overflow.  [*s] -> [*s]."""
     floating("logsigmoid", input)
     return -ops.log1p_exp(-input)
 
 
+@chain
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|).  [*s] -> [*s]."""
     rank("softsign", input)
     return input / (ops.abs(input) + 1)
 
 
+@chain
 def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input / alpha) - 1) elsewhere.  [*s] -> [*s].
 
@@ -527,6 +546,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return bent(input, alpha, 1 / alpha)
 
 
+@chain
 @rounds_once
 def selu(input: Tensor) -> Tensor:
     """1.0507 input where positive, 1.0507 * 1.6733 (exp(input) - 1) elsewhere.  [*s] -> [*s].
@@ -546,6 +566,7 @@ def bent(x: Tensor, height: float, steepness: float = 1.0) -> Tensor:
 
 
 @autocasts("narrow")
+@chain
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where positive, weight input elsewhere.  [b, c, *s], [c] or [1] -> [b, c, *s].
 
@@ -566,12 +587,14 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return ops.kink(up, input, ops.where(up, 0.0, input) * weight)
 
 
+@chain
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 where |input| <= lambd, input elsewhere.  [*s] -> [*s]."""
     floating("hardshrink", input)
     return ops.kink(~ops.less_equal(ops.abs(input), lambd), input, 0.0)
 
 
+@chain
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input, moved by lambd towards 0 and no further.  [*s] -> [*s].
 
@@ -585,12 +608,14 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return ops.kink(outside, low, 0.0)
 
 
+@chain
 def tanhshrink(input: Tensor) -> Tensor:
     """input - tanh(input).  [*s] -> [*s]."""
     rank("tanhshrink", input)
     return input - ops.tanh(input)
 
 
+@chain
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
     rank("threshold", input)

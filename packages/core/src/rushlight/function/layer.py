@@ -13,6 +13,7 @@ from ..ops.conv import check as check_conv
 from ..ops.creation import constant
 from ..ops.movement import Widths, part
 from ..spec import Shape, normal_axis, size
+from .chain import chain
 from .elementwise import bent
 from .given import floating, operands, rank, sized, together, whole
 from .movement import squeeze, unsqueeze
@@ -346,6 +347,7 @@ def approach(running: Tensor | None, new: Tensor, momentum: float) -> None:
         running.assign_(new.to(running.dtype))
 
 
+@chain
 def rms_norm(
     input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None,
     eps: float | None = None,
@@ -376,6 +378,7 @@ def rms_norm(
     return z if z.dtype is input.dtype else ops.cast(z, input.dtype)
 
 
+@chain
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -472,6 +475,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return ops.gelu_tanh(input) if approximate == "tanh" else ops.gelu(input)
 
 
+@chain
 @rounds_once
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input where positive, negative_slope input elsewhere.  [*s] -> [*s]."""
@@ -480,6 +484,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return ops.kink(ops.greater(input, 0), input, input * negative_slope)
 
 
+@chain
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
     rank("elu", input)
@@ -487,6 +492,7 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return bent(input, alpha)
 
 
+@chain
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta input)) / beta; input where beta input > threshold.  [*s] -> [*s]."""
     rank("softplus", input)
@@ -519,6 +525,7 @@ def shares(op: str, operation: Any, x: Tensor, dim: int, dtype: DType | None) ->
     return z
 
 
+@chain
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), a and b the halves of input along dim.  [.., 2 n, ..] -> [.., n, ..].
 

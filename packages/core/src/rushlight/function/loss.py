@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, WrongDtype, WrongType
 from ..spec import broadcast, size
+from .chain import chain
 from .elementwise import clamp, square
 from .given import Dim, floating, operands, rank, together, whole
 from .indexing import beyond, numel
@@ -69,6 +70,7 @@ def mse_loss(
 
 
 @autocasts("wide")
+@chain
 def squared_error(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
     """mse_loss where it is not one operation."""
     return weighed("mse_loss", square(input - target), reduction, weight)
@@ -84,6 +86,7 @@ def weighed(op: str, losses: Tensor, reduction: str, weight: Tensor | None) -> T
 
 
 @autocasts("wide")
+@chain
 def l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -96,6 +99,7 @@ def l1_loss(
 
 
 @autocasts("wide")
+@chain
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -116,6 +120,7 @@ def smooth_l1_loss(
 
 
 @autocasts("wide")
+@chain
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
     weight: Tensor | None = None,
@@ -150,6 +155,7 @@ def bent(op: str, input: Tensor, target: Tensor, bend: float) -> Tensor:
 
 
 @autocasts("wide")
+@chain
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
@@ -175,6 +181,7 @@ def kl_div(
     return reduce(op, losses, reduction)
 
 
+@chain
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along dim.  [.., n, ..], [.., n, ..] -> [..]."""
     op = "cosine_similarity"
@@ -187,6 +194,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return sum(x1 * x2, dim)
 
 
+@chain
 def normalize(input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12) -> Tensor:
     """input / max(|input|_p, eps), the norm over dim.  [.., n, ..] -> [.., n, ..]."""
     floating("normalize", input)
@@ -248,6 +256,7 @@ def weigh(op: str, input: Tensor, *weights: Any) -> None:
 
 
 @autocasts("wide")
+@chain
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
@@ -274,6 +283,7 @@ def binary_cross_entropy_with_logits(
 
 
 @autocasts("wide")
+@chain
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean",
@@ -363,6 +373,7 @@ def cross_entropy(
 
 
 @autocasts("wide")
+@chain
 def of_shares(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
     label_smoothing: float,
@@ -411,6 +422,7 @@ def weighted(x: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 
 
 @autocasts("wide")
+@chain
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -429,6 +441,7 @@ def margin_ranking_loss(
 
 
 @autocasts("wide")
+@chain
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
@@ -440,6 +453,7 @@ def hinge_embedding_loss(
 
 
 @autocasts("wide")
+@chain
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -463,6 +477,7 @@ def cosine_embedding_loss(
     return reduce(op, losses, reduction)
 
 
+@chain
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -472,6 +487,7 @@ def pairwise_distance(
 
 
 @autocasts("wide")
+@chain
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0,
     eps: float = 1e-6, swap: bool = False, reduction: str = "mean",
@@ -511,6 +527,7 @@ def of_triplets(
 
 
 @autocasts("wide")
+@chain
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: str = "mean",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.creation import constant, naturals
+from .chain import chain
 from .elementwise import square
 from .given import floating, operands, together
 from .indexing import beyond
@@ -27,6 +28,7 @@ __all__ = [
 
 
 @autocasts("wide")
+@chain
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target input)), target 1 or -1, without overflow.  [*s], [*s] -> [] or [*s]."""
     operands("soft_margin_loss", input, target)

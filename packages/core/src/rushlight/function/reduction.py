@@ -11,6 +11,7 @@ from ..errors import ContractError, WrongDtype, WrongType
 from ..ops.creation import constant
 from ..ops.reduction import nonempty
 from ..spec import EVERY, Shape, normal_axes, normal_axis, reduced
+from .chain import chain
 from .elementwise import isfinite, logical_not, truths
 from .given import Dim, floating, no_dims, operands, rank, tensors, together
 from .movement import flat, numbered, vector
@@ -74,6 +75,7 @@ def var(
     return variance("var", input, dim, unbiased, keepdim, correction)
 
 
+@chain
 @rounds_once
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
@@ -232,6 +234,7 @@ def truth(x: Tensor, z: Tensor) -> Tensor:
     return ops.cast(z, dtypes.uint8) if x.dtype is dtypes.uint8 else z
 
 
+@chain
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over dim, without overflow.  [.., n, ..] -> [.., ..].
 
@@ -262,6 +265,7 @@ def norm(
     return named_norm(input if dtype is None else widened("norm", input, dtype), p, dim, keepdim)
 
 
+@chain
 @rounds_once
 def named_norm(input: Tensor, p: Any, dim: Dim, keepdim: bool) -> Tensor:
     """norm, in the type that is given."""
@@ -423,6 +427,7 @@ def trace(input: Tensor) -> Tensor:
     return sum(ops.where(ops.equal(rows, columns), input, 0))
 
 
+@chain
 def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm of input - other.  [*s], [*s] -> []."""
     tensors("dist", input, other)
@@ -430,6 +435,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
 
 
 @autocasts("wide")
+@chain
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm of the difference of each row of x1 and each of x2.
 
