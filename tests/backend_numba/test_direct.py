@@ -11,7 +11,7 @@ import pytest
 
 import rushlight as rl
 import rushlight_numba
-from rushlight_numba import direct, memory
+from rushlight_numba import builtin, direct, memory, plugin
 from rushlight_numba.direct import MOST_ARRAYS, PROBES, SLOTS, Table
 from rushlight_numba.eager import Programs
 
@@ -49,6 +49,36 @@ def programs():
 
 def drawn(*shape, dtype=np.float32, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+# -- what native code knows of arrays -------------------------------------------------------------
+
+
+def test_every_field_of_an_array_is_where_native_code_reads_it():
+    assert builtin.misplaced() == []
+
+
+@pytest.mark.parametrize(
+    ("constant", "told"),
+    [
+        ("DATA", "data"),
+        ("AXES", "dimensions"),
+        ("EXTENTS", "shape"),
+        ("STRIDES", "strides"),
+        ("DTYPE", "dtype"),
+        ("FLAGS", "flags"),
+        ("HANDLER", "allocator"),
+        ("TYPE", "type"),
+        ("REFERENCES", "references"),
+    ],
+)
+def test_a_numpy_whose_arrays_lie_otherwise_is_refused(monkeypatch, constant, told):
+    other = {"EXTENTS": builtin.STRIDES, "STRIDES": builtin.EXTENTS, "TYPE": builtin.DTYPE}
+    there = other.get(constant, getattr(builtin, constant) + (8 if constant != "HANDLER" else -8))
+    monkeypatch.setattr(builtin, constant, there)
+    assert told in builtin.misplaced()
+    with pytest.raises(rl.extend.BackendUnavailable, match=rf"^numpy \S+ has the .*{told}"):
+        plugin.rushlight_backend()
 
 
 # -- the table ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from rushlight.extend import hookimpl
+from rushlight.extend import BackendUnavailable, hookimpl
 
 if TYPE_CHECKING:
     from .backend import NumbaBackend
@@ -42,7 +42,15 @@ def rushlight_probe() -> str | None:
 
 @hookimpl
 def rushlight_backend() -> NumbaBackend:
-    """The one backend of the host's processors."""
-    from .backend import NumbaBackend
+    """The one backend of the host's processors.  Raises: BackendUnavailable for a strange numpy."""
+    import numpy as np
 
+    from .backend import NumbaBackend
+    from .builtin import misplaced
+
+    if names := misplaced():
+        raise BackendUnavailable(
+            f"numpy {np.__version__} has the {', '.join(names)} of arrays in places that native "
+            f"code here does not know; run: pip install 'numpy<3' --upgrade rushlight-numba"
+        )
     return NumbaBackend()
