@@ -182,16 +182,17 @@ def taken(op: str, x: Tensor, index: Tensor, axis: int) -> Tensor:
     together(op, x, index)
     if index.dtype not in dtypes.INTEGER:
         raise ContractError(f"{op}: the index is {index.spec}; convert it to int64 with .long()")
+    return placed(op, ops.take, axis, x, index)
+
+
+def placed(op: str, operation: Any, axis: int, x: Tensor, *given: Tensor) -> Tensor:
+    """The operation along an axis of x, whose error of an index names this function."""
     try:
-        return ops.take(x, index, axis)
+        z: Tensor = operation(x, *given, axis=axis)
     except IndexOutOfRange as error:
-        raise beyond(op, x, axis, error) from error
-
-
-def beyond(op: str, x: Tensor, axis: int, error: IndexOutOfRange) -> IndexOutOfRange:
-    """The error of an inner operation, which has read the indices, as that of this one."""
-    told = str(error).partition(": ")[2]
-    return IndexOutOfRange(f"{op}: {told}; give 0 to {x.shape[axis] - 1}")
+        told = str(error).partition(": ")[2]
+        raise IndexOutOfRange(f"{op}: {told}; give 0 to {x.shape[axis] - 1}") from error
+    return z
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -209,10 +210,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(ops.max(tensor, EVERY[tensor.ndim], False).item()) + 1
     shape, place = tensor.shape, unsqueeze(tensor, -1)
     z = constant(0, (*shape, num_classes), tensor, dtypes.int64)
-    try:
-        return ops.scatter(z, place, filling(1, z, place.shape), axis=len(shape))
-    except IndexOutOfRange as error:
-        raise beyond(op, z, -1, error) from error
+    return placed(op, ops.scatter, len(shape), z, place, filling(1, z, place.shape))
 
 
 class Ordered(NamedTuple):
@@ -414,13 +412,9 @@ def scatter(
     source = filling(src, input, index.shape)
     if source.ndim == n and all_fit(index.shape, source.shape):
         source = ops.slice(source, tuple([(0, m, 1) for m in index.shape]))
-    try:
-        if reduce is None:
-            return ops.scatter(input, index, source, axis=axis)
-        if reduce == "add":
-            return ops.scatter_add(input, index, source, axis=axis)
-    except IndexOutOfRange as error:
-        raise beyond(op, input, axis, error) from error
+    if reduce in (None, "add"):
+        put = ops.scatter_add if reduce else ops.scatter
+        return placed(op, put, axis, input, index, source)
     if reduce != "multiply":
         raise ContractError(f"{op}: reduce {reduce!r}; give 'add' or 'multiply'")
     from .placing import scatter_reduce
@@ -447,7 +441,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """
     axis, wide = rows("index_add", input, dim, index, source)
     source = source if alpha == 1 else ops.cast(ops.mul(source, alpha), input.dtype)
-    return placed("index_add", ops.scatter_add, input, wide, source, axis)
+    return placed("index_add", ops.scatter_add, axis, input, wide, source)
 
 
 @autocasts("widest")
@@ -457,7 +451,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     [.., n, ..], int64[m], [.., m, ..] -> [.., n, ..].
     """
     axis, wide = rows("index_copy", input, dim, index, source)
-    return placed("index_copy", ops.scatter, input, wide, source, axis)
+    return placed("index_copy", ops.scatter, axis, input, wide, source)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -469,7 +463,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     count = numel(index)
     source = filling(value, input, (*input.shape[:axis], count, *input.shape[axis + 1 :]))
     axis, wide = rows(op, input, dim, counted(index, input.shape[axis]), source)
-    return placed(op, ops.scatter, input, wide, source, axis)
+    return placed(op, ops.scatter, axis, input, wide, source)
 
 
 def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[int, Tensor]:
@@ -484,15 +478,6 @@ def rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor) -> tuple[i
         raise kind(f"{op}: {source.spec} for rows of {x.spec}; give {x.dtype.name}{list(wanted)}")
     column = tuple([numel(index) if i == axis else 1 for i in range(x.ndim)])
     return axis, ops.expand(ops.reshape(index, column), wanted)
-
-
-def placed(op: str, put: Any, x: Tensor, index: Tensor, source: Tensor, axis: int) -> Tensor:
-    """put, whose error of an index names this function."""
-    try:
-        made: Tensor = put(x, index, source, axis=axis)
-    except IndexOutOfRange as error:
-        raise beyond(op, x, axis, error) from error
-    return made
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange, WrongDtype, WrongType
+from ..errors import ContractError, WrongDtype, WrongType
 from ..spec import broadcast, size
 from .chain import chain
 from .elementwise import clamp, square
 from .given import Dim, floating, operands, rank, together, whole
-from .indexing import beyond, numel
+from .indexing import numel, placed
 from .layer import log_softmax
 from .movement import squeeze, unsqueeze
 from .precision import autocasts
@@ -81,8 +81,12 @@ def weighed(op: str, losses: Tensor, reduction: str, weight: Tensor | None) -> T
     if weight is None:
         return reduce(op, losses, reduction)
     alike(op, losses, weight)
-    z = reduce(op, losses * weight, "sum" if reduction == "mean" else reduction)
-    return z / sum(weight) if reduction == "mean" else z
+    return divided(op, losses * weight, weight, reduction)
+
+
+def divided(op: str, losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
+    """Losses, times weights already, reduced; a mean is divided by the sum of weights."""
+    return sum(losses) / sum(weights) if reduction == "mean" else reduce(op, losses, reduction)
 
 
 @autocasts("wide")
@@ -301,12 +305,13 @@ def nll_loss(
 
 
 def of_classes(
-    op: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    """nll_loss, called by this name."""
+    op: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int,
+    reduction: str, smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """nll_loss, called by this name; smoothing: the share that is spread over all classes."""
     if input.ndim == 1:
         x, y = unsqueeze(input, 0), ops.reshape(target, (1,)) if numel(target) == 1 else target
-        z = of_classes(op, x, y, weight, ignore_index, reduction)
+        z = of_classes(op, x, y, weight, ignore_index, reduction, smoothing)
         return squeeze(z, 0) if reduction == "none" else z
     fits = input.ndim > 1 and target.shape == (input.shape[0], *input.shape[2:])
     if not fits or target.dtype not in dtypes.INTEGER:
@@ -317,17 +322,15 @@ def of_classes(
     class_weight(op, input, weight, 1)
     valid = ops.not_equal(target, ignore_index)
     safe = ops.where(valid, target, 0)
-    try:
-        picked = squeeze(ops.gather(input, unsqueeze(safe, 1), axis=1), 1)
-    except IndexOutOfRange as error:
-        raise beyond(op, input, 1, error) from error
+    picked = squeeze(placed(op, ops.gather, 1, input, unsqueeze(safe, 1)), 1)
     factors = ops.cast(valid, input.dtype)
     if weight is not None:
         factors = factors * ops.take(weight, safe, axis=0)
-    losses = ops.where(valid, -picked * factors, 0.0)
-    if reduction == "mean":
-        return sum(losses) / sum(factors)
-    return reduce(op, losses, reduction)
+    losses = -picked * factors
+    if smoothing:
+        spread = -sum(weighted(input, weight, 1), 1) / input.shape[1]
+        losses = losses * (1.0 - smoothing) + spread * smoothing
+    return divided(op, ops.where(valid, losses, 0.0), factors, reduction)
 
 
 def as_class(op: str, ignore_index: Any) -> int:
@@ -399,19 +402,7 @@ def of_shares(
         if reduction == "mean":
             return sum(losses) / float(size(losses.shape))
         return reduce(op, losses, reduction)
-    hard = of_classes(op, logs, target, weight, ignore_index, reduction)
-    if label_smoothing == 0:
-        return hard
-    valid = ops.not_equal(target, ignore_index)
-    spread = ops.where(valid, -sum(weighted(logs, weight, axis), axis) / input.shape[axis], 0.0)
-    if reduction == "mean":
-        factors = ops.cast(valid, input.dtype)
-        if weight is not None:
-            factors = factors * ops.take(weight, ops.where(valid, target, 0), axis=0)
-        spread = sum(spread) / sum(factors)
-    else:
-        spread = reduce(op, spread, reduction)
-    return hard * (1.0 - label_smoothing) + spread * label_smoothing
+    return of_classes(op, logs, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def weighted(x: Tensor, weight: Tensor | None, axis: int) -> Tensor:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import dtypes, ops
-from ..errors import ContractError, IndexOutOfRange
+from ..errors import ContractError
 from ..ops.creation import constant, naturals
 from .chain import chain
 from .elementwise import square
 from .given import floating, operands, together
-from .indexing import beyond
+from .indexing import placed
 from .loss import class_weight, of_triplets, pairwise_distance, reduce, seen
 from .movement import unsqueeze
 from .precision import autocasts
@@ -64,7 +64,7 @@ def multi_margin_loss(
     class_weight(op, rows, weight, 1)
     n, c = rows.shape
     index = ops.reshape(target, (n, 1))
-    over = ops.relu(rows - picked(op, rows, index) + margin)
+    over = ops.relu(rows - placed(op, ops.gather, 1, rows, index) + margin)
     over = over if p == 1 else square(over)
     if weight is not None:
         over = over * ops.reshape(ops.take(weight, index, axis=0), (n, 1))
@@ -87,7 +87,8 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     given = ops.cumprod(ops.cast(ops.greater_equal(y, 0), dtypes.int64), axis=1)
     chosen, y = ops.greater(given, 0), y * given
     among = ops.scatter_add(ops.cast(y * 0, dtypes.int64), y, given, axis=1)
-    over = ops.relu(1 - unsqueeze(picked(op, x, y), 2) + unsqueeze(x, 1))  # [n, y, i]
+    picked = placed(op, ops.gather, 1, x, y)
+    over = ops.relu(1 - unsqueeze(picked, 2) + unsqueeze(x, 1))  # [n, y, i]
     counts = unsqueeze(chosen, 2) & ops.equal(unsqueeze(among, 1), 0)
     losses = sum(ops.where(counts, over, 0.0), (1, 2)) / x.shape[1]
     return reduce(op, ops.reshape(losses, input.shape[:-1]), reduction)
@@ -103,14 +104,6 @@ def labelled(
         said = list(wanted) if input.ndim in (1, 2) else "[n] for an input of [n, c]"
         raise ContractError(f"{op}: input {input.spec}, target {target.spec}; give int{said}")
     return (unsqueeze(input, 0), unsqueeze(target, 0)) if input.ndim == 1 else (input, target)
-
-
-def picked(op: str, x: Tensor, index: Tensor) -> Tensor:
-    """x[i, index[i, j]].  [n, c], int[n, m] -> [n, m].  Raises: IndexOutOfRange."""
-    try:
-        return ops.gather(x, index, axis=1)
-    except IndexOutOfRange as error:
-        raise beyond(op, x, 1, error) from error
 
 
 def multilabel_soft_margin_loss(

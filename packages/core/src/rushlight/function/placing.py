@@ -48,15 +48,15 @@ def scatter_reduce(
     scattered = partial(placed, op)
     if not include_self:
         nothing = filling(neutral(reduce, dtype), input, index.shape)
-        x = scattered(ops.scatter, x, index, nothing, axis)
+        x = scattered(ops.scatter, axis, x, index, nothing)
     if reduce in ("amax", "amin"):
         x, src = (v if reduce == "amax" else reverse(v) for v in (x, src))
-        z = scattered(ops.scatter_max, x, index, src, axis)
+        z = scattered(ops.scatter_max, axis, x, index, src)
         z = z if reduce == "amax" else reverse(z)
     elif reduce == "prod":
         z = x * products(x, index, src, axis)
     else:
-        z = scattered(ops.scatter_add, x, index, src, axis)
+        z = scattered(ops.scatter_add, axis, x, index, src)
     if reduce == "mean":
         own = filling(1, input, x.shape)
         if not include_self:
@@ -85,7 +85,7 @@ def products(x: Tensor, index: Tensor, src: Tensor, axis: int) -> Tensor:
         z, step = ops.concat(part(z, axis, 0, step), rest, axis=axis), step * 2
     shape = tuple([x.shape[i] if i == axis else k for i, k in enumerate(index.shape)])
     none = constant(-1, shape, x, dtypes.int64)
-    last = placed("scatter_reduce", ops.scatter, none, index, ops.expand(numbers, z.shape), axis)
+    last = placed("scatter_reduce", ops.scatter, axis, none, index, ops.expand(numbers, z.shape))
     if m:
         whole = ops.gather(z, ops.maximum(last, 0), axis)
         z = ops.where(ops.less(last, 0), filling(1, src, ()), whole)
