@@ -24,6 +24,7 @@ OBJECT_BYTES = object.__basicsize__
 DATA, AXES, EXTENTS, STRIDES = (OBJECT_BYTES + 8 * i for i in range(4))
 DTYPE, FLAGS, HANDLER = (OBJECT_BYTES + 8 * i for i in (5, 6, 9))
 TYPE, REFERENCES = OBJECT_BYTES - 8, OBJECT_BYTES - 16  # of any object; of the count, 32 bits
+CODE = OBJECT_BYTES + 9  # of a type, one character
 OWNS_DATA = 0x4
 DENSE = 0x1 | 0x100 | 0x400  # in order, aligned, may be written
 NEW_FROM_DESCR = 94  # among numpy's functions
@@ -120,6 +121,7 @@ def misplaced() -> list[str]:
         "shape": pair(EXTENTS) == x.shape,
         "strides": pair(STRIDES) == x.strides,
         "dtype": word(DTYPE) == id(x.dtype),
+        "type's character": ctypes.string_at(id(x.dtype) + CODE, 1) == x.dtype.char.encode(),
         "flags": number(FLAGS) == x.flags.num,
         "type": word(TYPE) == ARRAY,
         "references": number(REFERENCES) == before + len(more),

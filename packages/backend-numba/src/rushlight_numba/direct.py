@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -308,11 +309,18 @@ def kernel() -> Fn:
     )  # fmt: skip
     slots, kind = f.arg(table, 4, "ptr"), ("ptr", f.arg(table, 5, "ptr"))
     given = ("ptr", "%args"), ("i64", "%count")
-    most = f.alloca("i64")
+    most, bound = f.alloca("i64"), f.alloca("i64")
+    f.store("i64", least, bound)
     unnamed = is_null(f, "%names")
     with f.when(f.op(f"and i1 {unnamed}, {f.icmp('eq', '%count', count)}")):
         place = f.call("i64", "rushlight_seen", *given, ("ptr", most), kind)
-        with f.when(f.icmp("slt", f.load("i64", most), least)):
+        least_of = f.arg(table, 6, "ptr")
+        with f.when(f.op(f"icmp ne ptr {least_of}, null")), f.loop(0, count) as i:
+            x = f.arg("%args", i, "ptr")
+            with f.when(f.op(f"icmp eq ptr {field(f, x, builtin.TYPE)}, {kind[1]}")):
+                code = field(f, field(f, x, builtin.DTYPE), builtin.CODE, "i8")
+                f.store("i64", f.arg(least_of, f.op(f"zext i8 {code} to i64")), bound)
+        with f.when(f.icmp("slt", f.load("i64", most), f.load("i64", bound))):
             f.give(called(f, small, "%args", "%count", "null"))
         with f.loop(0, PROBES) as probe:
             at = f.urem(f.add(place, probe), SLOTS)
@@ -370,7 +378,8 @@ class Table:
     """The kinds of arguments that the kernel of an operation has met.
 
     count: of its arguments.  least: of fewer elements, `small` takes care.  otherwise: of all that
-    is not in the table, and of arguments by name; it may `add` to it.
+    is not in the table, and of arguments by name; it may `add` to it.  least_of: what is `least`
+    of arrays of some types instead, by the character that numpy has for each.
     """
 
     def __init__(
@@ -380,12 +389,16 @@ class Table:
         least: int,
         small: Callable[..., Any] | None,
         otherwise: Callable[..., Any],
+        least_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.slots = np.zeros(SLOTS, np.int64)
         self.kept: dict[int, Block] = {}
         self.turn = 0
         least = 0 if small is None else least
-        words = block(count, least, small, otherwise, self.slots, builtin.ARRAY)
+        by_code = None
+        if least_of and small is not None:
+            by_code = np.array([least_of.get(chr(code), least) for code in range(128)])
+        words = block(count, least, small, otherwise, self.slots, builtin.ARRAY, by_code)
         self.kernel = builtin.builtin(name, functions()["rushlight_kernel"], words)
         self.place = builtin.builtin(name, functions()["rushlight_place"], block(builtin.ARRAY))
 

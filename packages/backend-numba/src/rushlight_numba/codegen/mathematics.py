@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
-from rushlight.extend import float64
+from rushlight.extend import float32, float64
 
 from .lanes import WIDTH, Lanes, overloaded
 from .llvm import FEATURES, Operand, f32
@@ -396,7 +396,8 @@ def quadrant(lanes: Lanes, x: str) -> tuple[str, str]:
         r = wide.fma(n, wide.literal(-part), r)
     if lanes.element == "double":
         return r, bits
-    return lanes.cast(r, wide), lanes.fn.op(f"trunc {wide.bits} {bits} to {lanes.bits}")
+    single = Lanes(lanes.fn, lanes.n, float32)  # a narrow type would round here, and at the end
+    return single.cast(r, wide), lanes.fn.op(f"trunc {wide.bits} {bits} to {lanes.bits}")
 
 
 def circular(lanes: Lanes, name: str, x: str, turns: int) -> str:
