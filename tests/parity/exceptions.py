@@ -323,13 +323,6 @@ EXCEPTIONS = [
         "bool",
     ),
     Deviates(
-        "max min",
-        "error",
-        "Bools have no place of the largest; PyTorch gives one if there is just one element.",
-        "0d, 0",
-        "bool",
-    ),
-    Deviates(
         "fmod fmod_",
         "gradient",
         "In bfloat16 a quotient is rounded before it is cut off, so the gradient of the divisor "

@@ -11,6 +11,8 @@ from ..dtypes import DType
 from ..errors import ContractError
 from ..ops.conv import check as check_conv
 from ..ops.creation import constant
+from ..ops.elementwise import convert
+from ..ops.fused import per_channel, scaled
 from ..ops.movement import Widths, part
 from ..spec import Shape, normal_axis, size
 from .chain import chain
@@ -319,12 +321,11 @@ def batch_norm(
             raise ContractError(
                 "batch_norm: no running statistics in evaluation; give them, or training=True"
             )
-        shape = (1, input.shape[1], *(1,) * (input.ndim - 2))
         scale = ops.rsqrt(running_var + eps)
         if weight is not None:
             scale = scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return ops.addcmul(ops.reshape(shift, shape), input, ops.reshape(scale, shape))
+        return ops.addcmul(per_channel(shift, input.ndim), input, per_channel(scale, input.ndim))
     n = size(input.shape) // builtins.max(input.shape[1], 1)
     if n == 1:
         raise ContractError(
@@ -373,9 +374,8 @@ def rms_norm(
     eps = float(dtypes.finfo(wide.dtype).eps) if eps is None else eps
     axes = tuple(range(n - len(shape), n))
     z = wide * ops.rsqrt(ops.mean(wide * wide, axes, keepdim=True) + eps)
-    z = z if z.dtype is input.dtype else ops.cast(z, input.dtype)
-    z = z if weight is None else z * weight
-    return z if z.dtype is input.dtype else ops.cast(z, input.dtype)
+    made: Tensor = convert(z, input.dtype)
+    return made if weight is None else convert(made * weight, input.dtype)
 
 
 @chain
@@ -411,10 +411,9 @@ def alike(
     z = rows
     if 0 not in rows.shape:
         z = ops.layer_norm(rows, None, None, axes=(rows.ndim - 1,), eps=eps)
-    z = ops.reshape(z, input.shape)
-    channels = (1, input.shape[1], *(1 for _ in input.shape[2:]))
-    z = z if weight is None else z * ops.reshape(weight, channels)
-    return z if bias is None else z + ops.reshape(bias, channels)
+    n = input.ndim
+    made: Tensor = scaled(ops.reshape(z, input.shape), per_channel(weight, n), per_channel(bias, n))
+    return made
 
 
 def scaling(op: str, input: Tensor, **per_channel: Tensor | None) -> None:

@@ -16,7 +16,7 @@ from ..ops.movement import part
 from ..spec import normal_axis
 from .given import Dim, lengths, rank, together, whole
 from .indexing import matmul
-from .movement import movedim, tril, triu, unsqueeze
+from .movement import movedim, roll, tril, triu, unsqueeze
 from .precision import autocasts
 from .reduction import amax, amin, normed, sum
 
@@ -336,9 +336,5 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
             f"cross: {input.spec} and {other.spec} along dim {dim}; give both as many dims, and 3 "
             f"along it"
         )
-
-    def ahead(x: Tensor, k: int) -> Tensor:
-        """Element i + k modulo 3 in place of i."""
-        return ops.concat(part(x, axis, k, 3 - k), part(x, axis, 0, k), axis=axis)
-
-    return ahead(input, 1) * ahead(other, 2) - ahead(input, 2) * ahead(other, 1)
+    (x, y), (u, v) = [[roll(z, -k, axis) for k in (1, 2)] for z in (input, other)]
+    return x * v - y * u

@@ -230,7 +230,8 @@ def binary_cross_entropy(
         losses = losses * weight
     z = reduce(op, losses, reduction)
     # the logarithm of what is no probability is nan, and so is all that is made of it
-    if seen(z) is not None and has_nan(z._data):
+    made = seen(z)
+    if made is not None and (made != made).any():  # noqa: PLR0124  nan alone differs from itself
         values = seen(input)
         least, most = values.min(), values.max()
         if not (least >= 0 and most <= 1):
@@ -244,11 +245,6 @@ def binary_cross_entropy(
 def seen(x: Tensor) -> Any:
     """The array of x where it can be looked at without waiting: on the CPU, and not traced."""
     return x._data if x.device.host and isinstance(x._data, x.device.array) else None
-
-
-def has_nan(values: Any) -> bool:
-    """Whether one of these is nan."""
-    return bool((values != values).any())  # noqa: PLR0124  nan alone differs from itself
 
 
 def weigh(op: str, input: Tensor, *weights: Any) -> None:

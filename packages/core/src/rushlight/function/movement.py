@@ -373,12 +373,11 @@ def repeat_interleave(
     if n == 0:
         raise IndexOutOfRange(f"{op}: dim {dim} of {input.spec}, which has none; omit it")
     axis = normal_axis(op, dim or 0, n)
-    x = input
-    length = x.shape[axis]
+    length = input.shape[axis]
     if hasattr(repeats, "_data") and repeats.numel() == 1:
         repeats = repeats.item()
     if not hasattr(repeats, "_data"):
-        return each_row(x, axis, whole(op, "repeats", repeats))
+        return each_row(input, axis, whole(op, "repeats", repeats))
     if repeats.dtype not in dtypes.INTEGER or repeats.shape != (length,):
         raise ContractError(f"{op}: repeats {repeats.spec} for {length} rows; give int64[{length}]")
     from ..creation import tensor
@@ -387,7 +386,7 @@ def repeat_interleave(
     rows = [i for i, k in enumerate(counts) for _ in range(k)]
     if output_size is not None and output_size != len(rows):
         raise ContractError(f"{op}: output_size {output_size}; they are {len(rows)}")
-    return ops.take(x, tensor(rows, dtype=dtypes.int64, device=x.device), axis)
+    return ops.take(input, tensor(rows, dtype=dtypes.int64, device=input.device), axis)
 
 
 def each_row(x: Tensor, axis: int, k: int) -> Tensor:
@@ -601,15 +600,19 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
     [.., m, .., n, ..] -> [.., .., .., k].
     """
-    i = normal_axis("diagonal", dim1, rank("diagonal", input))
-    j = normal_axis("diagonal", dim2, input.ndim)
-    if i == j:
-        raise ContractError(f"diagonal: dim1 {dim1} and dim2 {dim2}; give two different dims")
-    x = movedim(input, (i, j), (-2, -1))
+    x = movedim(input, plane("diagonal", dim1, dim2, rank("diagonal", input)), (-2, -1))
     m, n = x.shape[-2:]
     length = builtins.max(builtins.min(m + shortage(offset), n - builtins.max(offset, 0)), 0)
     flat = ops.reshape(x, (*x.shape[:-2], m * n))
     return ops.slice(flat, downwards(x.shape[:-2], length, n, offset))
+
+
+def plane(op: str, dim1: int, dim2: int, n: int) -> tuple[int, int]:
+    """Two of n dims as axes.  Raises: ContractError if they are one."""
+    i, j = (normal_axis(op, dim, n) for dim in (dim1, dim2))
+    if i == j:
+        raise ContractError(f"{op}: dim1 {dim1} and dim2 {dim2}; give two different dims")
+    return i, j
 
 
 def downwards(batch: Shape, length: int, n: int, offset: int) -> Bounds:
@@ -639,13 +642,11 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     if not rank(op, input):
         raise IndexOutOfRange(f"{op}: {input.spec} has no dims; give at least one")
     length = input.shape[along(op, input, -1)]
-    i, j = (normal_axis(op, d, input.ndim + 1) for d in (dim1, dim2))
-    if i == j:
-        raise ContractError(f"{op}: dim1 {dim1} and dim2 {dim2}; give two different dims")
+    axes = plane(op, dim1, dim2, input.ndim + 1)
     n, before = length + abs(offset), input.shape[:-1]
     bounds = downwards(before, length, n, offset)
     z = ops.unslice(input, shape=(*before, n * n), bounds=bounds)
-    return movedim(ops.reshape(z, (*before, n, n)), (-2, -1), (i, j))
+    return movedim(ops.reshape(z, (*before, n, n)), (-2, -1), axes)
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:

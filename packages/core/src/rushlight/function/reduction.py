@@ -119,15 +119,15 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
     """The max or min along dim, and where it first stands.  [.., n, ..] -> [.., ..] twice."""
     axis = normal_axis(op, dim, rank(op, x))
     chosen(op, x, dim)
-    if x.ndim == 0:
-        return Extreme(ops.reshape(x, ()), argmax(x))
-    turned = x if op == "max" else reverse(x)
-    indices = ops.argmax(turned, axis=axis, keepdim=True)
-    values = ops.gather(x, indices, axis)
-    if not keepdim:
-        shape = (*x.shape[:axis], *x.shape[axis + 1 :])
-        values, indices = (ops.reshape(z, shape) for z in (values, indices))
-    return Extreme(values, indices)
+    y = vector(x)
+    place = ops.argmax(y if op == "max" else reverse(y), axis=axis, keepdim=True)
+    return found(x, y, place, axis, keepdim)
+
+
+def found(given: Tensor, x: Tensor, place: Tensor, axis: int, keepdim: bool) -> Extreme:
+    """The elements of x, which was given, at one place along an axis, and the places."""
+    shape = reduced(x.shape, (axis,), keepdim) if given.ndim else ()
+    return Extreme(*[ops.reshape(z, shape) for z in (ops.gather(x, place, axis), place)])
 
 
 def reverse(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange, NotOffered
+from ..ops.conv import pooled, unpooled
 from ..ops.creation import constant
 from ..spec import Shape, size
 from .elementwise import bounded
@@ -284,8 +285,7 @@ def unfold(
         raise kind(f"unfold: {input.spec}; give [b, c, h, w] or [c, h, w]")
     sizes, dilations, widths, strides = patches("unfold", kernel_size, dilation, padding, stride)
     x = ops.reshape(input, (1,) * (4 - input.ndim) + input.shape)
-    x = ops.pad(x, ((0, 0), (0, 0), *((p, p) for p in widths)), 0)
-    z = ops.windows(x, axes=(2, 3), sizes=sizes, strides=strides, dilations=dilations)
+    z = pooled(x, sizes, strides, tuple((p, p) for p in widths), dilations, 0)
     b, c, h, w, kh, kw = z.shape
     lead = (b, c * kh * kw, h * w)[4 - input.ndim :]
     return ops.reshape(ops.permute(z, (0, 1, 4, 5, 2, 3)), lead)
@@ -320,8 +320,6 @@ def fold(
         )
     b, c = input.shape[0] if n == 3 else 1, input.shape[-2] // area
     x = ops.permute(ops.reshape(input, (b, c, *sizes, *counts)), (0, 1, 4, 5, 2, 3))
-    how = {"axes": (2, 3), "sizes": sizes, "strides": strides, "dilations": dilations}
-    z = ops.fold(x, shape=(b, c, *whole), **how)
-    inner = [(p, m, 1) for p, m in zip(widths, image, strict=True)]
-    z = ops.slice(z, ((0, b, 1), (0, c, 1), *inner))
+    around = tuple((p, p) for p in widths)
+    z = unpooled(x, (b, c, *image), sizes, strides, around, dilations)
     return ops.reshape(z, z.shape[4 - n - 1 :])

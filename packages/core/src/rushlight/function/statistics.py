@@ -10,13 +10,13 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.creation import constant
 from ..ops.movement import part
-from ..spec import normal_axis, reduced, size
+from ..spec import normal_axis, size
 from .elementwise import lerp
 from .given import Dim, floating, hold, rank, together, whole
 from .indexing import sort
 from .movement import along, flat, joined, movedim, numbered, unsqueeze, vector
 from .precision import autocasts
-from .reduction import Extreme, nansum, sum
+from .reduction import Extreme, found, nansum, sum
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -114,12 +114,6 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
         raise ContractError(f"kthvalue: k {k}; give one from 1 to {x.shape[axis]}")
     place = ops.argselect(x, axis=axis, first=k - 1, count=1, descending=False)
     return found(input, x, place, axis, keepdim)
-
-
-def found(given: Tensor, x: Tensor, place: Tensor, axis: int, keepdim: bool) -> Extreme:
-    """The elements of x, which was given, at one place along an axis, and the places."""
-    shape = reduced(x.shape, (axis,), keepdim) if given.ndim else ()
-    return Extreme(*[ops.reshape(z, shape) for z in (ops.gather(x, place, axis), place)])
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:

@@ -144,9 +144,7 @@ def columns(
     [b, c, *s] -> [groups, b t, c / groups k], where t counts the windows and k their elements.
     """
     n, b = len(k), x.shape[0]
-    if any(map(any, padding)):
-        x = pad(x, widths=((0, 0), (0, 0), *padding), value=0)
-    x = windows(x, axes=tuple(range(2, n + 2)), sizes=tuple(k), strides=stride, dilations=dilation)
+    x = pooled(x, tuple(k), stride, padding, dilation, 0)
     spatial = x.shape[2 : n + 2]
     x = reshape(x, (b, groups, x.shape[1] // groups, *spatial, *k))
     x = permute(x, (1, 0, *range(3, n + 3), 2, *range(n + 3, 2 * n + 3)))
@@ -212,14 +210,10 @@ def max_pool_vjp(
 
 
 def pooled(
-    x: Any,
-    sizes: Shape,
-    stride: Shape,
-    padding: Widths,
-    dilation: Shape,
+    x: Any, sizes: Shape, stride: Shape, padding: Widths, dilation: Shape,
     value: float | None = None,
-) -> Any:
-    """The windows of a pooling, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k].
+) -> Any:  # fmt: skip
+    """Windows over the last axes, beyond the border holding value.  [b, c, *s] -> [b, c, *t, *k].
 
     value: None for the least of the type.
     """

@@ -70,11 +70,8 @@ def convert(x: Any, dtype: DType) -> Any:
 
 def converted(inputs: tuple[Any, ...], dtype: DType) -> tuple[Any, ...]:
     """The inputs in one type.  Numbers stay numbers, unless it is foreign to the host library."""
-    if dtype in dtypes.FOREIGN:
-        device = next(x.device for x in inputs if number_type(x) is None)
-        how = {"shape": (), "dtype": dtype, "device": device}
-        inputs = tuple([x if number_type(x) is None else full(x, **how) for x in inputs])
-    return tuple([convert(x, dtype) for x in inputs])
+    inputs = tuple([convert(x, dtype) for x in inputs])
+    return filled(inputs) if dtype in dtypes.FOREIGN else inputs
 
 
 def promoted(*inputs: Any) -> tuple[Any, ...]:

@@ -403,10 +403,9 @@ def test_traced(case: Case, dtype: str, device: Device) -> None:
 
     They have the same bits, unless the device compiles: then rounding may differ.
     """
-    skip_outside(device, case.needs(dtype))
+    run = fitting(device, case, dtype)
     if adds_in_any_order(case, device):
         pytest.skip(f"{device} adds in any order")
-    run = on(device, case, dtype)
     if not smooth(case) or dtype not in FLOATS:
         compare(case, run.__call__, run.tensors(), device)
         return
@@ -477,10 +476,9 @@ def test_put_and_get(dtype: str, device: Device) -> None:
 @over("case, dtype", several_tensors)
 def test_devices_do_not_mix(case: Case, dtype: str, device: Device) -> None:
     """Inputs on two devices of one backend are refused."""
-    skip_outside(device, case.needs(dtype))
+    run = fitting(device, case, dtype)
     if device.backend.count() < 2:
         pytest.skip(f"{device} has one device")
-    run = on(device, case, dtype)
     first, *rest = run.tensors()
     other = Device(device, (device.index + 1) % device.backend.count())
     moved = [held(x.numpy(), other) for x in rest]
