@@ -94,6 +94,18 @@ def test_functions_of_float32_are_within_4_ulp_where_they_bend(name, bound):
     assert ulps(call(name, float32, x), exact).max() <= 4
 
 
+def test_log_of_float32_is_within_0_9_ulp_and_the_same_of_any_number_of_lanes():
+    bits = np.arange(0, 0x7F80_0000, 4999, dtype=np.int32)  # zero, denormals and all above
+    around_one = np.linspace(0.5, 2.0, 200_001, dtype=np.float32)
+    x = np.concatenate([bits.view(np.float32), around_one, SPECIAL.astype(np.float32)])
+    with np.errstate(all="ignore"):
+        exact = np.log(x.astype(np.float64))
+    given = [call("log", float32, x, n=n) for n in (1, 8, 16)]
+    assert ulps(given[0], exact).max() <= 0.9
+    for other in given[1:]:
+        np.testing.assert_array_equal(other, given[0])
+
+
 def test_erf_of_float32_is_within_2_4_ulp_and_one_where_it_ends():
     bits = np.arange(*np.array([2.0**-20, 5.0], np.float32).view(np.int32), 1999, dtype=np.int32)
     x = np.concatenate([bits.view(np.float32), np.linspace(3.9, 4.0, 20_000, dtype=np.float32)])

@@ -17,7 +17,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from rushlight.extend import float32, float64
 
-from .lanes import WIDTH, Lanes, overloaded
+from .lanes import WIDTH, Lanes, Typed, overloaded
 from .llvm import FEATURES, Operand, f32
 
 SCALES = "+avx512f" in FEATURES  # one instruction multiplies by powers of two of any size
@@ -28,8 +28,8 @@ class Format(NamedTuple):
     """What the functions know of float32 or float64.
 
     shift: adding it rounds to a whole number, which then stands in the lowest bits.
-    mantissa: bits below the exponent.  root_half: the bits of sqrt(1/2).
-    ln2: its upper bits, few enough that a product with an exponent is exact, and the rest.
+    mantissa: bits below the exponent.  least_mantissa: the bits of the least m of `split`.
+    ln2: its upper bits, few enough that a product with an exponent is exact, and the rest, above 0.
     exp_range: where e ** x is neither 0 nor infinite, and a little more.
     exp: (e ** r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2].
     tanh_one: where tanh is 1.
@@ -40,7 +40,7 @@ class Format(NamedTuple):
     shift: float
     mantissa: int
     bias: int
-    root_half: int
+    least_mantissa: int
     ln2: tuple[float, float]
     exp_range: tuple[float, float]
     exp: tuple[float, ...]
@@ -55,8 +55,8 @@ FLOAT = Format(
     shift=1.5 * 2**23,
     mantissa=23,
     bias=127,
-    root_half=0x3F3504F3,
-    ln2=(0.693359375, -2.12194440e-4),
+    least_mantissa=0x3F400000,  # 0.75
+    ln2=(0.693145751953125, 1.42860682e-6),
     exp_range=(-104.0, 89.0),
     exp=(
         *(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3),
@@ -72,7 +72,7 @@ DOUBLE = Format(
     shift=1.5 * 2**52,
     mantissa=52,
     bias=1023,
-    root_half=0x3FE6A09E667F3BCD,
+    least_mantissa=0x3FE6A09E667F3BCD,  # sqrt(1/2)
     ln2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),
     exp_range=(-746.0, 710.0),
     exp=tuple(1 / math.factorial(k) for k in range(13, 1, -1)),
@@ -187,13 +187,34 @@ def scaled(lanes: Lanes, y: str, n: str, bits: str) -> str:
 
 
 def split(lanes: Lanes, x: str) -> tuple[str, str]:
-    """(m - 1, e): a positive normal x = m * 2 ** e, m between sqrt(1/2) and sqrt(2)."""
+    """(m - 1, e): a positive normal x = m * 2 ** e, m from the least mantissa to twice that."""
     format = FORMATS[lanes.element]
     bits = lanes.as_bits(x)
-    e = lanes.on_bits("ashr", lanes.on_bits("sub", bits, format.root_half), format.mantissa)
+    e = lanes.on_bits("ashr", lanes.on_bits("sub", bits, format.least_mantissa), format.mantissa)
     mantissa = lanes.on_bits("sub", bits, lanes.on_bits("shl", e, format.mantissa))
     m = lanes.op("fsub", lanes.from_bits(mantissa), lanes.literal(1.0))
     return m, lanes.fn.op(f"sitofp {lanes.bits} {e} to {lanes.ty}")
+
+
+def split_any(lanes: Lanes, x: str) -> tuple[str, str]:
+    """`split` of any float32, by instructions that know all of them, so nothing is put right.
+
+    Of 0 e is -inf, of infinity inf, and of what is below 0 m is NaN.
+    """
+    from_least, or_nan = 0b11, 0b1000  # m is from 0.75 on; of numbers below 0 there is none
+    m = of_floats(lanes, "getmant", x, ("i32", from_least | or_nan))
+    e = lanes.op("fsub", of_floats(lanes, "getexp", x), of_floats(lanes, "getexp", m))
+    return lanes.op("fsub", m, lanes.literal(1.0)), e
+
+
+def of_floats(lanes: Lanes, name: str, x: str, *params: Typed) -> str:
+    """An instruction on as many float32 as it takes, or on one."""
+    fn, ty = lanes.fn, f"<{ENTRIES} x float>"
+    if lanes.n == 1:
+        x = fn.op(f"insertelement {ty} zeroinitializer, float {x}, i32 0")
+    rest: list[Typed] = [(ty, "undef"), ("i16", -1), ("i32", 4)]  # all lanes, rounded as ever
+    z = fn.call(ty, f"llvm.x86.avx512.mask.{name}.ps.512", (ty, x), *params, *rest)
+    return z if lanes.n > 1 else fn.op(f"extractelement {ty} {z}, i32 0")
 
 
 def outside(lanes: Lanes, x: str, y: str) -> str:
@@ -207,10 +228,10 @@ def outside(lanes: Lanes, x: str, y: str) -> str:
     return lanes.where(inside, y, below)
 
 
-# (log(1 + m) - m + m^2 / 2) / m^3 on [sqrt(1/2) - 1, sqrt(2) - 1].  Source: Cephes, single/logf.c.
+# (log(1 + m) - m + m^2 / 2) / m^3 at Chebyshev's nodes on [-1/4, 1/2], off by 8e-9 of log(1 + m).
 LOG = (
-    *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
-    *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
+    *(0.042871978, -0.095613398, 0.11680682, -0.12639311, 0.14268306),
+    *(-0.16660817, 0.2000014, -0.25000057, 0.33333334),
 )
 # (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2.  Source: fdlibm, e_log.c.
 LOG_64 = (
@@ -222,6 +243,8 @@ LOG_64 = (
 
 def log(lanes: Lanes, x: str) -> str:
     """The natural logarithm: -inf of 0, NaN below.  float32: within 0.9 ulp; float64: 1.0."""
+    if SCALES and lanes.element == "float" and lanes.n in (1, ENTRIES):
+        return log_float(lanes, *split_any(lanes, x))
     format = FORMATS[lanes.element]
     small = lanes.compare("olt", x, lanes.literal(2.0 ** (1 - format.bias)))
     large = lanes.op("fmul", x, lanes.literal(2.0**format.mantissa))
