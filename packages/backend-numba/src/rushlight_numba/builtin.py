@@ -175,5 +175,5 @@ def held(f: Fn, pointer: str) -> None:
 
 
 def dropped(f: Fn, pointer: str) -> None:
-    """Give one back; of no object is nothing."""
+    """Give a reference back, unless the pointer is null, which refers to no object."""
     f.call("void", "Py_DecRef", ("ptr", pointer))

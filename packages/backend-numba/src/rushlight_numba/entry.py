@@ -72,6 +72,7 @@ import numpy as np
 from rushlight.extend import Access, DType, Fused, Number, Shape, Value, size
 
 from .builtin import REFERENCES
+from .layout import is_dense
 from .memory import heir, source
 
 FORMATS = {float: "d", int: "Q", bool: "q"}  # of a number's word
@@ -172,12 +173,8 @@ def laid_out(fused: Fused, inputs: Mapping[Any, int]) -> dict[Any, Shape]:
 
 def is_whole(access: Access, shape: Shape, buffer: Any) -> bool:
     """Whether a result is all of a buffer, in order."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step if n > 1 else 0)
-        step *= n
-    given = tuple([s if n > 1 else 0 for s, n in zip(access.strides, shape, strict=True)])
-    return access.offset == 0 and step == size(buffer.shape) and given == tuple(strides[::-1])
+    is_all = access.offset == 0 and size(shape) == size(buffer.shape)
+    return is_all and is_dense(shape, access.strides)
 
 
 def view(array: Any, access: Access, shape: Sequence[int]) -> Any:

@@ -5,14 +5,15 @@ Knows what a work tells of its `Ending`, and neither what it computes nor an ope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rushlight.extend import ROW, Access, Call, Fused, LoopNest, Node, Shape, Value
+from rushlight.extend import ROW, Access, Call, Fused, LoopNest, Node, Shape
 
 from .codegen.nest import NestCode
-from .lowering import Ending, Place, Work, coded, element_ns
+from .layout import is_dense
+from .lowering import Ending, Work, coded, element_ns, moved, place
 
 LONG_ROW = 64  # elements; silu of planes of 49, each a row, took three times as long as of one row
 Walk = tuple[int, ...]  # a number for each loop
@@ -91,25 +92,11 @@ def ended(work: Work, nest: LoopNest, *, is_alone: bool) -> Work | None:
         access = found.stores[same[0]].access
         reads = [access if i == read else x for i, x in enumerate(found.reads)]
         found = found._replace(reads=tuple(reads))
-        words = moved(words, z, access)
+        words = moved(words, {z: place(access)})
     code, block, scratch = coded(found, found.extents[-1], work.scratch_bytes, {})
     words[ending.first : ending.first + 3] = code, block, line
     ns = work.ns + prod(found.extents) * element_ns(found)
     return work._replace(words=words, ns=ns, scratch_bytes=scratch, ending=None)
-
-
-def moved(words: Iterable[Any], z: Value, access: Access) -> list[Any]:
-    """Words whose pointers to z are to where an access lies that walks as it does."""
-    found: list[Any] = []
-    for word in words:
-        if isinstance(word, list):
-            found.append(moved(word, z, access))
-        elif isinstance(word, Place) and word.buffer is z:
-            start = access.offset * access.dtype.itemsize
-            found.append(Place(access.buffer, start + word.offset))
-        else:
-            found.append(word)
-    return found
 
 
 def walked(nest: LoopNest, ending: Ending) -> LoopNest | None:
@@ -121,7 +108,7 @@ def walked(nest: LoopNest, ending: Ending) -> LoopNest | None:
     if any(s.how != "store" or s.over or s.at is not None for s in nest.stores):
         return None
     access, parts = nest.reads[reads[0]], axes_of(nest.extents, z.shape)
-    if parts is None or (access.strides, access.offset) != (in_order(nest.extents), 0):
+    if parts is None or access.offset or not is_dense(nest.extents, access.strides):
         return None
 
     def walk(strides: Walk) -> Walk:
@@ -174,11 +161,6 @@ def over(
     return LoopNest(
         extents, tuple(map(walking, nest.reads)), tuple(map(put, nest.nodes)), tuple(stores)
     )
-
-
-def in_order(extents: Shape) -> Walk:
-    """The strides of elements in order; 0 along a loop that turns once."""
-    return tuple([prod(extents[d + 1 :]) if n > 1 else 0 for d, n in enumerate(extents)])
 
 
 def axes_of(extents: Sequence[int], shape: Shape) -> list[list[int]] | None:

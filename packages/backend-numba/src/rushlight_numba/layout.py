@@ -6,6 +6,7 @@ Knows nothing of programs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +74,17 @@ def laid(shape: Shape, strides: Sequence[int]) -> Layout | None:
     order = tuple([outwards.index(d) for d in axes])
     once = tuple([n if d in steps else 1 for d, n in enumerate(shape)])
     return Layout(tuple(block), tuple(bounds), order, once, tuple(shape))
+
+
+def dense_strides(shape: Sequence[int]) -> Shape:
+    """The strides of an array in order, in elements."""
+    return tuple([prod(shape[d + 1 :]) for d in range(len(shape))])
+
+
+def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether an array lies in order; strides of axes of one element say nothing."""
+    both = zip(shape, strides, dense_strides(shape), strict=True)
+    return all(n < 2 or stride == dense for n, stride, dense in both)
 
 
 def common_order(arrays: Sequence[Any]) -> list[int] | None:

@@ -5,7 +5,7 @@ Knows no memory: what becomes an address is a Place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from rushlight.extend import ROW, Access, Call, LoopNest, Node, Product, Shape, 
 from . import products
 from .codegen.llvm import LANES
 from .codegen.nest import NestCode
+from .layout import dense_strides
 from .pool import CALLER
 from .tiles import AHEAD_WORDS, width
 
@@ -120,6 +121,25 @@ def places_of(words: Sequence[Any]) -> Iterator[Place]:
 def place(access: Access) -> Place:
     """Where an access begins."""
     return Place(access.buffer, access.offset * access.dtype.itemsize)
+
+
+def whole(z: Value) -> Access:
+    """All of an array that lies in order."""
+    return Access(z, dense_strides(z.shape), 0, z.dtype)
+
+
+def moved(words: Sequence[Any], homes: Mapping[Any, Place]) -> list[Any]:
+    """Words of an argument block, of which some buffers lie at places in others."""
+    made: list[Any] = []
+    for word in words:
+        if isinstance(word, list):
+            made.append(moved(word, homes))
+        elif isinstance(word, Place) and word.buffer in homes:
+            home = homes[word.buffer]
+            made.append(Place(home.buffer, home.offset + word.offset))
+        else:
+            made.append(word)
+    return made
 
 
 def lowered(record: LoopNest | Product | Call) -> Iterator[Work]:

@@ -12,11 +12,10 @@ Source: Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, whose blocks have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, product, repeat
+from itertools import chain, product, repeat
 from math import inf, prod
-from operator import mul
 from typing import Any, NamedTuple
 
 from rushlight.extend import (
@@ -25,7 +24,6 @@ from rushlight.extend import (
     DType,
     Shape,
     Spec,
-    Value,
     bool_,
     float32,
     float64,
@@ -37,7 +35,7 @@ from rushlight.extend import (
 from ..backend import NumbaBackend
 from ..entry import is_whole
 from ..layout import laid
-from ..lowering import Place, Work, lowered, place
+from ..lowering import Place, Work, lowered, moved, place, whole
 from ..packing import PackWords
 from ..products import entry_points
 
@@ -164,20 +162,6 @@ def block(kind: Kind) -> Block | None:
     return Block((*works,), fused.graph.inputs, tuple([access.buffer for access, _ in results]))
 
 
-def moved(words: Sequence[Any], homes: Mapping[Any, Place]) -> list[Any]:
-    """An argument block with some of its buffers at places in others."""
-    made: list[Any] = []
-    for word in words:
-        if isinstance(word, list):
-            made.append(moved(word, homes))
-        elif isinstance(word, Place) and word.buffer in homes:
-            home = homes[word.buffer]
-            made.append(Place(home.buffer, home.offset + word.offset))
-        else:
-            made.append(word)
-    return made
-
-
 def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> Iterator[Work]:
     """The works without those that pack a part of what is packed: all of k and v, for each block.
 
@@ -190,10 +174,10 @@ def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> I
         if work.function == pack:
             words = PackWords(*work.words)
             key = words._replace(panels=None, batch_size=0, columns=0, span=0, across=0, pieces=0)
-            whole = held.get(key)
+            packed = held.get(key)
             homes.pop(words.panels.buffer, None)
-            if whole and words.columns <= whole.columns:  # a multiple of PANEL, or all of them
-                homes[words.panels.buffer] = whole.panels
+            if packed and words.columns <= packed.columns:  # a multiple of PANEL, or all of them
+                homes[words.panels.buffer] = packed.panels
                 continue
             held = {x: y for x, y in held.items() if y.panels != words.panels}
             if words.source.buffer in given:
@@ -218,7 +202,7 @@ def attention(call: Call) -> list[Work] | None:
     given = [Operand(x, shape or (), y) for (x, shape), y in zip(arrays, tall, strict=True)]
     results = [z for z in call.step.outputs if z is not None]
     tall = (False, True, True) if is_backward else (False, False, False)
-    made = [Operand(dense(z), z.shape, x) for z, x in zip(results, tall, strict=False)]
+    made = [Operand(whole(z), z.shape, x) for z, x in zip(results, tall, strict=False)]
     (*batch, rows, _), keys = made[0].shape, given[2].shape[-2]
     dtype = results[0].dtype
     row_bytes = keys * dtype.itemsize
@@ -258,12 +242,6 @@ def attention(call: Call) -> list[Work] | None:
             works += found.placed(*[[x.at(index, first) for x in xs] for xs in (operands, made)])
     untouched = frozenset(x.access.buffer for x in given)
     return [*packed_once(works, dtype, untouched)]
-
-
-def dense(z: Value) -> Access:
-    """All of a result, in order."""
-    strides = accumulate(z.shape[:0:-1], mul, initial=1)
-    return Access(z, (*strides,)[::-1], 0, z.dtype)
 
 
 KERNELS = dict.fromkeys(("attention", "attention.fwd", "attention.vjp"), attention)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rushlight.extend import Access, Call, LoopNest, Node, Number, Store, float64, int64
 
+from ..layout import dense_strides, is_dense
 from ..lowering import Work, of_nest
 
 Shape = tuple[int, ...]
@@ -17,10 +18,9 @@ def clone_work(call: Call) -> list[Work] | None:
     (x,), z = call.inputs, call.step.z
     shape = z.shape or (1,)
     strides = x.strides or (0,)
-    order = tuple([prod(shape[d + 1 :]) for d in range(len(shape))])
-    if all(n == 1 or s == t for n, s, t in zip(shape, strides, order, strict=True)):
-        shape, strides, order = (prod(shape),), (1,), (1,)
-    return stored(z, shape, order, x._replace(strides=strides))
+    if is_dense(shape, strides):
+        shape, strides = (prod(shape),), (1,)
+    return stored(z, shape, dense_strides(shape), x._replace(strides=strides))
 
 
 def full_work(call: Call) -> list[Work] | None:

@@ -26,7 +26,8 @@ Function = Callable[..., None]
 
 # Element types that its arithmetic has; half-width floats are bits to it.
 NUMBERS = frozenset("uint8 uint32 int8 int16 int32 int64 float32 float64".split())
-LLVM = {"float32": "float", "float64": "double"}  # others are integers
+LLVM = {f"{sign}int{bits}": f"i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+LLVM |= {"float32": "float", "float64": "double"}
 # What may be left for the loader to find: memory that is set or copied.
 OUTSIDE = re.compile(r"declare .*@(?!llvm\.|memset|memcpy|memmove)([\w.$]+)")
 
@@ -85,7 +86,7 @@ def llvm_type(name: str) -> str:
     """LLVM's name of an element type, or of a pointer."""
     if name.endswith("*"):
         return "ptr"
-    return LLVM.get(name) or f"i{name.lstrip('uint')}"
+    return LLVM[name]
 
 
 @functools.cache

@@ -5,7 +5,7 @@ Inputs are copied as float32, and results rounded once, each by a nest.  Knows n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 
 from rushlight.extend import (
@@ -20,7 +20,8 @@ from rushlight.extend import (
     float32,
 )
 
-from ..lowering import Work, of_nest
+from ..layout import dense_strides
+from ..lowering import Work, of_nest, whole
 from .line import merged
 
 Lower = Callable[[Call], list[Work] | None]
@@ -36,27 +37,17 @@ def widened(lower: Lower) -> Lower:
         inputs, outputs = [*call.inputs], [*call.step.outputs]
         for i, (x, shape) in enumerate(zip(call.inputs, call.shapes, strict=True)):
             if isinstance(x, Access) and x.dtype.name in HALF and shape is not None:
-                inputs[i] = in_order(Value(Spec(shape, float32)))
+                inputs[i] = whole(Value(Spec(shape, float32)))
                 before += copied(x, shape, inputs[i])
         for i, z in enumerate(call.step.outputs):
             if z is not None and z.dtype.name in HALF:
                 wide = outputs[i] = Value(Spec(z.shape, float32))
-                after += copied(in_order(wide), z.shape, in_order(z))
+                after += copied(whole(wide), z.shape, whole(z))
         step = call.step._replace(outputs=tuple(outputs))
         found = lower(Call(step, tuple(inputs), call.shapes))
         return None if found is None else [*before, *found, *after]
 
     return works
-
-
-def in_order(z: Value) -> Access:
-    """An access to all of an array."""
-    return Access(z, steps(z.shape), 0, z.dtype)
-
-
-def steps(shape: Sequence[int]) -> Shape:
-    """The strides of an array in order."""
-    return tuple([prod(shape[d + 1 :]) for d in range(len(shape))])
 
 
 def copied(x: Access, shape: Shape, to: Access) -> Iterator[Work]:
@@ -67,5 +58,5 @@ def copied(x: Access, shape: Shape, to: Access) -> Iterator[Work]:
         shape, strides = (prod(shape),), (step,)
     every = frozenset(range(len(shape)))
     read = Node("read", (), 0, x.dtype, every)
-    into = to._replace(strides=steps(shape))
+    into = to._replace(strides=dense_strides(shape))
     yield from of_nest(LoopNest(shape, (x._replace(strides=strides),), (read,), (Store(0, into),)))

@@ -27,6 +27,7 @@ from rushlight.extend import (
     float64,
 )
 
+from ...layout import dense_strides
 from ...lowering import Place, Work, of_nest, place
 from ...tiles import Width, width
 from .correlation_work import Weights, correlated
@@ -77,7 +78,7 @@ class Batch(NamedTuple):
 
 def whole(z: Value, channels: int) -> Images:
     """The images of a result, with so many channels of a group."""
-    n, c = pitches(z.shape)[:2]
+    n, c = dense_strides(z.shape)[:2]
     return Images(Place(z, 0), n, channels * c, c)
 
 
@@ -128,7 +129,7 @@ def sums(
 
 def forward(x: Batch, stated: Stated, bias: Access | None, z: Value, w: Width) -> list[Work]:
     """z = conv(x, weight, bias)."""
-    axes = windows(x, z.shape, pitches(z.shape), stated)
+    axes = windows(x, z.shape, dense_strides(z.shape), stated)
     group, o, c = stated.weight.strides[0] * stated.outputs, *stated.weight.strides[:2]
     taps = [stated.offset(tap) for tap in product(*map(range, stated.filters[2:]))]
     weights = Weights(place(stated.weight), group, o, c, taps, bias)
@@ -149,7 +150,7 @@ def spread(g: Batch, stated: Stated, z: Value, w: Width) -> list[Work]:
     sizes = batch, stated.groups, stated.outputs, stated.channels
     images, result = g.images(stated.outputs), whole(z, stated.channels)
     works: list[Work] = []
-    phases = _Phases(g, stated, z.shape, pitches(z.shape))
+    phases = _Phases(g, stated, z.shape, dense_strides(z.shape))
     per_axis = [[phases.phase(d, r) for r in range(s)] for d, s in enumerate(stated.stride)]
     for chosen in product(*per_axis):
         axes = three([axis for axis, _ in chosen], of_batch(g, phases.pitches[0]))
@@ -280,11 +281,6 @@ def fitting(call: Call, n: int) -> tuple[Width, list[Batch]] | None:
         return None
     given = zip(call.inputs[:n], shapes, strict=True)
     return width(dtype), [Batch(access, shape) for access, shape in given]
-
-
-def pitches(shape: Sequence[int]) -> list[int]:
-    """The strides of an array in order."""
-    return [prod(shape[d + 1 :]) for d in range(len(shape))]
 
 
 WORKS: dict[str, Callable[[Call], list[Work] | None]] = {
