@@ -21,16 +21,7 @@ class Node:
     """
 
     # No __init__: an operation sets the slots itself, which costs a third of a call.
-    __slots__ = (
-        "__weakref__",
-        "dtype",
-        "edges",
-        "hooks",
-        "op",
-        "params",
-        "saved",
-        "shape",
-    )
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "op", "params", "saved", "shape")
     op: Any
     edges: tuple[Node | None, ...]
     shape: tuple[int, ...]

@@ -9,6 +9,7 @@ from .. import dtypes, ops
 from ..errors import ContractError, IndexOutOfRange
 from ..ops.contraction import unmatched
 from ..ops.creation import constant, naturals
+from ..ops.indexing import indices
 from ..ops.movement import part
 from ..spec import EVERY, Shape, broadcast, normal_axis, size
 from .given import rank, together, whole
@@ -180,8 +181,7 @@ def embedding(input: Tensor, weight: Tensor) -> Tensor:
 def taken(op: str, x: Tensor, index: Tensor, axis: int) -> Tensor:
     """Rows of x along an axis.  Raises: IndexOutOfRange for one that it has not."""
     together(op, x, index)
-    if index.dtype not in dtypes.INTEGER:
-        raise ContractError(f"{op}: the index is {index.spec}; convert it to int64 with .long()")
+    indices(op, index)
     return placed(op, ops.take, axis, x, index)
 
 
@@ -404,14 +404,11 @@ def scatter(
     src = value if src is None else src
     if hasattr(src, "_data") and src.ndim and src.dtype is not input.dtype:
         raise ContractError(f"{op}: src {src.spec} into {input.spec}; give it the same dtype")
-    if index.dtype not in dtypes.INTEGER:
-        raise ContractError(f"{op}: the index is {index.spec}; convert it to int64 with .long()")
+    indices(op, index)
     if n == 0 or index.ndim == 0:
         made = scatter(vector(input), axis, flat(index), flat(src), reduce=reduce)
         return ops.reshape(made, input.shape)
-    source = filling(src, input, index.shape)
-    if source.ndim == n and all_fit(index.shape, source.shape):
-        source = ops.slice(source, tuple([(0, m, 1) for m in index.shape]))
+    source = trimmed(filling(src, input, index.shape), index.shape)
     if reduce in (None, "add"):
         put = ops.scatter_add if reduce else ops.scatter
         return placed(op, put, axis, input, index, source)
@@ -422,9 +419,11 @@ def scatter(
     return scatter_reduce(input, axis, index, source, "prod")
 
 
-def all_fit(inner: Shape, outer: Shape) -> bool:
-    """Whether no length of inner is above that of outer."""
-    return builtins.all(m <= n for m, n in zip(inner, outer, strict=True))
+def trimmed(x: Tensor, shape: Shape) -> Tensor:
+    """The first elements of x along each dim, in this shape; x itself where it is shorter."""
+    if x.ndim != len(shape) or builtins.any(m > n for m, n in zip(shape, x.shape, strict=True)):
+        return x
+    return ops.slice(x, tuple([(0, m, 1) for m in shape]))
 
 
 def filling(value: Any, x: Tensor, shape: Shape) -> Tensor:

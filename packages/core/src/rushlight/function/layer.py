@@ -222,7 +222,7 @@ def transposed(
     if builtins.min(after) < 0:
         zeros = tuple((0, builtins.max(-q, 0)) for q in after)
         z = ops.pad(z, widths=((0, 0), (0, 0), *zeros), value=0)
-    return z if bias is None else z + ops.reshape(bias, (bias.shape[0], *(1,) * n))
+    return z if bias is None else z + per_channel(bias, n + 2)
 
 
 def conv_transpose1d(

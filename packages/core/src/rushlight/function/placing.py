@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from .. import dtypes, ops
 from ..errors import ContractError
 from ..ops.creation import constant, naturals
+from ..ops.indexing import indices
 from ..ops.movement import part
 from ..spec import normal_axis, size
 from .given import rank, together
-from .indexing import all_fit, filling, nonzero, numel, placed, searchsorted, sort
+from .indexing import filling, nonzero, numel, placed, searchsorted, sort, trimmed
 from .movement import flat, numbered, stretched
 from .reduction import any, reverse
 
@@ -43,8 +44,7 @@ def scatter_reduce(
     if index.dtype not in dtypes.INTEGER or src.dtype is not dtype:
         raise ContractError(f"{op}: index {index.spec}, src {src.spec}; give int64, {dtype.name}")
     x, index, src = (v if v.ndim else flat(v) for v in (input, index, src))
-    if src.ndim == index.ndim and all_fit(index.shape, src.shape):
-        src = ops.slice(src, tuple([(0, m, 1) for m in index.shape]))
+    src = trimmed(src, index.shape)
     scattered = partial(placed, op)
     if not include_self:
         nothing = filling(neutral(reduce, dtype), input, index.shape)
@@ -127,8 +127,7 @@ def index_put(
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their number, row by row, from the end if below 0.  [*s], int[*t] -> [*t]."""
     together("take", input, index)
-    if index.dtype not in dtypes.INTEGER:
-        raise ContractError(f"take: the index is {index.spec}; convert it to int64 with .long()")
+    indices("take", index)
     made: Tensor = flat(input)[index]
     return made
 

@@ -10,7 +10,7 @@ from ..ops.creation import constant, naturals
 from ..ops.movement import Widths, part
 from ..spec import Shape, size
 from .given import rank, whole
-from .layer import COUNT, SPATIAL, repeated, windowed
+from .layer import COUNT, SPATIAL, each, repeated, windowed
 from .movement import numbered, squeeze
 from .precision import autocasts, rounds_once
 
@@ -254,7 +254,7 @@ def adapted(op: str, n: int, input: Tensor, output_size: Any) -> tuple[Shape, Sh
     if rank(op, input) not in (n + 1, n + 2):
         raise ContractError(f"{op}: {input.spec}; give [b, c, {dims}] or [c, {dims}]")
     image = input.shape[input.ndim - n :]
-    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    given = each(output_size, n)
     if len(given) != n:
         raise ContractError(
             f"{op}: output_size {output_size!r}; give one integer" + f" or {COUNT[n]}" * (n > 1)

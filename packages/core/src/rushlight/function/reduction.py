@@ -125,8 +125,9 @@ def extreme(op: str, x: Tensor, dim: int, keepdim: bool) -> Extreme:
 
 
 def found(given: Tensor, x: Tensor, place: Tensor, axis: int, keepdim: bool) -> Extreme:
-    """The elements of x, which was given, at one place along an axis, and the places."""
-    shape = reduced(x.shape, (axis,), keepdim) if given.ndim else ()
+    """The elements of x, which was given, at places along an axis, and the places."""
+    shape = place.shape if keepdim else reduced(place.shape, (axis,), False)
+    shape = shape if given.ndim else ()
     return Extreme(*[ops.reshape(z, shape) for z in (ops.gather(x, place, axis), place)])
 
 
@@ -410,9 +411,7 @@ def furthest(op: str, x: Tensor, turned: Tensor, dim: int) -> Extreme:
     flat, turned = (vector(v) for v in (x, turned.detach()))
     places = numbered(flat.shape[axis], axis, flat)
     hit = ops.equal(turned, ops.cummax(turned, axis)) | ops.not_equal(turned, turned)
-    indices = ops.cummax(ops.where(hit, places, 0), axis)
-    values = ops.gather(flat, indices, axis)
-    return Extreme(*[ops.reshape(z, x.shape) for z in (values, indices)])
+    return found(x, flat, ops.cummax(ops.where(hit, places, 0), axis), axis, True)
 
 
 @autocasts("wide")
@@ -468,10 +467,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return ops.median(input)
     x = vector(input)
     axis = axes[0] if axes else 0
-    indices = ops.middle(x, axis=axis)
-    shape = reduced(input.shape, axes, keepdim)
-    values = ops.gather(x, indices, axis)
-    return Extreme(*[ops.reshape(z, shape) for z in (values, indices)])
+    return found(input, x, ops.middle(x, axis=axis), axis, keepdim)
 
 
 def nansum(

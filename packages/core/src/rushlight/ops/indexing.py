@@ -18,10 +18,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def indices(op: str, index: Spec) -> None:
+def indices(op: str, index: Any) -> None:
     """Raises: ContractError unless index is made of integers."""
     if index.dtype not in INTEGER:
-        raise ContractError(f"{op}: the index is {index}; convert it to int64 with .long()")
+        told = Spec(index.shape, index.dtype)
+        raise ContractError(f"{op}: the index is {told}; convert it to int64 with .long()")
 
 
 @composite(constant=True)
