@@ -62,8 +62,7 @@ _LATE_ROOMS = {
     "linalg": "cholesky_solve det inverse logdet matrix_power pinverse slogdet",
     "placing": "argwhere index_put isin masked_scatter scatter_reduce take",
     "product": "addmm addmv baddbmm block_diag cartesian_prod cross ger inner kron tensordot vdot",
-    "promotion": "can_cast get_default_dtype is_floating_point is_tensor promote_types result_type "
-    "set_default_dtype",
+    "promotion": "can_cast get_default_dtype is_tensor promote_types result_type set_default_dtype",
     "statistics": "diff histc kthvalue mode nanmean nanquantile quantile trapezoid trapz",
 }
 LATE = {name: room for room, names in _LATE_ROOMS.items() for name in names.split()}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import dtypes
 from ..dtypes import DType
 from ..errors import WrongType
 from ..ops.elementwise import common, number_type
-from .given import rank
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
 
 __all__ = [
-    "can_cast", "get_default_dtype", "is_floating_point", "is_tensor", "promote_types",
-    "result_type", "set_default_dtype",
+    "can_cast", "get_default_dtype", "is_tensor", "promote_types", "result_type",
+    "set_default_dtype",
 ]  # fmt: skip
 
 
@@ -41,12 +37,6 @@ def can_cast(from_: Any, to: Any) -> bool:
 def is_tensor(obj: Any) -> bool:
     """Whether obj is a tensor."""
     return hasattr(obj, "_data")
-
-
-def is_floating_point(input: Tensor) -> bool:
-    """Whether the element type is a floating one."""
-    rank("is_floating_point", input)
-    return input.dtype in dtypes.FLOATING
 
 
 def get_default_dtype() -> DType:
