@@ -98,12 +98,25 @@ def words(*parts: Any) -> list[int]:
 
 # -- in numba's Python
 
-# how: a Frame, then Steps, steps from one element of a window to the next (of fold), and its sizes.
+# `how` is the words of a Frame, of Steps, the steps from one element of a window to the next (of
+# fold), and the sizes of windows.  Where each of them begins:
+IMAGE, RESULTS, STRIDES, BEFORE, DILATIONS, FIRST, LAST = 0, 3, 6, 9, 12, 15, 16
+INNER, GROUP, PLANE, WITHIN, ELEMENTS, SIZES = 17, 18, 19, 20, 23, 26
+
+
+def three(how: Pointer, at: int) -> tuple[int, int, int]:
+    """The words of three axes."""
+    return how[at], how[at + 1], how[at + 2]
 
 
 def sizes_of(how: Pointer) -> tuple[int, int, int]:
     """The sizes of the windows: constants if they are common."""
-    return (KD, KH, KW) if KD > 0 else (how[26], how[27], how[28])
+    return (KD, KH, KW) if KD > 0 else three(how, SIZES)
+
+
+def begin(how: Pointer, plane: int) -> int:
+    """Where a plane of the input begins."""
+    return plane // how[INNER] * how[GROUP] + plane % how[INNER] * how[PLANE]
 
 
 def bounds(start: int, step: int, size: int, length: int) -> tuple[int, int]:
@@ -149,13 +162,16 @@ def pool(
     chunk: int,
 ) -> None:  # fmt: skip
     """Planes of this chunk.  empty: what a window without elements comes to."""
-    d, h, w, td, th, tw = how[0], how[1], how[2], how[3], how[4], how[5]
-    sd, sh, sw, pd, ph, pw = how[6], how[7], how[8], how[9], how[10], how[11]
-    dd, dh, dw, first, last = how[12], how[13], how[14], how[15], how[16]
-    inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
+    d, h, w = three(how, IMAGE)
+    td, th, tw = three(how, RESULTS)
+    sd, sh, sw = three(how, STRIDES)
+    pd, ph, pw = three(how, BEFORE)
+    dd, dh, dw = three(how, DILATIONS)
+    first, last = how[FIRST], how[LAST]
+    xd, xh, xw = three(how, WITHIN)
     kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
-        start = plane // inner * x_group + plane % inner * x_plane
+        start = begin(how, plane)
         for i in range(td):
             a0, a1 = bounds(i * sd - pd, dd, kd, d)
             for j in range(th):
@@ -189,13 +205,15 @@ def max_pool_vjp(
     chunk: int,
 ) -> None:  # fmt: skip
     """Planes of this chunk.  From the last window to the first, as `fold` sums."""
-    d, h, w, td, th, tw = how[0], how[1], how[2], how[3], how[4], how[5]
-    sd, sh, sw, pd, ph, pw = how[6], how[7], how[8], how[9], how[10], how[11]
-    dd, dh, dw = how[12], how[13], how[14]
-    inner, g_group, g_plane, gd, gh, gw = how[17], how[18], how[19], how[20], how[21], how[22]
+    d, h, w = three(how, IMAGE)
+    td, th, tw = three(how, RESULTS)
+    sd, sh, sw = three(how, STRIDES)
+    pd, ph, pw = three(how, BEFORE)
+    dd, dh, dw = three(how, DILATIONS)
+    gd, gh, gw = three(how, WITHIN)
     _, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
-        start = plane // inner * g_group + plane % inner * g_plane
+        start = begin(how, plane)
         to = plane * d * h * w
         for m in range(d * h * w):
             gx[to + m] = zero
@@ -214,13 +232,15 @@ def fold(
     x: Pointer, z: Pointer, how: Pointer, zero: Any, planes: int, width: int, chunk: int
 ) -> None:
     """Windows of this chunk's planes, summed to where they came from."""
-    d, h, w, td, th, tw = how[0], how[1], how[2], how[3], how[4], how[5]
-    sd, sh, sw, dd, dh, dw = how[6], how[7], how[8], how[12], how[13], how[14]
-    inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
-    xa, xb, xc = how[23], how[24], how[25]
+    d, h, w = three(how, IMAGE)
+    td, th, tw = three(how, RESULTS)
+    sd, sh, sw = three(how, STRIDES)
+    dd, dh, dw = three(how, DILATIONS)
+    xd, xh, xw = three(how, WITHIN)
+    xa, xb, xc = three(how, ELEMENTS)
     kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
-        start = plane // inner * x_group + plane % inner * x_plane
+        start = begin(how, plane)
         to = plane * d * h * w
         for m in range(d * h * w):
             z[to + m] = zero
@@ -237,12 +257,13 @@ def fold(
 
 def windows(x: Pointer, z: Pointer, how: Pointer, planes: int, width: int, chunk: int) -> None:
     """Windows over this chunk's planes, one after the other."""
-    td, th, tw = how[3], how[4], how[5]
-    sd, sh, sw, dd, dh, dw = how[6], how[7], how[8], how[12], how[13], how[14]
-    inner, x_group, x_plane, xd, xh, xw = how[17], how[18], how[19], how[20], how[21], how[22]
+    td, th, tw = three(how, RESULTS)
+    sd, sh, sw = three(how, STRIDES)
+    dd, dh, dw = three(how, DILATIONS)
+    xd, xh, xw = three(how, WITHIN)
     kd, kh, kw = sizes_of(how)
     for plane in range(chunk * width, min((chunk + 1) * width, planes)):
-        start = plane // inner * x_group + plane % inner * x_plane
+        start = begin(how, plane)
         to = plane * td * th * tw * (kd * kh * kw)
         for i in range(td):
             for j in range(th):
