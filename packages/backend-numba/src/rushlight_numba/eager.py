@@ -31,7 +31,7 @@ Kernel = Callable[..., Any]
 ARRAY = np.ndarray
 BUILTIN = type(len)
 kind = attrgetter("shape", "strides", "dtype")
-KEPT = 512  # programs of one operation
+KEPT = 512  # programs of one operation; one more, and all go
 
 
 def from_powers(names: Mapping[int, str]) -> dict[str, int]:
@@ -81,7 +81,7 @@ ALWAYS = [  # what numpy has no kernel for, or none that is ever faster
     *(
         "attention attention.fwd attention.vjp max_pool max_pool.fwd max_pool.vjp sum_pool "
         "conv conv.vjp conv_transpose conv_transpose.vjp untake dropout var adam sgd "
-        "sgd_plain addcmul"
+        "sgd_plain addcmul max.vjp prod.vjp"
     ).split(),
     *RANDOM,
 ]
@@ -127,12 +127,14 @@ class Programs:
             if isinstance(x, ARRAY):
                 kinds += x.shape, x.strides, x.dtype
             else:
-                kinds.append(type(x) if type(x) in self.numbers else x)
-        kinds += named.values() if self.count is None else given[self.count :]
+                kinds.append(type(x) if type(x) in self.numbers else exact(x))
+        kinds += map(exact, named.values() if self.count is None else given[self.count :])
         key = tuple(kinds)
         run = self.found.get(key)
         if run is None:
-            run = kept(self.found, key, self.kernel(given, named))
+            if len(self.found) >= KEPT:
+                self.forget()
+            run = self.found[key] = self.kernel(given, named)
         known = isinstance(run, BUILTIN) or run is self.otherwise
         if self.table is not None and not named and known:
             self.table.add(given, self.numbers, run, self.count)
@@ -143,11 +145,19 @@ class Programs:
 
         It is as `Backend.kernels` says, and nothing but a tensor and that list holds the arrays.
         """
-        key = *map(type, numbers), *map(kind, arrays), *named.values()
-        if key not in self.lent:
-            kept(self.lent, key, self.lending(numbers, arrays, named))
-        run = self.lent[key]
+        key = *map(type, numbers), *map(kind, arrays), *map(exact, named.values())
+        run = self.lent.get(key, self)
+        if run is self:  # it is new
+            if len(self.lent) >= KEPT:
+                self.lent.clear()
+            run = self.lent[key] = self.lending(numbers, arrays, named)
         return run and run(numbers, arrays)
+
+    def forget(self) -> None:
+        """Let go of all programs but those that `over` runs."""
+        self.found.clear()
+        if self.table is not None:
+            self.table.clear()
 
     def kernel(self, given: Sequence[Any], named: dict[str, Any]) -> Kernel:
         """What does the operation on arguments of this kind, parameters by position or name."""
@@ -293,7 +303,7 @@ class Programs:
                 place = layouts[i]
                 xs[i] = x if place is None else place.view(x)
             op = self.op
-            by_hand = opened and op.name in self.backend.whole
+            by_hand = opened and (op.name in self.backend.whole or op.name in KERNELS)
             z = op.statement(*xs, **params) if by_hand else op.run(tuple(xs), op.ordered(params))
             if op.name == "random_bits":  # no nest stores them as they are
                 z = operations["bitwise_and"].run((z, 2**32 - 1), ())
@@ -317,12 +327,9 @@ def number(x: Any) -> Any:
     return float(x) if is_one else x
 
 
-def kept(found: dict[Any, Any], key: Any, run: Kernel | None) -> Any:
-    """This run, from now on among those that were found, of which the oldest goes."""
-    if len(found) >= KEPT:
-        found.pop(next(iter(found)), None)
-    found[key] = run
-    return run
+def exact(x: Any) -> Any:
+    """What tells a parameter from others: of floats their digits, as 0.0 == -0.0, nan != nan."""
+    return x.hex() if isinstance(x, float) else x
 
 
 def kernels(backend: NumbaBackend, small: Mapping[str, Kernel]) -> dict[str, Kernel]:
