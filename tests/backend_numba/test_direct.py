@@ -135,9 +135,10 @@ def test_an_array_of_another_kind_is_not_taken_for_it(table, other):
         ((0, 1), [tuple(range(2))], [(1, 0), (0,), [0, 1]]),
         (None, [None], [0, False]),
         (np.dtype("f4"), [np.dtype("f4")], [np.dtype("f8"), "f4"]),
-        (float("nan"), [], [float("nan")]),
+        (float("nan"), [float("nan")], [1.0, None]),
+        (0.0, [0.0], [-0.0, 0, False]),
     ],
-    ids=["integer", "axes", "none", "dtype", "nan"],
+    ids=["integer", "axes", "none", "dtype", "nan", "zero"],
 )
 def test_parameters_are_compared_by_type_and_value(table, known, same, others):
     table.add((DENSE, known), (), lambda *_: "here")

@@ -33,7 +33,7 @@ MOST_ARRAYS = 64  # of a program
 MIX = -0x61C8864680B583EB  # 2^64 / golden ratio, odd
 NUMBER_WORDS = 3  # of a number: which argument, whether an integer, where the program reads it
 KIND_WORDS = 5  # of an argument: one of these, and what else there is to compare
-AN_ARRAY, A_NUMBER, AN_OBJECT = range(3)
+AN_ARRAY, AN_OBJECT, A_NUMBER, A_FLOAT = range(4)  # a number of a type, a float of some bits
 PLAN = (
     "head state inputs which fresh kinds arena scratch start results order none numbers values "
     "checks guards otherwise owner"
@@ -112,8 +112,12 @@ def fits() -> Fn:
                     with f.when(f.icmp("ne", f.arg(lie, d), f.arg(f.arg(at, word, "ptr"), d))):
                         f.give(0)
         other = f.op(f"icmp ne ptr {kind}, {f.arg(at, 1, 'ptr')}")
-        with f.when(f.op(f"and i1 {f.icmp('eq', how, A_NUMBER)}, {other}")):
+        with f.when(f.op(f"and i1 {f.icmp('sge', how, A_NUMBER)}, {other}")):
             f.give(0)
+        with f.when(f.icmp("eq", how, A_FLOAT)):
+            bits = field(f, x, builtin.OBJECT_BYTES, "i64")
+            with f.when(f.icmp("ne", bits, f.arg(at, 2))):
+                f.give(0)
         with f.when(f.icmp("eq", how, AN_OBJECT)):
             y = f.arg(at, 1, "ptr")
             with f.when(f.op(f"icmp ne ptr {x}, {y}")):
@@ -437,6 +441,8 @@ def kind_of(x: Any, numbers: tuple[type, ...]) -> list[Any]:
         return [AN_ARRAY, x.dtype, x.ndim, extents, strides]
     if type(x) in numbers:
         return [A_NUMBER, id(type(x)), 0, 0, 0]
+    if isinstance(x, float):  # 0.0 == -0.0, and nan != nan
+        return [A_FLOAT, id(type(x)), np.float64(x).view(np.int64), 0, 0]
     return [AN_OBJECT, id(x), 0, 0, 0]
 
 

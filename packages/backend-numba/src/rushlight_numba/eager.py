@@ -67,11 +67,11 @@ OTHERS = from_powers(
         18: "argmax",
         16: "clone",
         13: "unslice reshape flat_index",
+        10: "cumsum cumprod cummax argsort argselect middle searchsorted fold pad concat",
         9: "matmul linear linear.vjp",
+        8: "gather ungather scatter scatter_add",
         6: "take mse mse.vjp layer_norm layer_norm.fwd layer_norm.vjp batch_norm batch_norm.fwd "
         "batch_norm.vjp cross_entropy cross_entropy.fwd cross_entropy.vjp",
-        10: "cumsum cumprod cummax argsort argselect middle searchsorted fold pad concat",
-        8: "gather ungather scatter scatter_add",
     }
 )
 RANDOM = ["random_bits", "uniform", "normal", "integers"]  # of no arrays

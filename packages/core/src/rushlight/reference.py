@@ -227,7 +227,7 @@ def unslice(x: Array, shape: Shape, bounds: tuple[tuple[int, int, int], ...]) ->
 
 def pad(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
     shape = tuple([a + n + b for (a, b), n in zip(widths, x.shape, strict=True)])
-    z = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
+    z = np.full(shape, value, x.dtype)
     z[tuple([slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True)])] = x
     return z
 

@@ -68,7 +68,7 @@ class Chain:
             if narrow or x.device is not device or type(data) is not device.array:
                 return None
         rest = tuple([straight.Tensor if isinstance(x, straight.Tensor) else x for x in given])
-        form = rest, tuple(map(type, rest)), tuple(kwargs)
+        form = rest, tuple([x.hex() if type(x) is float else type(x) for x in rest]), tuple(kwargs)
         try:
             if form not in self.forms and len(self.forms) >= FORMS:
                 return None
