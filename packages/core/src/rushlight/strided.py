@@ -84,11 +84,9 @@ class StridedBackend(Backend):
 
         def reshape(x: StridedArray, shape: Shape) -> StridedArray:
             strides = refolded(x.shape, x.strides, shape)
-            return (
-                self.pack(x).view(shape, strides_of(shape))
-                if strides is None
-                else x.view(shape, strides)
-            )
+            if strides is None:
+                x, strides = self.pack(x), strides_of(shape)
+            return x.view(shape, strides)
 
         return {
             "reshape": reshape,

@@ -10,7 +10,7 @@ from .. import dtypes, ops
 from ..errors import ContractError, WrongDtype
 from ..ops.elementwise import number_type
 from .chain import chain
-from .given import any_floating, floating, operands, rank, representable, tensors, together
+from .given import any_floating, beside, floating, operands, rank, representable, tensors, together
 from .named import public
 from .precision import autocasts, rounds_once
 
@@ -62,8 +62,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ContractError("clamp: neither min nor max is given; give at least one")
-    rank("clamp", input)
-    operands("clamp", input, *[x for x in (min, max) if x is not None])
+    beside("clamp", input, *[x for x in (min, max) if x is not None])
     z = input
     if min is not None:
         z = ops.where(ops.less(z, min), min, z)
@@ -249,15 +248,13 @@ def frac(input: Tensor) -> Tensor:
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, but at least min.  [*s] -> [*s]."""
-    rank("clamp_min", input)
-    operands("clamp_min", input, min)
+    beside("clamp_min", input, min)
     return clamp(input, min=min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, but at most max.  [*s] -> [*s]."""
-    rank("clamp_max", input)
-    operands("clamp_max", input, max)
+    beside("clamp_max", input, max)
     return clamp(input, max=max)
 
 
@@ -400,8 +397,7 @@ def sinc(input: Tensor) -> Tensor:
 @chain
 def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the sign of other, that of -0.0 too.  [*s], [*s] -> [*s]."""
-    rank("copysign", input)
-    operands("copysign", input, other)
+    beside("copysign", input, other)
     x, other = ops.elementwise.floated_tensors(input, other)
     size, down = ops.abs(x), ops.signbit(other)
     # other is nowhere chosen: its gradient is 0, and not none
@@ -469,8 +465,7 @@ def relu6(input: Tensor) -> Tensor:
 
 def bounded(op: str, x: Tensor, low: float, high: float) -> Tensor:
     """hardtanh, called by this name."""
-    rank(op, x)
-    operands(op, x, low, high)
+    beside(op, x, low, high)
     if low > high:
         raise ContractError(f"{op}: from {low} to {high}; give the lower bound first")
     if x.dtype is dtypes.bool_:
@@ -618,8 +613,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 @chain
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """value where input <= threshold, input elsewhere.  [*s] -> [*s]."""
-    rank("threshold", input)
-    operands("threshold", input, threshold, value)
+    beside("threshold", input, threshold, value)
     value = value if input.dtype in dtypes.FLOATING else int(value)
     return ops.kink(~ops.less_equal(input, threshold), input, value)
 

@@ -60,6 +60,12 @@ def operands(op: str, *xs: Any) -> None:
             raise ContractError(f"{op}: {x} is beyond int64; give a smaller number or a float")
 
 
+def beside(op: str, x: Any, *others: Any) -> None:
+    """Raises: as operands does, and for an x that is no tensor."""
+    rank(op, x)
+    operands(op, x, *others)
+
+
 def tensors(op: str, *xs: Any) -> None:
     """Raises: as together and operands do, of numbers too: these are tensors, whose shapes meet."""
     together(op, *xs)

@@ -17,7 +17,7 @@ from ..ops.movement import Widths, part
 from ..spec import Shape, normal_axis, size
 from .chain import chain
 from .elementwise import bent
-from .given import floating, operands, rank, sized, together, whole
+from .given import beside, floating, rank, sized, together, whole
 from .movement import squeeze, unsqueeze
 from .precision import autocasts, rounds_once
 
@@ -478,24 +478,21 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 @rounds_once
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input where positive, negative_slope input elsewhere.  [*s] -> [*s]."""
-    rank("leaky_relu", input)
-    operands("leaky_relu", input, negative_slope)
+    beside("leaky_relu", input, negative_slope)
     return ops.kink(ops.greater(input, 0), input, input * negative_slope)
 
 
 @chain
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """input where positive, alpha (exp(input) - 1) elsewhere.  [*s] -> [*s]."""
-    rank("elu", input)
-    operands("elu", input, alpha)
+    beside("elu", input, alpha)
     return bent(input, alpha)
 
 
 @chain
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta input)) / beta; input where beta input > threshold.  [*s] -> [*s]."""
-    rank("softplus", input)
-    operands("softplus", input, beta, threshold)
+    beside("softplus", input, beta, threshold)
     scaled = input * beta
     return ops.where(ops.greater(scaled, threshold), input, ops.log1p_exp(scaled) / beta)
 

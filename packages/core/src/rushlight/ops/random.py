@@ -28,8 +28,7 @@ def uniform_words(key: Any, counter: Any, count: int, dtype: DType, device: Any)
         bits = random_bits(key, counter, shape=(count,), device=device)
         return cast(floordiv(bits, 256), dtypes.float32) * 2.0**-24
     bits = reshape(random_bits(key, counter, shape=(2 * count,), device=device), (count, 2))
-    high = slice(bits, ((0, count, 1), (0, 1, 1)))
-    low = slice(bits, ((0, count, 1), (1, 1, 1)))
+    high, low = (slice(bits, ((0, count, 1), (i, 1, 1))) for i in range(2))
     values = cast(floordiv(high, 32), dtype) * 2.0**26 + cast(floordiv(low, 64), dtype)
     return reshape(values * 2.0**-53, (count,))
 
@@ -68,8 +67,7 @@ def normal(key: Any, counter: Any, *, shape: Shape, dtype: DType, device: Any) -
     n = size(shape)
     wide = dtype if dtype is dtypes.float64 else dtypes.float32
     pairs = reshape(uniform_words(key, counter, 2 * n, wide, device), (n, 2))
-    u = slice(pairs, ((0, n, 1), (0, 1, 1)))
-    v = slice(pairs, ((0, n, 1), (1, 1, 1)))
+    u, v = (slice(pairs, ((0, n, 1), (i, 1, 1))) for i in range(2))
     values = sqrt(log(1.0 - u) * -2.0) * cos(v * TWO_PI)
     return cast(reshape(values, shape), dtype)
 
