@@ -234,6 +234,24 @@ def test_a_mask_that_asks_for_a_gradient():
     assert_near(*found, 2 * 30 * 4)
 
 
+@pytest.mark.usefixtures("by_blocks")
+@pytest.mark.parametrize("way", [lambda f: f, rl.compile], ids=["eager", "compiled"])
+def test_a_mask_that_asks_where_blocks_would_compute(way):
+    given, _ = inputs(((2,), 20, 30, 4, 4), "float32")
+    bias = values((20, 30), 5)
+
+    def gradient(q: Any, k: Any, v: Any, mask: Any) -> Any:
+        mask = mask.detach().requires_grad_()
+        z = F.scaled_dot_product_attention(q, k, v, mask)
+        return rl.autograd.grad((z * z).sum(), mask)[0]
+
+    made = way(gradient)(*[rl.tensor(x, device="numba") for x in (*given, bias)])
+    mask, *others = (torch.tensor(x, dtype=torch.float64) for x in (bias, *given))
+    z = torch.nn.functional.scaled_dot_product_attention(*others, mask.requires_grad_())
+    (z * z).sum().backward()
+    assert_near([made.numpy()], [mask.grad.numpy()], 2 * 30 * 4)
+
+
 @pytest.mark.parametrize("way", ["causal", "masked"])
 def test_compiled_programs_keep_no_scores(way):
     n = 2048

@@ -113,3 +113,35 @@ def test_what_follows_a_convolution_sees_it_rounded(dtype: str) -> None:
         compiled = rl.compile(function)(*given(HALF[dtype]))
         eager = function(*given(HALF[dtype]))
     assert is_rounded_once(compiled, eager.to(rl.float64).numpy(), dtype)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_a_convolution_of_no_image_of_its_own(dtype: str) -> None:
+    """What it has lies in the padding behind: zeros, of which some are results."""
+    x, w = (rl.ones(*s, dtype=HALF[dtype]) for s in ((1, 4, 8, 1), (4, 1, 1, 1)))
+    how = {"stride": 3, "padding": 1, "output_padding": (0, 2)}
+    z, wanted = (F.conv_transpose2d(x.to(d), w.to(d), **how) for d in ("numba", "numpy"))
+    assert z.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(
+    "largest",
+    [
+        lambda x: (x * x).amax(0).sum(),
+        lambda x: (x * x).amax(),
+        lambda x: rl.norm(x.exp(), float("inf")),
+        lambda x: (x * x).clamp(max=1.5).sum(),
+    ],
+    ids=["columns", "all", "norm", "clamp"],
+)
+def test_what_is_compared_is_rounded_as_it_is_in_memory(largest: Function, dtype: str) -> None:
+    """The gradient of a maximum goes to the elements that equal it, computed again or not."""
+
+    def gradient(x: rl.Tensor) -> rl.Tensor:
+        x = x.detach().requires_grad_()
+        return rl.autograd.grad(largest(x), x)[0]
+
+    values = np.random.default_rng(0).standard_normal((64, 16)).astype(np.float32)
+    x = rl.tensor(values, device="numba").to(HALF[dtype])
+    assert rl.compile(gradient)(x).tolist() == gradient(x).tolist()

@@ -44,7 +44,8 @@ class NumbaBackend(HostBackend):
 
     def keeps(self, op: str, inputs: Sequence[Any], params: Sequence[Any]) -> bool:
         """Attention whose scores are many: blocks of them stay in cache."""
-        if not op.startswith("attention"):
+        asks_mask = op == "attention.vjp" and params[2][3]  # its gradient is all of the scores
+        if not op.startswith("attention") or asks_mask:
             return False
         from .kernels.attention import is_large
 

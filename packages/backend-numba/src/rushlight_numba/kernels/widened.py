@@ -32,6 +32,9 @@ def widened(lower: Lower) -> Lower:
     """What lowers a step, for steps on float16 and bfloat16 too."""
 
     def works(call: Call) -> list[Work] | None:
+        made = [z.shape for z in call.step.outputs if z is not None]
+        if any(0 in shape for shape in (*made, *call.shapes) if shape is not None):
+            return None
         before: list[Work] = []
         after: list[Work] = []
         inputs, outputs = [*call.inputs], [*call.step.outputs]

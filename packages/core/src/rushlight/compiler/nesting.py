@@ -10,11 +10,23 @@ from ..dtypes import FLOATING, DType, bool_, float64, int64, uint32
 from ..spec import size
 from .affine import Index, numbered
 from .graph import Step, Sum, Value
-from .kind import COMPARISONS, SUMS, is_lookup, is_reduction, is_scatter, shift, value_dtype
+from .kind import (
+    COMPARISONS,
+    SUMS,
+    is_lookup,
+    is_narrow,
+    is_reduction,
+    is_scatter,
+    shift,
+    value_dtype,
+)
 from .nest import Access, LoopNest, Node, Store
 
 if TYPE_CHECKING:
     from .fuse import Fuser, Group
+
+
+ROUNDING = COMPARISONS | {"cast"}  # what tells whether a value was rounded
 
 
 class Nesting:
@@ -149,12 +161,21 @@ class Nesting:
                 node = self.value(x, at)
                 if step.op.name in COMPARISONS and x.dtype is not met:  # as a number may not fit it
                     node = self.push("cast", (node,), None, met, self.nodes[node].loops)
+                elif step.op.name in ROUNDING and is_narrow(met):  # as the same is in memory
+                    node = self.rounded(node)
                 args.append(node)
             else:
                 args.append(self.number(x, met))
         if step.op.name == "cast" and met is z.dtype:
             return args[0]
         return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
+
+    def rounded(self, node: int) -> int:
+        """A node of a narrow type, with no more digits than that holds."""
+        x = self.nodes[node]
+        return (
+            node if x.op in ("read", "gather", "cast") else self.push("cast", (node,), None, *x[3:])
+        )
 
     def gather(self, step: Step, index: Index) -> int:
         """The node of a lookup."""
