@@ -354,7 +354,7 @@ def test_a_page():
         1 program of test_a_page.<locals>.<lambda>
 
         1. x: float32[8, 5] on telling; w: float32[5, 7] on telling
-        10 steps written down, 10 when simplified,
+        10 steps, 10 once composites are opened and simplified,
         3 records (2 products, 1 call) of 2 different nests
         1.5 kB read and written, arena of 4.1 kB
 

@@ -9,6 +9,7 @@ from .alias import refresh
 from .errors import ContractError, IndexOutOfRange, WrongType
 from .ops.creation import naturals
 from .spec import Shape, broadcast, size
+from .straight import current
 from .tensor import Tensor
 
 
@@ -169,17 +170,24 @@ def rows(x: Tensor, given: list[tuple[int, int, Tensor]], first: int) -> Tensor:
         raise IndexOutOfRange(str(error)) from error
     before, after = x.shape[:first], x.shape[first + len(given) :]
     flat = ops.reshape(x, (*before, size(lengths), *after))
-    index = ops.flat_index(*[t for _, _, t in given], lengths=lengths)
+    parts = [(t, dim, n) for (_, dim, t), n in zip(given, lengths, strict=True)]
+    index: Any = ops.flat_index(*[t for t, *_ in parts], lengths=lengths)
+    if current().traces:
+        index._data.parts = [(current().read(t), *at) for t, *at in parts]
     try:
         return ops.take(flat, index, axis=first)
     except IndexOutOfRange:
-        for (_, dim, t), n in zip(given, lengths, strict=True):
-            for i in t.reshape(-1).tolist():
-                if not -n <= i < n:
-                    raise IndexOutOfRange(
-                        f"index: {i} is out of range for dim {dim} with size {n}"
-                    ) from None
+        inside(parts)
         raise
+
+
+def inside(parts: Any) -> None:
+    """Raises: IndexOutOfRange for an index, each part of them with its dim and the size there."""
+    for t, dim, n in parts:
+        for i in t.reshape(-1).tolist():
+            if not -n <= i < n:
+                told = f"index: {i} is out of range for dim {dim} with size {n}"
+                raise IndexOutOfRange(told) from None
 
 
 def places(mask: Tensor) -> list[Tensor]:

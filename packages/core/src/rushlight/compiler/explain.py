@@ -128,7 +128,7 @@ def page(program: Program, inputs: Any = None) -> str:
     moved = sum(map(bytes_of, records))
     arena = "" if found.arena_bytes is None else f", arena of {amount(found.arena_bytes)}"
     head = [
-        f"{steps} written down, {len(fused.graph.steps)} when simplified,",
+        f"{steps}, {len(fused.graph.steps)} once composites are opened and simplified,",
         f"{several(len(records), 'record')} ({', '.join(counts)}) of "
         + several(len(nests), "different nest"),
         f"{amount(moved)} read and written{arena}",

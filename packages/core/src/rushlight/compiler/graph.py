@@ -12,14 +12,15 @@ from ..device import Device
 from ..dtypes import DType
 from ..eager import call
 from ..errors import IndexOutOfRange, KernelFailed, RushlightError, TracingError
+from ..indexing import inside
 from ..op import Operation
 from ..spec import Shape, Spec
 
 
 class Value:
-    """An array to be: what a tensor holds while tracing."""
+    """An array to be: what a tensor holds while tracing.  parts: see `indexing.inside`."""
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("dtype", "parts", "shape")
 
     def __init__(self, spec: Spec) -> None:
         self.shape: Shape = tuple(spec.shape)
@@ -172,7 +173,9 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
         try:
             made = call(step.device.kernels[step.op.name], step.op, given, step.params)
             step.device.backend.wait(step.device.index)  # a kernel may fail late
-        except RushlightError:  # which names the operation
+        except RushlightError:  # which names the operation, an index as `take` got it
+            parts = getattr(step.inputs[-1], "parts", ())
+            inside((step.device.get(known[x]), *at) for x, *at in parts)
             raise
         except IndexError as error:
             raise IndexOutOfRange(f"{step.op.name}: {error}") from error

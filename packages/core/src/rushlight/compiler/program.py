@@ -10,7 +10,7 @@ from typing import Any
 from ..cell import Number
 from ..device import Device
 from ..eager import interpreting
-from ..errors import RushlightError
+from ..errors import IndexOutOfRange, RushlightError
 from ..spec import Spec
 from ..straight import wrap
 from .graph import Graph, Program, Step, Value, blame
@@ -89,6 +89,6 @@ def rerun(program: Program, inputs: list[Any], error: Exception) -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return program.run(*inputs)
-    if not isinstance(error, RushlightError):
+    if isinstance(error, IndexOutOfRange) or not isinstance(error, RushlightError):
         blame(program.graph, inputs)  # step by step, which raises what it was and where
     raise error
