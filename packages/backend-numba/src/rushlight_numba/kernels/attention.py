@@ -86,7 +86,7 @@ class Kind(NamedTuple):
     start: int | None
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
     """The works of a block, and the buffers that stand for its operands and its results."""
 
     works: tuple[Work, ...]
@@ -140,8 +140,16 @@ def scores(q: Any, k: Any, mask: Any, scale: float, start: int | None) -> Any:
     return ops.where(ops.greater_equal((rows + start).unsqueeze(1), columns), s, -inf)
 
 
+# What a pass is given and makes, by its rule, and which of these have a row for each key.
+NAMES = {
+    forward: ("q k v mask", "z top total"),
+    backward: ("g q k v mask top total", "gq gk gv"),
+}
+TALL = frozenset("k v gk gv".split())
+
+
 @lru_cache(maxsize=512)
-def block(kind: Kind) -> Block | None:
+def row_block(kind: Kind) -> RowBlock | None:
     """The block of a kind; None if an operand lies as no program reads, or a result elsewhere."""
     layouts = [found for operand in kind.operands if (found := laid(*operand)) is not None]
     if len(layouts) < len(kind.operands):
@@ -159,7 +167,7 @@ def block(kind: Kind) -> Block | None:
     if not all(is_whole(access, shape, access.buffer) for access, shape in results):
         return None
     works = [work for record in fused.records for work in lowered(record)]
-    return Block((*works,), fused.graph.inputs, tuple([access.buffer for access, _ in results]))
+    return RowBlock((*works,), fused.graph.inputs, tuple([access.buffer for access, _ in results]))
 
 
 def packed_once(works: Sequence[Work], dtype: DType, given: frozenset[Any]) -> Iterator[Work]:
@@ -192,54 +200,63 @@ def is_large(dtype: DType, shape: Shape, keys: int, causal: bool) -> bool:
     return seen and n_bytes >= LEAST_BYTES[causal] and dtype in (float32, float64)
 
 
-def attention(call: Call) -> list[Work] | None:
-    """The works of a pass; None for what the body does as well, or only it does."""
-    is_backward = call.step.op.name.endswith(".vjp")
-    causal, scale, *asked = call.step.params
-    arrays = [*zip(call.inputs, call.shapes, strict=True)]
-    mask, mask_shape = arrays.pop(3 + is_backward)
-    tall = (False, False, True, True, False, False) if is_backward else (False, True, True)
-    given = [Operand(x, shape or (), y) for (x, shape), y in zip(arrays, tall, strict=True)]
-    results = [z for z in call.step.outputs if z is not None]
-    tall = (False, True, True) if is_backward else (False, False, False)
-    made = [Operand(whole(z), z.shape, x) for z, x in zip(results, tall, strict=False)]
-    (*batch, rows, _), keys = made[0].shape, given[2].shape[-2]
-    dtype = results[0].dtype
-    row_bytes = keys * dtype.itemsize
-    if not is_large(dtype, made[0].shape, keys, causal):
-        return None
+class Arrays(NamedTuple):
+    """What a pass reads and makes.  given: the mask first, if there is one."""
+
+    given: list[Operand]
+    made: list[Operand]
+    mask: DType | None
+
+
+def arrays_of(call: Call, rule: Callable[..., Any]) -> Arrays:
+    """The arrays of a pass by this rule."""
+    inputs, results = (names.split() for names in NAMES[rule])
+    shapes = [shape or () for shape in call.shapes]
+    read = dict(zip(inputs, zip(call.inputs, shapes, strict=True), strict=True))
+    mask, mask_shape = read.pop("mask")
+    given = [Operand(x, shape, name in TALL) for name, (x, shape) in read.items()]
     if mask is not None:
-        if causal or (asked and asked[0][3]):
-            return None
-        given.insert(0, Operand(mask, mask_shape or (), is_tall=False))
-    heads = batch[-1] if batch else 1
+        given.insert(0, Operand(mask, mask_shape, is_tall=False))
+    outputs = zip(results, call.step.outputs, strict=False)
+    made = [Operand(whole(z), z.shape, name in TALL) for name, z in outputs if z is not None]
+    return Arrays(given, made, None if mask is None else mask.dtype)
+
+
+def size_of(heads: int, rows: int, row_bytes: int, *, causal: bool) -> tuple[int, int]:
+    """Of how many heads a block is, and of how many rows.  row_bytes: of a row of scores."""
     together = max(1, min(heads, BLOCK_BYTES // (rows * row_bytes)))
     together = next(n for n in range(together, 0, -1) if heads % n == 0)
     height = ROWS if causal else max(1, BLOCK_BYTES // row_bytes // ROWS) * ROWS
-    height = rows if together > 1 else min(rows, height)
+    return together, rows if together > 1 else min(rows, height)
+
+
+def attention(call: Call) -> list[Work] | None:
+    """The works of a pass; None for what the body does as well, or only it does."""
+    rule = backward if call.step.op.name.endswith(".vjp") else forward
+    causal, scale, *asked = call.step.params
+    given, made, mask = arrays_of(call, rule)
+    (*batch, rows, _), keys = made[0].shape, next(x for x in given if x.is_tall).shape[-2]
+    dtype = made[0].access.dtype
+    if not is_large(dtype, made[0].shape, keys, causal):
+        return None
+    asks_mask = asked and asked[0][3]  # its gradient is all of the scores
+    if mask is not None and (causal or asks_mask):
+        return None
+    heads = batch[-1] if batch else 1
+    together, height = size_of(heads, rows, keys * dtype.itemsize, causal=causal)
     works: list[Work] = []
     steps = [*[range(n) for n in batch[:-1]], range(0, heads, together)][: len(batch)]
-    for index in product(*steps):
-        for first in reversed(range(0, rows, height)):  # of causal ones the last sees all keys
-            last = min(rows, first + height)
-            seen = min(keys, -(-last // PANEL) * PANEL) if causal else keys
-            sums = is_backward and last < rows
-            operands = [*given, *made[1:]] if sums else given
-            found = block(
-                Kind(
-                    backward if is_backward else forward,
-                    tuple(
-                        [x.part(together, seen if x.is_tall else last - first) for x in operands]
-                    ),
-                    dtype,
-                    None if mask is None else mask.dtype,
-                    scale,
-                    first if causal and first + 1 < seen else None,
-                )
-            )
-            if found is None:
-                return None
-            works += found.placed(*[[x.at(index, first) for x in xs] for xs in (operands, made)])
+    # backwards, since the last rows of causal ones see all keys: these are packed once, for all
+    for index, first in product(product(*steps), reversed(range(0, rows, height))):
+        last = min(rows, first + height)
+        seen = min(keys, -(-last // PANEL) * PANEL) if causal else keys
+        operands = [*given, *made[1:]] if rule is backward and last < rows else given
+        parts = [x.part(together, seen if x.is_tall else last - first) for x in operands]
+        start = first if causal and first + 1 < seen else None
+        found = row_block(Kind(rule, (*parts,), dtype, mask, scale, start))
+        if found is None:
+            return None
+        works += found.placed(*[[x.at(index, first) for x in xs] for xs in (operands, made)])
     untouched = frozenset(x.access.buffer for x in given)
     return [*packed_once(works, dtype, untouched)]
 

@@ -116,7 +116,9 @@ def sizes_of(how: Pointer) -> tuple[int, int, int]:
 
 def begin(how: Pointer, plane: int) -> int:
     """Where a plane of the input begins."""
-    return plane // how[INNER] * how[GROUP] + plane % how[INNER] * how[PLANE]
+    group, rest = plane // how[INNER], plane % how[INNER]
+    at: int = group * how[GROUP] + rest * how[PLANE]
+    return at
 
 
 def bounds(start: int, step: int, size: int, length: int) -> tuple[int, int]:
