@@ -14,6 +14,7 @@ import rushlight as rl
 import rushlight_numba
 from rushlight.testing.close import assert_same_bits
 from rushlight_numba import memory
+from rushlight_numba.builtin import block
 from rushlight_numba.memory import ALIGNED, LARGE, MORE, Cache, NoRoom, rounded
 
 FLOAT = np.dtype(np.float32)
@@ -298,6 +299,19 @@ def test_a_block_that_another_thread_takes_first_is_made_again(cache):
     array = make()
     assert len({address(x) for x in (array, *others)}) == 4
     assert cache.used_bytes == 4 * LARGE
+
+
+def test_a_size_that_two_threads_ask_for_at_once_is_one(monkeypatch, cache):
+    found = []
+
+    def made(*words):
+        if not found:  # another thread asks, and is done before
+            monkeypatch.undo()
+            found.append(cache.size(LARGE))
+        return block(*words)
+
+    monkeypatch.setattr(memory, "block", made)
+    assert cache.size(LARGE) is found[0]
 
 
 def test_an_array_that_dies_in_another_thread_gives_its_memory_back(cache):

@@ -258,7 +258,8 @@ class Cache:
         """The words of blocks of at least so many bytes."""
         n_bytes = rounded(n_bytes)
         if n_bytes not in self.sizes:
-            self.sizes[n_bytes] = block(0, n_bytes, self.words, partial(self.more, n_bytes))
+            made = block(0, n_bytes, self.words, partial(self.more, n_bytes))
+            self.sizes.setdefault(n_bytes, made)  # another thread may have made it meanwhile
         return self.sizes[n_bytes]
 
     def kind(self, shape: Shape, dtype: DType, references: int = 0) -> Block:
@@ -335,5 +336,8 @@ def heir(shape: Shape, dtype: DType, references: int) -> Callable[[Any], Any]:
 
 
 def stats() -> MemoryStats:
-    """What arrays of at least LARGE bytes hold, and held at most."""
+    """What arrays hold, and held at most: those of at least LARGE bytes that native code made.
+
+    What numpy's kernels make, and what came from numpy, is not counted.
+    """
     return MemoryStats(cache.used_bytes, cache.peak_bytes, cache.taken_bytes, machine_bytes())
