@@ -85,7 +85,7 @@ def refuse_zero(op: str, x: Any, y: Any) -> None:
 def refuse_bools(op: str, x: Any, y: Any) -> None:
     """Raises: WrongDtype if both are of bools."""
     if getattr(x, "dtype", BOOL) is BOOL and getattr(y, "dtype", BOOL) is BOOL:
-        raise WrongDtype(f"{op}: bools; convert one with .to()")
+        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
 
 
 def power(x: Any, y: Any) -> Any:

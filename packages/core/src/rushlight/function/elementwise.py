@@ -414,8 +414,7 @@ def shifted(op: str, x: Any, y: Any, once: Callable[[Any, Any], Tensor]) -> Tens
     if any_floating((x, y)) or float in map(number_type, (x, y)):
         raise WrongDtype(f"{op}: floats have no bits to shift; convert them to int with .to()")
     dtype = ops.elementwise.common((x, y))
-    if dtype is dtypes.bool_:
-        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
+    ops.elementwise.refuse_bools(op, dtype)
     bits = 8 * dtype.itemsize
     if number_type(y) is None:
         y = ops.cast(y, dtype)

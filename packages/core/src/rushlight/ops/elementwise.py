@@ -145,9 +145,14 @@ def meet(op: str, x: Any, y: Any) -> None:
 def quotient(op: str, x: Any, y: Any) -> Spec:
     """The Spec of an operation that bools do not have, as in PyTorch.  Raises: WrongDtype."""
     made = elementwise(op, x, y)
-    if made.dtype is dtypes.bool_:
-        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
+    refuse_bools(op, made.dtype)
     return made
+
+
+def refuse_bools(op: str, dtype: DType) -> None:
+    """Raises: WrongDtype if this is bool."""
+    if dtype is dtypes.bool_:
+        raise WrongDtype(f"{op}: of bools there is none; convert one with .to()")
 
 
 def integral(op: str, *inputs: Any) -> Spec:
@@ -251,6 +256,7 @@ floordiv.gradients(x=level, y=level)
 def remainder(x: Any, y: Any) -> Any:
     """x - floor(x / y) * y, with the sign of y; a 0 has that of x.  [*s], [*s] -> [*s]."""
     meet("remainder", x, y)
+    refuse_bools("remainder", common((x, y)))
     q = floordiv(x, y)
     left = x - where(equal(q, 0), 0, q * y)  # 0 times an infinite y is nan, and x is left
     return where(equal(left, 0), x * 0, left)
@@ -721,6 +727,7 @@ round.gradients(x=level)
 def fmod(x: Any, y: Any) -> Any:
     """x - trunc(x / y) * y, with the sign of x.  [*s], [*s] -> [*s]."""
     meet("fmod", x, y)
+    refuse_bools("fmod", x.dtype)
     left = remainder(abs(x), abs(y))
     return where(equal(left, 0), x * 0, where(less(x, 0), -left, left))
 

@@ -29,7 +29,7 @@ def elementwise() -> Iterator[Row]:
         yield op, [mask(3), mask(4)]
         yield op, [x(3), x(3)], {}, "floats"
         yield op, [index(3, below=4), 1.5]
-    for op in ("sub", "floordiv", "pow"):
+    for op in "sub floordiv remainder fmod pow".split():
         yield op, [mask(3), mask(3)], {}, "bools"
     yield "bitwise_not", [x(3)], {}, "floats"
     yield "gate", [x(3), x(4)]
