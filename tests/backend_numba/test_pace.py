@@ -43,8 +43,8 @@ def test_a_line_after_two_seconds_and_then_after_twice_as_long(caplog):
         caplog.clear()
     at = {(i + 1) / 2: lines for i, lines in enumerate(told) if lines}
     assert at == {
-        2.5: ["compiling for this processor: 2.5 s so far"],
-        5.5: ["compiling for this processor: 5.5 s so far"],
+        2.5: ["rushlight: compiling for this processor: 2.5 s so far"],
+        5.5: ["rushlight: compiling for this processor: 5.5 s so far"],
     }
 
 

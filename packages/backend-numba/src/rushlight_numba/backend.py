@@ -53,15 +53,20 @@ class NumbaBackend(HostBackend):
         return is_large(q.dtype, q.shape, k.shape[-2], params[0])
 
     def memory(self, index: int) -> MemoryStats:
+        """Of arrays of at least `memory.LARGE` bytes that native code made; numpy counts none."""
         from .memory import stats
 
         return stats()
 
     def threads(self, n: int) -> None:
+        from .codegen.cache import LOGGER
         from .pool import pool
 
-        self.workers = n
         pool().threads(n)
+        self.workers = pool().limit
+        if self.workers < n:
+            told = "rushlight: set_num_threads: %d; the device numba uses %d"
+            LOGGER.warning(told, n, self.workers)
 
     def kernel_of(self, op: Operation) -> Callable[..., Any]:
         """A program of the composite for each kind of arguments."""

@@ -48,7 +48,7 @@ class MemoryStats(NamedTuple):
     """Memory of one device, in bytes; None where the backend does not count it."""
 
     used_bytes: int | None = None
-    """Held by arrays that are alive."""
+    """Held by those arrays alive that it counts."""
 
     peak_bytes: int | None = None
     """The largest `used_bytes` so far."""

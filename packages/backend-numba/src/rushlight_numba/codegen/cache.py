@@ -2,15 +2,15 @@
 
 Knows nothing of what the bytes are.  $RUSHLIGHT_CACHE names the folder, else it is the platform's.
 Several processes may share it: an entry appears whole or not at all, and one that is damaged reads
-as absent.  A folder that cannot be written is a cache that stays empty.
+as absent.  A folder that cannot be written is a cache that stays empty.  Nothing is ever removed.
 
-Compiling that takes long is told to the logger `rushlight.numba`, as a warning: where logging is
-left as it is, a line on standard error.
+That the folder cannot be written, and that compiling takes long, is told to the logger
+`rushlight.numba`, as a warning: where logging is left as it is, a line on standard error.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -69,7 +69,7 @@ class Pace:
         self.spent_s += seconds
         if self.spent_s > self.told_at_s:
             self.told_at_s = 2 * self.spent_s
-            LOGGER.warning("compiling for this processor: %.1f s so far", self.spent_s)
+            LOGGER.warning("rushlight: compiling for this processor: %.1f s so far", self.spent_s)
 
 
 PACE = Pace()
@@ -97,9 +97,13 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, code: bytes) -> None:
-    """Keep `code` under `key`, or do nothing where the folder cannot be written."""
-    with contextlib.suppress(OSError, RuntimeError):
+    """Keep `code` under `key`; where the folder cannot be written, say so once."""
+    try:
         place = _place(key)
+    except RuntimeError as error:  # nobody knows the user's home
+        unkept(str(error))
+        return
+    try:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=f"{key}.")
         try:
@@ -109,3 +113,15 @@ def write(key: str, code: bytes) -> None:
         except BaseException:  # an interrupt too leaves no half-written file behind
             Path(temporary).unlink(missing_ok=True)
             raise
+    except OSError as error:
+        unkept(f"{place.parent}: {error.strerror}")
+
+
+@functools.cache
+def unkept(reason: str) -> None:
+    """Say that compiled code is not kept; a second time, nothing."""
+    LOGGER.warning(
+        "rushlight: compiled code is not kept, so each process compiles anew: %s; name a folder "
+        "that can be written in RUSHLIGHT_CACHE",
+        reason,
+    )

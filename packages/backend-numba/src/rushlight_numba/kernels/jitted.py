@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from rushlight.extend import BackendUnavailable
+
 from ..codegen import cache
 from ..codegen.llvm import MADE_BY, emitted, load
 
@@ -100,9 +102,18 @@ def source_of(module: str) -> str:
 def compiled(
     function: Function, types: tuple[str, ...], constants: Mapping[str, Any]
 ) -> tuple[str, str]:
-    """A function compiled by numba: its name, and LLVM's text of it and of all that it calls."""
-    from numba.core import compiler as numba_compiler, types as numba_types
-    from numba.core.registry import CPUDispatcher, cpu_target
+    """A function compiled by numba: its name, and LLVM's text of it and of all that it calls.
+
+    Raises: BackendUnavailable if numba is there, but refuses to be imported.
+    """
+    try:
+        from numba.core import compiler as numba_compiler, types as numba_types
+        from numba.core.registry import CPUDispatcher, cpu_target
+    except ImportError as error:  # numba's own words: which numpy it wants
+        raise BackendUnavailable(
+            f"numba cannot be imported: {error}; run: pip install --upgrade rushlight-numba, or "
+            f"use the device numpy"
+        ) from error
 
     compiler: Any = numba_compiler  # says nothing of its types
     elements: Any = numba_types

@@ -82,11 +82,12 @@ def serve(
     worker_init_fn: Callable[[int], Any] | None,
     connection: Connection,
 ) -> None:
-    """Answer tasks until the other end of the connection is closed."""
+    """Answer tasks, in one thread, until the other end of the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and hangs up
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not a handler that was the parent's
     tasks: SimpleQueue[Epoch | Task | None] = SimpleQueue()
     Thread(target=listen, args=(connection, tasks), daemon=True).start()
+    rl.set_num_threads(1)  # each worker has a processor; the rest are the program's
     parent = os.getppid()
     epoch, fresh = 0, True
     ask: Callable[[Any], Any] | Failure | None = None

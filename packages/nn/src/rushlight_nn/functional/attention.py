@@ -25,7 +25,8 @@ def scaled_dot_product_attention(
     is_causal: query i sees keys 0 to i; there is no other mask then.
     scale: None for 1 / sqrt(e).
     enable_gqa: key and value may have fewer heads, axis -3, each for as many of query's in a row.
-    Raises: ContractError if lengths, heads or masks do not fit, and for masks of integers.
+    Raises: ContractError if lengths, heads or masks do not fit, without a key, and for masks of
+        integers.
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1.
     """
     op = "scaled_dot_product_attention"
@@ -39,6 +40,8 @@ def scaled_dot_product_attention(
             f"{op}: query {query.spec}, key {key.spec}, value {value.spec}; "
             "give [.., l, e], [.., s, e] and [.., s, v]"
         )
+    if not key.shape[-2]:
+        raise rl.ContractError(f"{op}: key {key.spec} has no rows; give at least one to attend to")
     if is_causal and attn_mask is not None:
         raise rl.ContractError(f"{op}: attn_mask with is_causal=True; give one of them")
     if attn_mask is not None and attn_mask.dtype not in (*_MASKS, query.dtype):

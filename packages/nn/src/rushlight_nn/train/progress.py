@@ -16,13 +16,15 @@ from .record import Record
 FORMAT = "{desc} |{bar}| {rate_fmt} {remaining}{postfix}"  # of 80 columns, 9 for the bar
 COLUMNS, ROWS = 80, 24
 LOGGER = logging.getLogger("rushlight")  # what all parts of Rushlight log
+PREFIX = "rushlight: "  # of each line
 
 
 class Lines(logging.Handler):
     """A line on standard error for each record, above the bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(f"rushlight: {record.getMessage()}", file=sys.stderr)
+        message = record.getMessage().removeprefix(PREFIX)  # of what others print without a bar
+        tqdm.write(PREFIX + message, file=sys.stderr)
 
 
 class Progress(Callback):
