@@ -147,13 +147,14 @@ class Program:
                 records.append((address, 0, CALLER, work.ns))
             else:
                 function = at[getattr(work.function, "key", work.function)]
-                records.append((function, self.block(work.words, words, at), work.chunks, work.ns))
+                arguments = self.appended(work.words, words, at)
+                records.append((function, arguments, work.chunks, work.ns))
         alone = [(f, a, n) for f, a, n, _ in records]
         total = sum(ns for *_, ns in records)
         guards, block = self.guards() if self.heirs else [], 0
         if guards:
             overwrites = [not self.heirs.keys().isdisjoint(x.touched) for x in self.works]
-            block = self.block([len(guards), 0, 0, *guards], words, at)
+            block = self.appended([len(guards), 0, 0, *guards], words, at)
             records.insert(overwrites.index(True), (at["gate"], block, CALLER, 0.0))
         # as many as the system has, since more may be allowed after this is linked
         threads = max(workers, processors()) if total > SHARED_NS else 1
@@ -193,12 +194,12 @@ class Program:
         checks = [(self.address(place(x)), x.dtype.itemsize) for x in self.fused.checks]
         return [start + i for start, count in checks for i in range(count)]
 
-    def block(self, block: Sequence[Any], words: list[Any], at: dict[Any, int]) -> int:
+    def appended(self, block: Sequence[Any], words: list[Any], at: dict[Any, int]) -> int:
         """Where an argument block begins among the words, its inner blocks before it."""
         ready: list[Any] = []
         for word in block:
             if isinstance(word, list):
-                ready.append(Start(self.block(word, words, at)))
+                ready.append(Start(self.appended(word, words, at)))
             elif hasattr(word, "address"):
                 ready.append(at[word.key])
             else:

@@ -17,7 +17,7 @@ from ...lowering import Extra, Place, Work, joined, of_nest
 from ...products import FLOPS_PER_NS
 from ...tiles import Width
 from .filter_sums import Cells, FilterWords, filter_sums
-from .outer_sums import Block, outer_sums
+from .outer_sums import OuterTile, outer_sums
 from .part import (
     CHUNK_NS,
     LOAD_CYCLES,
@@ -59,20 +59,36 @@ class Sums(NamedTuple):
     panel_bytes: int
 
 
-def filter_gradient(
-    images: Images,
-    axes: Sequence[Axis],
-    values: Images,
-    others: Sequence[Axis],
-    sizes: tuple[int, int, int, int],
-    z: Value,
-    w: Width,
-) -> list[Work]:
-    """The works that sum values times the windows of images into z.
+class Chunks(NamedTuple):
+    """How sums over pixels are cut into chunks.
 
-    others: the axes of the values, which those of the images have results for.
-    sizes: batch, groups; channels of the images and of the values, of one group.
+    is_outer: whether lanes are outputs.  outputs, channels: those of a group whose sums a chunk
+    has; output_blocks, channel_blocks: how many chunks there are side by side in a group.
+    block: results whose pixels a chunk copies at a time; positions: such blocks of all images, of
+    which a chunk adds up `at_once`, in a copy of its own of the result.
+    ns: the estimated time of all.
     """
+
+    is_outer: bool
+    outputs: int
+    output_blocks: int
+    channels: int
+    channel_blocks: int
+    block: tuple[int, int, int]
+    positions: int
+    at_once: int
+    ns: float
+
+    @property
+    def copies(self) -> int:
+        """Of the result, which are added up."""
+        return -(-self.positions // self.at_once)
+
+
+def chunks_of(
+    axes: Sequence[Axis], others: Sequence[Axis], sizes: tuple[int, int, int, int], w: Width
+) -> Chunks:
+    """The chunks of sums of these sizes, which are those of `filter_gradient`."""
     batch, groups, all_channels, all_outputs = sizes
     count = prod(len(axis.taps) for axis in axes)
     outputs = even(all_outputs, MOST_OUTPUTS)
@@ -98,26 +114,49 @@ def filter_gradient(
     block = cut(axes, fits, wanted / 2 / (batch * blocks))
     positions = batch * blocks_of(axes, block)
     at_once = -(-positions // min(positions, -(-wanted // blocks)))
-    copies = -(-positions // at_once)
-    size = groups * all_outputs * all_channels * count
+    return Chunks(
+        is_outer, outputs, output_blocks, channels, channel_blocks, block, positions, at_once, ns
+    )
+
+
+def filter_gradient(
+    images: Images,
+    axes: Sequence[Axis],
+    values: Images,
+    others: Sequence[Axis],
+    sizes: tuple[int, int, int, int],
+    z: Value,
+    w: Width,
+) -> list[Work]:
+    """The works that sum values times the windows of images into z.
+
+    others: the axes of the values, which those of the images have results for.
+    sizes: batch, groups; channels of the images and of the values, of one group.
+    """
+    batch, groups, all_channels, all_outputs = sizes
+    cuts = chunks_of(axes, others, sizes, w)
+    count = prod(len(axis.taps) for axis in axes)
+    elements = cuts.channels * count
+    size, copies = groups * all_outputs * all_channels * count, cuts.copies
     to = Place(Extra(copies * size * w.size) if copies > 1 else z, 0)
-    found, other = part(axes, block), part(others, block)
-    sums = (outer if is_outer else dotted)(outputs, channels * count, block, w)
-    other_at = room(axes, channels, block, w)
-    table_at = other_at + room(others, outputs, block, w)
+    found, other = part(axes, cuts.block), part(others, cuts.block)
+    sums = (outer if cuts.is_outer else dotted)(cuts.outputs, elements, cuts.block, w)
+    # scratch: the copies of both images, the table of pixels, streams, cells and a panel
+    other_at = room(axes, cuts.channels, cuts.block, w)
+    table_at = other_at + room(others, cuts.outputs, cuts.block, w)
     streams_at = table_at + rounded(sums.table_bytes)
-    cells_at = streams_at + rounded(8 * channels * count)
+    cells_at = streams_at + rounded(8 * elements)
     panel_at = cells_at + sums.cells * w.lanes * w.size
     words = FilterWords(
         images.at, images.n, images.group, images.c, values.at, values.n, values.group, values.c,
         copier(w), window_words(images, axes, found), window_words(values, others, other),
-        found.plane, other.plane, found.taps, count, to, size, channels, all_channels, outputs,
-        all_outputs, groups, channel_blocks, output_blocks, at_once, other_at, table_at,
-        streams_at, cells_at, panel_at,
+        found.plane, other.plane, found.taps, count, to, size, cuts.channels, all_channels,
+        cuts.outputs, all_outputs, groups, cuts.channel_blocks, cuts.output_blocks, cuts.at_once,
+        other_at, table_at, streams_at, cells_at, panel_at,
     )  # fmt: skip
-    cuts = block_words(axes, batch, found, (other.slice, other.width, 1))
-    scratch_bytes = panel_at + sums.panel_bytes
-    works = [Work(sums.code, [*words, *cuts], copies * blocks, ns, scratch_bytes)]
+    given = [*words, *block_words(axes, batch, found, (other.slice, other.width, 1))]
+    chunks = copies * groups * cuts.channel_blocks * cuts.output_blocks
+    works = [Work(sums.code, given, chunks, cuts.ns, panel_at + sums.panel_bytes)]
     if copies > 1:
         store = Store(0, Access(z, (1,), 0, z.dtype), "sum")
         works += of_nest(joined((size,), store, to.buffer, copies, size))
@@ -126,7 +165,7 @@ def filter_gradient(
 
 def outer(outputs: int, elements: int, block: tuple[int, int, int], w: Width) -> Sums:
     """Sums whose lanes are outputs."""
-    tile = block_of(outputs, elements, w)
+    tile = tile_of(outputs, elements, w)
     columns = tile.vectors * w.lanes
     tiles = -(-outputs // columns) * -(-elements // tile.rows)
     panel_bytes = (prod(block) + w.lanes) * columns * w.size
@@ -166,20 +205,20 @@ def cells_of(outputs: int, elements: int, block: tuple[int, int, int], w: Width)
 
 
 @lru_cache(1024)
-def block_of(outputs: int, elements: int, w: Width) -> Block:
+def tile_of(outputs: int, elements: int, w: Width) -> OuterTile:
     """The tile of `outer_sums` that takes the least time."""
 
-    def cycles(block: Block) -> float:
-        rows, vectors = block
+    def cycles(tile: OuterTile) -> float:
+        rows, vectors = tile
         tiles = -(-elements // rows) * -(-outputs // (vectors * w.lanes))
         # a row costs its own load, and that of its address where there are many
         loads = (rows + 2 * max(0, rows - 8) + 2.5 * vectors) / 2
         return tiles * (max(rows * vectors / 2, loads, 4.0) + STEP_CYCLES)
 
     shapes = [
-        Block(rows, vectors)
+        OuterTile(rows, vectors)
         for rows in range(1, MOST_ELEMENTS + 1)
         for vectors in range(1, MOST_VECTORS + 1)
         if rows * vectors + vectors < REGISTERS
     ]
-    return min(shapes, key=lambda block: (cycles(block), block))
+    return min(shapes, key=lambda tile: (cycles(tile), tile))

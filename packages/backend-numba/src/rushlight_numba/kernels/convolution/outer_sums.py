@@ -19,7 +19,7 @@ from .filter_sums import FilterWords, copied, held, started
 from .window import BlockWords, Three, streamed
 
 
-class Block(NamedTuple):
+class OuterTile(NamedTuple):
     """The shape of a register tile.
 
     rows: elements of the windows; vectors: of outputs.
@@ -29,13 +29,13 @@ class Block(NamedTuple):
     vectors: int
 
 
-def outer_sums(w: Width, block: Block) -> Routine:
+def outer_sums(w: Width, tile: OuterTile) -> Routine:
     """The function that sums by tiles of that shape; its words are those of `filter_sums`."""
-    name = w.name(f"outer_sums{block.rows}x{block.vectors}")
-    return Routine(name, lambda: _outer_sums(name, w, block))
+    name = w.name(f"outer_sums{tile.rows}x{tile.vectors}")
+    return Routine(name, lambda: _outer_sums(name, w, tile))
 
 
-def _outer_sums(name: str, w: Width, block: Block) -> Fn:
+def _outer_sums(name: str, w: Width, tile: OuterTile) -> Fn:
     f = Fn(name, RECORD)
     words = load_words(f, FilterWords)
     blocks = load_words(f, BlockWords, first=len(FilterWords._fields))
@@ -47,12 +47,12 @@ def _outer_sums(name: str, w: Width, block: Block) -> Fn:
         )
     )  # fmt: skip
     streamed(f, words.taps, words.count, chunk.channels, words.plane, streams)
-    columns = block.vectors * w.lanes
-    down = f.udiv(f.add(chunk.elements, block.rows - 1), block.rows)
+    columns = tile.vectors * w.lanes
+    down = f.udiv(f.add(chunk.elements, tile.rows - 1), tile.rows)
 
     def place(o: str, element: str) -> str:
-        tile = f.add(f.mul(f.udiv(o, columns), down), f.udiv(element, block.rows))
-        return f.gep(cells, f.mul(tile, block.rows * block.vectors), w.vector)
+        number = f.add(f.mul(f.udiv(o, columns), down), f.udiv(element, tile.rows))
+        return f.gep(cells, f.mul(number, tile.rows * tile.vectors), w.vector)
 
     with f.loop(chunk.first, chunk.last) as position:
         lo, hi = copied(f, w, words, blocks, chunk, position, other)
@@ -61,17 +61,17 @@ def _outer_sums(name: str, w: Width, block: Block) -> Fn:
         _spotted(f, blocks, (extents[0], extents[1], extents[2]), spots)
         begins = f.icmp("eq", position, chunk.first)
         with f.loop(0, chunk.outputs, columns) as o:
-            _turned(f, w, block, words, blocks, extents, (other, o, chunk.outputs), panel)
-            with f.loop(0, chunk.elements, block.rows) as element:
+            _turned(f, w, tile, words, blocks, extents, (other, o, chunk.outputs), panel)
+            with f.loop(0, chunk.elements, tile.rows) as element:
                 last = f.sub(chunk.elements, 1)
-                every = [f.imin(f.add(element, r), last) for r in range(block.rows)]
+                every = [f.imin(f.add(element, r), last) for r in range(tile.rows)]
                 xs = [f.gep("%scratch", f.arg(streams, e), w.ty) for e in every]
-                _tile(f, w, block, xs, (spots, panel, pixels), place(o, element), begins)
+                _tile(f, w, tile, xs, (spots, panel, pixels), place(o, element), begins)
     result = chunk.result(f, w, words)
     line = f.mul(words.all_channels, words.count)
-    with f.loop(0, chunk.outputs, columns) as o, f.loop(0, chunk.elements, block.rows) as element:
+    with f.loop(0, chunk.outputs, columns) as o, f.loop(0, chunk.elements, tile.rows) as element:
         here = place(o, element)
-        rows = f.imin(block.rows, f.sub(chunk.elements, element))
+        rows = f.imin(tile.rows, f.sub(chunk.elements, element))
         with f.loop(0, f.imin(columns, f.sub(chunk.outputs, o))) as column:
             to = f.gep(result, f.add(f.mul(f.add(o, column), line), element), w.ty)
             cell = f.gep(here, column, w.ty)
@@ -92,7 +92,7 @@ def _spotted(f: Fn, blocks: BlockWords, extents: Three, spots: str) -> None:
 def _turned(
     f: Fn,
     w: Width,
-    block: Block,
+    tile: OuterTile,
     words: FilterWords,
     blocks: BlockWords,
     extents: list[str],
@@ -104,7 +104,7 @@ def _turned(
     Up to a vector's pixels after it are overwritten.
     """
     other, first, outputs = source
-    columns = block.vectors * w.lanes
+    columns = tile.vectors * w.lanes
     with f.loop(0, extents[0]) as z, f.loop(0, extents[1]) as y:
         row = affine(f, (z, blocks.far_z), (y, blocks.far_y))
         number = f.mul(f.add(f.mul(z, extents[1]), y), extents[2])
@@ -123,7 +123,7 @@ def _turned(
 def _tile(
     f: Fn,
     w: Width,
-    block: Block,
+    tile: OuterTile,
     xs: list[str],
     pixels: tuple[str, str, str],
     place: str,
@@ -135,13 +135,13 @@ def _tile(
     """
     spots, panel, count = pixels
     with (
-        held(f, w, (block.rows, block.vectors), place, begins) as sums,
+        held(f, w, (tile.rows, tile.vectors), place, begins) as sums,
         f.loop(0, count) as pixel,
     ):
         near = f.arg(spots, pixel)
-        line = f.gep(panel, f.mul(pixel, block.vectors), w.vector)
-        y = [f.load(w.vector, f.gep(line, v, w.vector)) for v in range(block.vectors)]
+        line = f.gep(panel, f.mul(pixel, tile.vectors), w.vector)
+        y = [f.load(w.vector, f.gep(line, v, w.vector)) for v in range(tile.vectors)]
         for r, x in enumerate(xs):
             scalar = splat(f, w, f.load(w.ty, f.gep(x, near, w.ty)))
-            for v in range(block.vectors):
+            for v in range(tile.vectors):
                 multiply_add(f, w, y[v], scalar, sums[r, v])
