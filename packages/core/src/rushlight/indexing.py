@@ -8,7 +8,7 @@ from . import dtypes, ops
 from .alias import refresh
 from .errors import ContractError, IndexOutOfRange, WrongType
 from .ops.creation import naturals
-from .spec import Shape, broadcast, size
+from .spec import Shape, broadcast, inside, size
 from .straight import current
 from .tensor import Tensor
 
@@ -179,15 +179,6 @@ def rows(x: Tensor, given: list[tuple[int, int, Tensor]], first: int) -> Tensor:
     except IndexOutOfRange:
         inside(parts)
         raise
-
-
-def inside(parts: Any) -> None:
-    """Raises: IndexOutOfRange for an index, each part of them with its dim and the size there."""
-    for t, dim, n in parts:
-        for i in t.reshape(-1).tolist():
-            if not -n <= i < n:
-                told = f"index: {i} is out of range for dim {dim} with size {n}"
-                raise IndexOutOfRange(told) from None
 
 
 def places(mask: Tensor) -> list[Tensor]:

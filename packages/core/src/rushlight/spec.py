@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import prod
 from operator import index, mul
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 from .dtypes import DType
 from .errors import ContractError, IndexOutOfRange, WrongType
@@ -53,6 +53,15 @@ def broadcast(op: str, *shapes: Shape) -> Shape:
                     )
                 out[i] = length
     return tuple(out)
+
+
+def inside(parts: Any) -> None:
+    """Raises: IndexOutOfRange for an index, of arrays of them with the dim and its size."""
+    for t, dim, n in parts:
+        for i in t.reshape(-1).tolist():
+            if not -n <= i < n:
+                told = f"index: {i} is out of range for dim {dim} with size {n}"
+                raise IndexOutOfRange(told) from None
 
 
 def normal_axis(op: str, dim: SupportsIndex, ndim: int) -> int:

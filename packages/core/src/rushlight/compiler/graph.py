@@ -12,13 +12,12 @@ from ..device import Device
 from ..dtypes import DType
 from ..eager import call
 from ..errors import IndexOutOfRange, KernelFailed, RushlightError, TracingError
-from ..indexing import inside
 from ..op import Operation
-from ..spec import Shape, Spec
+from ..spec import Shape, Spec, inside
 
 
 class Value:
-    """An array to be: what a tensor holds while tracing.  parts: see `indexing.inside`."""
+    """An array to be: what a tensor holds while tracing.  parts: see `inside`."""
 
     __slots__ = ("dtype", "parts", "shape")
 
