@@ -114,7 +114,6 @@ OTHERS = {
     "bytes": np.zeros((4, 6), ">f4"),
     "number": 3.0,
     "nothing": None,
-    "subclass": DENSE.view(type("Array", (np.ndarray,), {})),
 }
 
 
@@ -154,6 +153,18 @@ def test_of_numbers_only_the_type_matters(table):
     assert table.kernel(DENSE, True) == "otherwise"
 
 
+def test_arrays_of_subclasses_are_not_kept(table):
+    x = DENSE.view(type("Array", (np.ndarray,), {}))
+    gone = weakref.ref(x)
+    table.add((DENSE, DENSE), (), lambda *_: "here")
+    table.add((DENSE, x), (), lambda *_: "there")
+    assert table.kernel(DENSE, x) == "otherwise"
+    table.left.clear()
+    del x
+    gc.collect()
+    assert gone() is None
+
+
 def test_what_cannot_be_compared_is_not_the_same(table):
     class Stubborn:
         def __eq__(self, other):
@@ -169,6 +180,56 @@ def test_an_error_of_a_function_is_raised(table):
     table.add((DENSE, 0), (), lambda x, y: x.size / y)
     with pytest.raises(ZeroDivisionError):
         table.kernel(DENSE, 0)
+
+
+def test_a_kind_may_be_forgotten_while_it_is_compared(table):
+    class Forgetful:
+        def __eq__(self, other):
+            table.clear()
+            gc.collect()
+            return True
+
+        __hash__ = None
+
+    def run(*_):
+        return "here"
+
+    gone = weakref.ref(run)
+    table.add((DENSE, Forgetful()), (), run)
+    del run
+    assert table.kernel(DENSE, Forgetful()) == "here"
+    assert gone() is None
+    assert table.kernel(DENSE, Forgetful()) == "otherwise"
+
+
+def test_two_threads_may_add_one_kind(table):
+    lines, junk = 0, []
+
+    def added(line):
+        """Add a kind; another thread adds it, and is done, before that line is run."""
+        nonlocal lines
+        lines = 0
+
+        def step(_frame, event, _):
+            nonlocal lines
+            lines += event == "line"
+            if lines == line and event == "line":
+                table.add((DENSE, 1), (), lambda *_: "second")
+            return step
+
+        before = sys.gettrace()
+        sys.settrace(lambda frame, *_: step if frame.f_code is Table.add.__code__ else None)
+        try:
+            table.add((DENSE, 1), (), lambda *_: "first")
+        finally:
+            sys.settrace(before)
+
+    added(0)
+    for line in range(1, lines + 1):
+        table.clear()
+        added(line)
+        junk += [np.full(3, -1) for _ in range(1000)]  # where an entry lay that was let go
+        assert table.kernel(DENSE, 1) in ("first", "second")
 
 
 def test_more_kinds_than_there_are_slots(table):
@@ -369,7 +430,7 @@ def test_a_view_is_no_program(x, shape, copies):
         assert np.may_share_memory(z, x) is not copies
     (run,) = large.found.values()
     assert (getattr(run, "__name__", "") == "program") is copies
-    assert len(large.table.kept) == 1
+    assert sum(entry is not None for entry in large.table.entries) == 1
 
 
 @pytest.mark.parametrize("bounds", [((0, 8, 1), (3, 5, 7)), ((7, 8, -1), (2, 5, 1))], ids=str)

@@ -33,7 +33,8 @@ ARRAY = id(np.ndarray)
 _PYTHON = (
     "Py_IncRef Py_DecRef PyObject_Vectorcall PyObject_CallNoArgs PyObject_RichCompareBool "
     "PyErr_Clear PyErr_Fetch PyErr_Restore PyTuple_New PyTuple_SetItem PyLong_FromSsize_t "
-    "PyLong_AsSsize_t PyLong_AsLongLongAndOverflow PyEval_SaveThread PyEval_RestoreThread"
+    "PyLong_AsSsize_t PyLong_AsLongLongAndOverflow PyList_GetItem PyEval_SaveThread "
+    "PyEval_RestoreThread"
 ).split()
 
 

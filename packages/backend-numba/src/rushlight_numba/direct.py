@@ -311,7 +311,8 @@ def kernel() -> Fn:
     count, least, small, otherwise = (
         f.arg(table, 0), f.arg(table, 1), f.arg(table, 2, "ptr"), f.arg(table, 3, "ptr"),
     )  # fmt: skip
-    slots, kind = f.arg(table, 4, "ptr"), ("ptr", f.arg(table, 5, "ptr"))
+    entries, kind = ("ptr", f.arg(table, 4, "ptr")), ("ptr", f.arg(table, 5, "ptr"))
+    none = f.arg(table, 7, "ptr")
     given = ("ptr", "%args"), ("i64", "%count")
     most, bound = f.alloca("i64"), f.alloca("i64")
     f.store("i64", least, bound)
@@ -328,19 +329,23 @@ def kernel() -> Fn:
             f.give(called(f, small, "%args", "%count", "null"))
         with f.loop(0, PROBES) as probe:
             at = f.urem(f.add(place, probe), SLOTS)
-            entry = f.arg(slots, at, "ptr")
-            with f.when(f.op(f"icmp ne ptr {entry}, null")):
+            entry = f.call("ptr", "PyList_GetItem", entries, ("i64", at))
+            with f.when(f.op(f"icmp ne ptr {entry}, {none}")):
+                builtin.held(f, entry)  # and all that it keeps, if another thread puts one there
+                words, made = builtin.words_of(f, entry), f.alloca("ptr")
                 good = f.call(
-                    "i64", "rushlight_fits", ("ptr", f.arg(entry, 2, "ptr")), *given, kind
+                    "i64", "rushlight_fits", ("ptr", f.arg(words, 2, "ptr")), *given, kind
                 )
                 with f.when(f.icmp("ne", good, 0)):
-                    plan, function = f.arg(entry, 0, "ptr"), f.arg(entry, 1, "ptr")
+                    plan, function = f.arg(words, 0, "ptr"), f.arg(words, 1, "ptr")
                     with f.when(f.op(f"icmp ne ptr {plan}, null")):
-                        builtin.held(f, function)  # and its plan, if another thread adds to this
-                        made = f.call("ptr", "rushlight_run", ("ptr", plan), *given)
-                        builtin.dropped(f, function)
-                        f.give(made)
-                    f.give(called(f, function, "%args", "%count", "null"))
+                        z = f.call("ptr", "rushlight_run", ("ptr", plan), *given)
+                        f.store("ptr", z, made)
+                    with f.when(is_null(f, plan)):
+                        f.store("ptr", called(f, function, "%args", "%count", "null"), made)
+                    builtin.dropped(f, entry)
+                    f.give(f.load("ptr", made))
+                builtin.dropped(f, entry)
     f.give(called(f, otherwise, "%args", "%count", "%names"))
     return f
 
@@ -384,6 +389,9 @@ class Table:
     count: of its arguments.  least: of fewer elements, `small` takes care.  otherwise: of all that
     is not in the table, and of arguments by name; it may `add` to it.  least_of: what is `least`
     of arrays of some types instead, by the character that numpy has for each.
+
+    Threads need no lock but Python's: an entry comes and goes by one assignment to a list, and
+    native code holds the one that it looks at.
     """
 
     def __init__(
@@ -395,14 +403,15 @@ class Table:
         otherwise: Callable[..., Any],
         least_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        self.slots = np.zeros(SLOTS, np.int64)
-        self.kept: dict[int, Block] = {}
+        self.entries: list[Block | None] = [None] * SLOTS
         self.turn = 0
         least = 0 if small is None else least
         by_code = None
         if least_of and small is not None:
             by_code = np.array([least_of.get(chr(code), least) for code in range(128)])
-        words = block(count, least, small, otherwise, self.slots, builtin.ARRAY, by_code)
+        words = block(
+            count, least, small, otherwise, self.entries, builtin.ARRAY, by_code, id(None)
+        )
         self.kernel = builtin.builtin(name, functions()["rushlight_kernel"], words)
         self.place = builtin.builtin(name, functions()["rushlight_place"], block(builtin.ARRAY))
 
@@ -412,26 +421,26 @@ class Table:
     ) -> None:  # fmt: skip
         """From now on, what is given and all of its kind goes to `run`.
 
+        Arrays of subclasses are of no kind: they would have to be kept, to be compared with.
         numbers: the types of those whose values do not matter.
         inputs: how many there are, all if None; parameters come behind, and matter.
         """
+        if any(isinstance(x, np.ndarray) and type(x) is not np.ndarray for x in given):
+            return
         first = self.place(*given)
         places = [(first + i) % SLOTS for i in range(PROBES)]
-        at = next((i for i in places if i not in self.kept), places[self.turn % PROBES])
+        at = next((i for i in places if self.entries[i] is None), places[self.turn % PROBES])
         self.turn += 1
         kind = [kind_of(x, numbers) for x in given[:inputs]]
         kind += [kind_of(x, ()) for x in given[len(kind) :]]
         kinds = block(*[word for words in kind for word in words])
         kinds.kept += [x for x in given if type(x) is not np.ndarray]
         plan = getattr(run, "__self__", None)
-        entry = block(plan if isinstance(plan, Block) else None, run, kinds)
-        self.slots[at] = entry.address
-        self.kept[at] = entry
+        self.entries[at] = block(plan if isinstance(plan, Block) else None, run, kinds)
 
     def clear(self) -> None:
         """Forget all kinds."""
-        self.slots[:] = 0
-        self.kept.clear()
+        self.entries[:] = [None] * SLOTS
 
 
 def kind_of(x: Any, numbers: tuple[type, ...]) -> list[Any]:
