@@ -30,9 +30,11 @@ KEPT_SHARE = 4  # at most one part of so many of the machine's memory is kept fr
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups, version 2
 BYTE = np.dtype(np.uint8)
 
-# Words of a cache, and of a size.
+# Words of a cache, of a size, and of a kind of arrays.  SIZE is 0 where numpy keeps their memory
+# itself; HELD is how many references there are to one that a new one may replace.
 USED, PEAK, TAKEN, MOST, CLEAR = range(5)
 FREE, N_BYTES, CACHE, MORE = range(4)
+SIZE, DTYPE, AXES, EXTENTS, HANDLER, CLASS, HELD = range(7)
 
 
 class NoRoom(OutOfMemory, MemoryError):
@@ -100,15 +102,12 @@ def refuse() -> Fn:
 
 
 def new_array() -> Fn:
-    """An array of undefined values; null with Python's error set if there is no room.
-
-    The words of its kind: its size or 0 for numpy's own memory, dtype, number of axes, extents, the
-    allocator of blocks, the class of arrays.
-    """
+    """An array of undefined values of a kind; null with Python's error set if there is no room."""
     f = Fn("rushlight_new_array", "ptr %kind", result="ptr")
-    size, dtype = f.arg("%kind", 0, "ptr"), f.arg("%kind", 1, "ptr")
-    axes, extents = f.op(f"trunc i64 {f.arg('%kind', 2)} to i32"), f.arg("%kind", 3, "ptr")
-    handler, kind = f.arg("%kind", 4, "ptr"), f.arg("%kind", 5, "ptr")
+    size, dtype, extents, handler, kind = (
+        f.arg("%kind", word, "ptr") for word in (SIZE, DTYPE, EXTENTS, HANDLER, CLASS)
+    )
+    axes = f.op(f"trunc i64 {f.arg('%kind', AXES)} to i32")
     data, own = f.alloca("ptr"), f.op(f"icmp ne ptr {size}, null")
     f.store("ptr", "null", data)
     with f.when(own):
@@ -143,15 +142,12 @@ def new() -> Fn:
 
 
 def heir_of() -> Fn:
-    """The array that is given, if it has a block and is held as the words say; else a new one.
-
-    The words are those of `new_array`, then how many references to that array there are.
-    """
+    """The array that is given, if it has a block and is held as its kind says; else a new one."""
     f = builtin.function("rushlight_heir")
     words, given = builtin.words_of(f, "%self"), f.load("ptr", "%args")
     count = f.op(f"zext i32 {field(f, given, builtin.REFERENCES, 'i32')} to i64")
-    sole = f.icmp("eq", count, f.arg(words, 6))
-    ours = f.op(f"icmp eq ptr {field(f, given, builtin.HANDLER)}, {f.arg(words, 4, 'ptr')}")
+    sole = f.icmp("eq", count, f.arg(words, HELD))
+    ours = f.op(f"icmp eq ptr {field(f, given, builtin.HANDLER)}, {f.arg(words, HANDLER, 'ptr')}")
     with f.when(f.op(f"and i1 {sole}, {ours}")):
         builtin.held(f, given)
         f.give(given)

@@ -58,6 +58,10 @@ PAUSE = {
 # -> 15.7, of Adam on 1.9 million parameters 0.65 -> 0.59.
 IDLE = 4
 
+# Words of a `Head`.
+RECORDS, N_RECORDS, COUNTERS, RELOCATIONS, N_RELOCATIONS, THREADS, N_BYTES = range(7)
+OVER, HELD, SHARES, N_SHARES = range(7, 11)
+
 # Words of the shared state, in bytes.
 SEQUENCE, RUN, TEAM, LIMIT = 0, 8, 16, 24  # runs begun; the last one's head and threads; allowed
 WANTED = 32  # threads that would be allowed if all of them had started
@@ -160,7 +164,7 @@ def run_serial() -> Fn:
     the CALLER's, unless this one is.
     """
     f = Fn("run_serial", "ptr noalias %args, i64 %chunk, ptr noalias %scratch")
-    records, count = f.arg("%args", 0, "ptr"), f.arg("%args", 1)
+    records, count = f.arg("%args", RECORDS, "ptr"), f.arg("%args", N_RECORDS)
     with f.loop(0, count) as i:
         function, args, chunks, _ = _record(f, records, i)
         with f.loop(0, chunks) as chunk:
@@ -189,9 +193,9 @@ def gate() -> Fn:
 def participate() -> Fn:
     """Walk the records of a head beside %team - 1 other threads; %number is 0 for the caller's."""
     f = Fn("participate", "ptr %head, i64 %number, i64 %team, ptr %scratch")
-    records, count, counters = f.arg("%head", 0, "ptr"), f.arg("%head", 1), f.arg("%head", 2, "ptr")
-    lines = f.add(f.arg("%head", 5), 1)
-    with f.loop(0, count) as i:
+    records, counters = f.arg("%head", RECORDS, "ptr"), f.arg("%head", COUNTERS, "ptr")
+    lines = f.add(f.arg("%head", THREADS), 1)
+    with f.loop(0, f.arg("%head", N_RECORDS)) as i:
         function, args, chunks, own = _record(f, records, i)
         done = f.gep(counters, f.mul(f.mul(i, lines), LINE_WORDS), "i64")
         barred = f.op(f"and i1 {own}, {f.icmp('ne', '%number', 0)}")
@@ -290,9 +294,9 @@ def wake() -> Fn:
 def run_shared() -> Fn:
     """Run a head on %team threads; the caller holds BUSY."""
     f = Fn("run_shared", "ptr %head, ptr %state, i64 %team, ptr %scratch")
-    counters = f.arg("%head", 2, "ptr")
-    lines, used = f.add(f.arg("%head", 5), 1), f.add("%team", 1)
-    with f.loop(0, f.arg("%head", 1)) as record, f.loop(0, used) as line:
+    counters = f.arg("%head", COUNTERS, "ptr")
+    lines, used = f.add(f.arg("%head", THREADS), 1), f.add("%team", 1)
+    with f.loop(0, f.arg("%head", N_RECORDS)) as record, f.loop(0, used) as line:
         place = f.mul(f.add(f.mul(record, lines), line), LINE_WORDS)
         f.store("i64", 0, f.gep(counters, place, "i64"))
     f.store("ptr", "%head", _word(f, "%state", RUN))
@@ -314,8 +318,8 @@ def relocate() -> Fn:
     An array's first field behind those of every object is the address of its elements.
     """
     f = Fn("relocate", "ptr %head, ptr %arrays")
-    relocations, count = f.arg("%head", 3, "ptr"), f.arg("%head", 4)
-    with f.loop(0, count) as i:
+    relocations = f.arg("%head", RELOCATIONS, "ptr")
+    with f.loop(0, f.arg("%head", N_RELOCATIONS)) as i:
         at = f.gep(relocations, f.mul(i, 3), "i64")
         where, which, offset = f.arg(at, 0, "ptr"), f.arg(at, 1), f.arg(at, 2)
         array = f.arg("%arrays", which, "ptr")
@@ -331,7 +335,7 @@ def launch() -> Fn:
     """
     f = Fn("launch", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
     f.call("void", "relocate", ("ptr", "%head"), ("ptr", "%arrays"))
-    team = f.imin(f.arg("%head", 5), f.arg("%state", LIMIT // 8))
+    team = f.imin(f.arg("%head", THREADS), f.arg("%state", LIMIT // 8))
     busy = _word(f, "%state", BUSY)
     taken = f.alloca("i64")
     f.store("i64", 1, taken)
@@ -345,7 +349,7 @@ def launch() -> Fn:
         args = ("ptr", "%head"), ("ptr", "%state"), ("i64", team), ("ptr", "%scratch")
         f.call("void", "run_shared", *args)
         _put(f, 0, busy)
-    f.store("i64", 1, f.gep("%head", 7, "i64"))
+    f.store("i64", 1, f.gep("%head", OVER, "i64"))
     return f
 
 
@@ -364,10 +368,10 @@ def execute_unseen() -> Fn:
     It is called with Python's lock, so that nothing comes between.
     """
     f = Fn("execute_unseen", "ptr %head, ptr %state, ptr %arrays, ptr %scratch")
-    items, shares = _word(f, "%arrays", tuple.__basicsize__), f.arg("%head", 9, "ptr")
+    items, shares = _word(f, "%arrays", tuple.__basicsize__), f.arg("%head", SHARES, "ptr")
     seen = f.alloca("i1")
     f.store("i1", 0, seen)
-    with f.loop(0, f.arg("%head", 10)) as i:
+    with f.loop(0, f.arg("%head", N_SHARES)) as i:
         share = f.gep(shares, f.mul(i, 3), "i64")
         old, new = (f.arg(items, f.arg(share, k), "ptr") for k in range(2))
         one = f.op(f"icmp eq ptr {old}, {new}")
@@ -394,19 +398,17 @@ def aligned(n_bytes: int) -> npt.NDArray[np.uint8]:
 class Head:
     """A program as `launch` takes it: eleven words.
 
-    0 records: address of three words each, (function, arguments, chunks)
-    1 their number
-    2 counters: address of a line per record, and one per record and thread
-    3 relocations: address of three words each, (where to write, which array, byte offset): before
-      each run, the address of that array's elements plus the offset is written there
-    4 their number
-    5 threads: at most so many take part; 1 for what is too short to share
-    6 scratch: how many bytes of it each thread needs
-    7 whether the last run is over
-    8 whether a direct call has it; see `direct`
-    9 shares: address of three words each, (which array is an input, which one a result, how many
-      references to the input there are if nobody else sees it), where both may be one array
-    10 their number
+    RECORDS: address of three words each, (function, arguments, chunks).
+    COUNTERS: address of a line per record, and one per record and thread.
+    RELOCATIONS: address of three words each, (where to write, which array, byte offset): before
+    each run, the address of that array's elements plus the offset is written there.
+    SHARES: address of three words each, (which array is an input, which one a result, how many
+    references to the input there are if nobody else sees it), where both may be one array.
+    N_RECORDS, N_RELOCATIONS, N_SHARES: how many there are.
+    THREADS: at most so many take part; 1 for what is too short to share.
+    N_BYTES: of scratch that each thread needs.
+    OVER: whether the last run is over.
+    HELD: whether a direct call has it; see `direct`.
 
     late: what a signal's handler raised as a run ended that had written over arrays; its caller
     raises that once what it holds is as the run left it.
@@ -630,14 +632,14 @@ class Pool:
 
         def run_held(arrays: Arrays, scratch: _Scratch) -> bool:
             head.reset()
-            head.words[7] = 0
+            head.words[OVER] = 0
             try:
                 unseen(head.address, state, arrays, scratch.address)
             except BaseException as error:  # of a signal's handler, before the call or after it
-                if not head.words[7]:
+                if not head.words[OVER]:
                     raise
                 head.late.append(error)
-            return bool(head.words[7])
+            return bool(head.words[OVER])
 
         return run_alone if head.threads == 1 else run_together
 
