@@ -116,6 +116,14 @@ def test_the_machines_it_is_for(monkeypatch, machine):
     assert plugin.rushlight_probe() is None
 
 
+def test_a_python_without_its_lock_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(plugin.sys, "abiflags", "t", raising=False)
+    assert plugin.rushlight_probe() == (
+        "native code here relies on the lock of Python, which this one is built without; "
+        "use a Python that is not free-threaded, or the device numpy"
+    )
+
+
 def test_a_wrong_number_in_the_environment_is_told_in_one_sentence(monkeypatch):
     monkeypatch.setenv("RUSHLIGHT_NUMBA_LEAST", "-1")
     told = "RUSHLIGHT_NUMBA_LEAST is '-1'; give a number of elements, or unset it"

@@ -30,6 +30,12 @@ def rushlight_probe() -> str | None:
             f"no native code for {bits}-bit {machine or 'machines without a name'}; "
             "use a 64-bit Python on x86-64 or ARM, or the device numpy"
         )
+    # Objects of a free-threaded build lie otherwise, even with PYTHON_GIL=1.
+    if "t" in getattr(sys, "abiflags", ""):
+        return (
+            "native code here relies on the lock of Python, which this one is built without; "
+            "use a Python that is not free-threaded, or the device numpy"
+        )
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
