@@ -14,6 +14,7 @@ import rushlight_numba
 from rushlight_numba import builtin, direct, memory, plugin
 from rushlight_numba.direct import MOST_ARRAYS, PROBES, SLOTS, Table
 from rushlight_numba.eager import Programs
+from rushlight_numba.pool import HELD
 
 
 @pytest.fixture
@@ -393,11 +394,11 @@ def test_the_child_of_a_fork_calls_what_a_thread_of_its_parent_ran(programs):
     add(x, x)
     (run,) = large.found.values()
     (head,) = [head for head in direct._heads if head.address == run.__self__[0]]
-    head.words[8] = 1  # as if one were in the midst of it
+    head.words[HELD] = 1  # as if one were in the midst of it
     child = os.fork()
     if not child:
         os._exit(0 if (add(x, x) == 2).all() else 1)
-    head.words[8] = 0
+    head.words[HELD] = 0
     assert os.waitpid(child, 0)[1] == 0
 
 

@@ -22,7 +22,7 @@ from . import builtin, memory
 from .builtin import Block, block, field, is_null
 from .codegen.llvm import Fn, Operand, add_symbol, native
 from .entry import is_whole
-from .pool import LIMIT, SLEEP_US, WANTED, Head, pool
+from .pool import HELD, LIMIT, SLEEP_US, THREADS, WANTED, Head, pool
 
 if TYPE_CHECKING:
     from .program import Program
@@ -38,6 +38,9 @@ PLAN = (
     "head state inputs which fresh kinds arena scratch start results order none numbers values "
     "checks guards otherwise owner"
 ).split()
+# Words of a `Table`, and of an entry of it.
+COUNT, LEAST, SMALL, OTHERWISE, ENTRIES, CLASS, LEAST_OF, NONE = range(8)
+PROGRAM, FUNCTION, KINDS = range(3)
 EQUAL = 2  # Py_EQ
 
 
@@ -137,7 +140,7 @@ def run() -> Fn:
     f = Fn("rushlight_run", "ptr %plan, ptr %args, i64 %count", result="ptr")
     head, state = part(f, "%plan", "head"), part(f, "%plan", "state")
     inputs, fresh = part(f, "%plan", "inputs", "i64"), part(f, "%plan", "fresh", "i64")
-    shared = f.icmp("sgt", f.arg(head, 5), 1)
+    shared = f.icmp("sgt", f.arg(head, THREADS), 1)
     start(f, state, shared, part(f, "%plan", "start"))
     read = numbers_read(f)
 
@@ -177,7 +180,7 @@ def run() -> Fn:
 
 def launched(f: Fn, head: str, read: str, words: Sequence[tuple[str, Operand]], shared: str) -> str:
     """Run the head alone, without Python's lock if threads share it; whether a check failed."""
-    held = f.gep(head, 8, "i64")
+    held = f.gep(head, HELD, "i64")
     wrong, given = f.alloca("i64"), (("ptr", head), *words)
     with f.when(shared):
         acquire(f, held)
@@ -308,36 +311,35 @@ def kernel() -> Fn:
     """The builtin of an operation; its words are those of a `Table`."""
     f = builtin.function("rushlight_kernel")
     table = builtin.words_of(f, "%self")
-    count, least, small, otherwise = (
-        f.arg(table, 0), f.arg(table, 1), f.arg(table, 2, "ptr"), f.arg(table, 3, "ptr"),
-    )  # fmt: skip
-    entries, kind = ("ptr", f.arg(table, 4, "ptr")), ("ptr", f.arg(table, 5, "ptr"))
-    none = f.arg(table, 7, "ptr")
+    count, least = f.arg(table, COUNT), f.arg(table, LEAST)
+    small, otherwise, entries, none, class_of_arrays = (
+        f.arg(table, word, "ptr") for word in (SMALL, OTHERWISE, ENTRIES, NONE, CLASS)
+    )
+    kind = ("ptr", class_of_arrays)
     given = ("ptr", "%args"), ("i64", "%count")
     most, bound = f.alloca("i64"), f.alloca("i64")
     f.store("i64", least, bound)
     unnamed = is_null(f, "%names")
     with f.when(f.op(f"and i1 {unnamed}, {f.icmp('eq', '%count', count)}")):
         place = f.call("i64", "rushlight_seen", *given, ("ptr", most), kind)
-        least_of = f.arg(table, 6, "ptr")
+        least_of = f.arg(table, LEAST_OF, "ptr")
         with f.when(f.op(f"icmp ne ptr {least_of}, null")), f.loop(0, count) as i:
             x = f.arg("%args", i, "ptr")
-            with f.when(f.op(f"icmp eq ptr {field(f, x, builtin.TYPE)}, {kind[1]}")):
+            with f.when(f.op(f"icmp eq ptr {field(f, x, builtin.TYPE)}, {class_of_arrays}")):
                 code = field(f, field(f, x, builtin.DTYPE), builtin.CODE, "i8")
                 f.store("i64", f.arg(least_of, f.op(f"zext i8 {code} to i64")), bound)
         with f.when(f.icmp("slt", f.load("i64", most), f.load("i64", bound))):
             f.give(called(f, small, "%args", "%count", "null"))
         with f.loop(0, PROBES) as probe:
             at = f.urem(f.add(place, probe), SLOTS)
-            entry = f.call("ptr", "PyList_GetItem", entries, ("i64", at))
+            entry = f.call("ptr", "PyList_GetItem", ("ptr", entries), ("i64", at))
             with f.when(f.op(f"icmp ne ptr {entry}, {none}")):
                 builtin.held(f, entry)  # and all that it keeps, if another thread puts one there
                 words, made = builtin.words_of(f, entry), f.alloca("ptr")
-                good = f.call(
-                    "i64", "rushlight_fits", ("ptr", f.arg(words, 2, "ptr")), *given, kind
-                )
+                kinds = ("ptr", f.arg(words, KINDS, "ptr"))
+                good = f.call("i64", "rushlight_fits", kinds, *given, kind)
                 with f.when(f.icmp("ne", good, 0)):
-                    plan, function = f.arg(words, 0, "ptr"), f.arg(words, 1, "ptr")
+                    plan, function = f.arg(words, PROGRAM, "ptr"), f.arg(words, FUNCTION, "ptr")
                     with f.when(f.op(f"icmp ne ptr {plan}, null")):
                         z = f.call("ptr", "rushlight_run", ("ptr", plan), *given)
                         f.store("ptr", z, made)
@@ -376,7 +378,7 @@ _heads: WeakSet[Head] = WeakSet()
 def _let_go() -> None:
     """In the child of a fork: who ran a program did not follow."""
     for head in _heads:
-        head.words[8] = 0
+        head.words[HELD] = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -455,6 +457,30 @@ def kind_of(x: Any, numbers: tuple[type, ...]) -> list[Any]:
     return [AN_OBJECT, id(x), 0, 0, 0]
 
 
+def results_of(program: Program) -> list[Any]:
+    """The buffers of a program's results, but for numbers."""
+    outputs = program.fused.outputs
+    return [outputs[z].buffer for z in program.graph.outputs if isinstance(z, Value)]
+
+
+def can_be_direct(program: Program) -> bool:
+    """Whether no Python function takes part, and every result is a new array, stored whole."""
+    fused, graph, fresh = program.fused, program.graph, program.entry.fresh
+    if program.calls or program.heirs or program.head.has_gate or any(True for _ in fused.sums()):
+        return False
+    if len(program.slots) > MOST_ARRAYS or len(program.numbers) > MOST_ARRAYS:
+        return False
+    known = {*graph.inputs}  # a set, since numbers of a trace cannot be compared
+    if not all(x in known and which == 0 for x, which in program.numbers):
+        return False
+    if not len({*results_of(program)}) == len(graph.outputs) == len(fresh):
+        return False
+    return all(
+        fresh.get(access.buffer) == z.shape and is_whole(access, z.shape, access.buffer)
+        for z, access in fused.outputs.items()
+    )
+
+
 def direct(
     program: Program,
     taken: Sequence[int],
@@ -467,41 +493,29 @@ def direct(
     them there are.  otherwise: what is called for integers of more than 64 bits, and if one of the
     program's checks fails.
     """
-    fused, head, entry = program.fused, program.head, program.entry
-    known = {x: i for i, x in zip(taken, program.graph.inputs, strict=True)}
-    simple = not (program.calls or program.heirs or head.has_gate)
-    simple = simple and not any(True for _ in fused.sums()) and len(program.slots) <= MOST_ARRAYS
-    fresh = [*entry.fresh]
-    outputs = [fused.outputs[z] for z in program.graph.outputs if isinstance(z, Value)]
-    simple = simple and len(outputs) == len(program.graph.outputs) == len(fresh)
-    for z, access in fused.outputs.items():
-        whole = access.buffer in entry.fresh and entry.fresh[access.buffer] == z.shape
-        simple = simple and whole and is_whole(access, z.shape, access.buffer)
-    simple = simple and all(x in known and which == 0 for x, which in program.numbers)
-    simple = simple and len(program.numbers) <= MOST_ARRAYS
-    if not simple or len({z.buffer for z in outputs}) != len(outputs):
+    if not can_be_direct(program):
         return None
-    cache = memory.cache
+    head, entry, graph, cache = program.head, program.entry, program.graph, memory.cache
+    known = {x: i for i, x in zip(taken, graph.inputs, strict=True)}
     kinds = [cache.kind(shape, x.dtype) for x, shape in entry.fresh.items()]
     start = program.number_words.ctypes.data
     values = [
         (known[x], int(x.kind is int), start + 8 * i) for (x, _), i in program.numbers.items()
     ]
-    results = iter([fresh.index(z.buffer) for z in outputs])
-    order = [next(results) for _ in outputs]
+    order = [[*entry.fresh].index(x) for x in results_of(program)]
     if made is not None:
         left = iter(order)
         order = [next(left) if there else -1 for there in made]
     guards = program.guards()
     pool().reserve(head.scratch_bytes)
     _heads.add(head)
-    inputs = [known[x] for x in program.graph.inputs if isinstance(x, Value)]
+    inputs = [known[x] for x in graph.inputs if isinstance(x, Value)]
     words = {
         "head": head.address,
         "state": pool().state,
         "inputs": len(inputs),
         "which": np.array(inputs, np.int64),
-        "fresh": len(fresh),
+        "fresh": len(kinds),
         "kinds": block(*kinds),
         "arena": cache.size(entry.arena_bytes) if entry.arena_bytes else None,
         "scratch": cache.size(head.scratch_bytes),
