@@ -31,11 +31,7 @@ def plan(x: Tensor, index: Any) -> Plan:
     """
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple([as_part(x, part) for part in parts])
-    used = sum(
-        part.ndim if is_mask(part) else 1
-        for part in parts
-        if part is not None and part is not Ellipsis
-    )
+    used = sum(map(width, parts))
     if used > x.ndim:
         raise IndexOutOfRange(f"index: {used} indices for {x.spec}; it has {x.ndim} dims")
     dots = sum(part is Ellipsis for part in parts)
@@ -58,8 +54,7 @@ def plan(x: Tensor, index: Any) -> Plan:
             continue
         n = x.shape[axis]
         if isinstance(part, int):
-            if not -n <= part < n:
-                raise IndexOutOfRange(f"index: {part} is out of range for dim {axis} with size {n}")
+            inside([part], axis, n)
             bounds.append((part % n, 1, 1))
         elif isinstance(part, slice):
             start, stop, step = part.indices(n)
@@ -68,11 +63,10 @@ def plan(x: Tensor, index: Any) -> Plan:
             shape.append(length)
         else:
             tensors.append((len(shape), axis, part))
-            for m in x.shape[axis : axis + (part.ndim if is_mask(part) else 1)]:
-                bounds.append((0, m, 1))
-                shape.append(m)
-            axis += part.ndim - 1 if is_mask(part) else 0
-        axis += 1
+            lengths = x.shape[axis : axis + width(part)]
+            bounds += [(0, m, 1) for m in lengths]
+            shape += lengths
+        axis += width(part)
     return Plan(tuple(bounds), tuple(shape), tuple(tensors))
 
 
@@ -105,6 +99,11 @@ def is_mask(part: Any) -> bool:
     return isinstance(part, Tensor) and part.dtype is dtypes.bool_
 
 
+def width(part: Any) -> int:
+    """How many axes a part of an index is for."""
+    return part.ndim if is_mask(part) else part is not None and part is not Ellipsis
+
+
 def read(x: Tensor, index: Any) -> Tensor:
     """x[index]; of ints and slices a view that can be assigned through.  [*s] -> [..]."""
     found = plan(x, index)
@@ -131,9 +130,8 @@ def taken(x: Tensor, found: Plan) -> Tensor:
         for one in reversed([part for part in given if not part[2].ndim]):
             x = rows(x, [one], one[0])  # as an int would: it parts no others
             given = [(a - (a > one[0]), d, t) for a, d, t in given if t is not one[2]]
-    first = given[0][0]
-    if [axis for axis, _, _ in given] != list(range(first, first + len(given))):
-        axes = [axis for axis, _, _ in given]
+    first, axes = given[0][0], [axis for axis, _, _ in given]
+    if axes != [*range(first, first + len(given))]:
         x = ops.permute(x, (*axes, *[i for i in range(x.ndim) if i not in axes]))
         first = 0
     return rows(x, given, first)
@@ -177,7 +175,8 @@ def rows(x: Tensor, given: list[tuple[int, int, Tensor]], first: int) -> Tensor:
     try:
         return ops.take(flat, index, axis=first)
     except IndexOutOfRange:
-        inside(parts)
+        for t, *at in parts:
+            inside(t.reshape(-1).tolist(), *at)
         raise
 
 

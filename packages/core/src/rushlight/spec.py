@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import prod
 from operator import index, mul
-from typing import Any, NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 from .dtypes import DType
 from .errors import ContractError, IndexOutOfRange, WrongType
@@ -55,13 +55,13 @@ def broadcast(op: str, *shapes: Shape) -> Shape:
     return tuple(out)
 
 
-def inside(parts: Any) -> None:
-    """Raises: IndexOutOfRange for an index, of arrays of them with the dim and its size."""
-    for t, dim, n in parts:
-        for i in t.reshape(-1).tolist():
-            if not -n <= i < n:
-                told = f"index: {i} is out of range for dim {dim} with size {n}"
-                raise IndexOutOfRange(told) from None
+def inside(found: Iterable[int], dim: int, n: int) -> None:
+    """Raises: IndexOutOfRange for the first that is no index of dim, of length n."""
+    for i in found:
+        if not -n <= i < n:
+            raise IndexOutOfRange(
+                f"index: {i} is out of range for dim {dim} with size {n}"
+            ) from None
 
 
 def normal_axis(op: str, dim: SupportsIndex, ndim: int) -> int:

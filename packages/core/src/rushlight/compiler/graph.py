@@ -17,7 +17,7 @@ from ..spec import Shape, Spec, inside
 
 
 class Value:
-    """An array to be: what a tensor holds while tracing.  parts: see `inside`."""
+    """An array to be: what a tensor holds while tracing.  parts: of an index, see `rows`."""
 
     __slots__ = ("dtype", "parts", "shape")
 
@@ -173,8 +173,8 @@ def blame(graph: Graph, inputs: Iterable[Any]) -> None:
             made = call(step.device.kernels[step.op.name], step.op, given, step.params)
             step.device.backend.wait(step.device.index)  # a kernel may fail late
         except RushlightError:  # which names the operation, an index as `take` got it
-            parts = getattr(step.inputs[-1], "parts", ())
-            inside((step.device.get(known[x]), *at) for x, *at in parts)
+            for x, *at in getattr(step.inputs[-1], "parts", ()):
+                inside(step.device.get(known[x]).reshape(-1).tolist(), *at)
             raise
         except IndexError as error:
             raise IndexOutOfRange(f"{step.op.name}: {error}") from error
