@@ -34,6 +34,10 @@ def mapped(x: Pointer, z: Pointer, n: int, chunk: int, scratch: Pointer) -> None
         z[i] = scratch[0]
 
 
+def handed(z: Pointer, number: float, chunk: int) -> None:
+    z[chunk] = number
+
+
 def fresh(z: Pointer, chunk: int) -> None:
     z[0] = len(np.zeros(chunk))
 
@@ -67,6 +71,22 @@ def test_a_kernel_reads_its_words_and_its_constants(dtype, constants, factor, sh
     code = Jitted(mapped, kind, kind, "int64", scratch=kind, constants=constants)
     run(code, words, 1, scratch)
     assert z.tolist() == [0, 0, 0, *(factor * i + shift for i in (3, 4, 5))]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [
+        ("int8", -100), ("uint8", 200), ("int16", -30000), ("uint16", 60000), ("int32", -(2**31)),
+        ("uint32", 2**32 - 1), ("int64", 2**40 + 1), ("uint64", 2**64 - 1), ("float32", 0.75),
+        ("float64", 0.1),
+    ],
+)  # fmt: skip
+def test_a_number_is_handed_over_whole(dtype, number):
+    z = np.zeros(2, dtype)
+    words = np.array([z.ctypes.data, 0], np.int64)
+    words[1:].view(dtype)[0] = number
+    run(Jitted(handed, f"{dtype}*", dtype), words, 1, z)
+    assert z.tolist() == [0, number]
 
 
 def test_a_key_tells_types_constants_and_function_apart():
