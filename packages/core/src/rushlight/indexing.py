@@ -34,15 +34,12 @@ def plan(x: Tensor, index: Any) -> Plan:
     used = sum(map(width, parts))
     if used > x.ndim:
         raise IndexOutOfRange(f"index: {used} indices for {x.spec}; it has {x.ndim} dims")
-    dots = sum(part is Ellipsis for part in parts)
-    if dots > 1:
+    dots = [i for i, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1:
         raise ContractError("index: more than one '...'; use it once")
     rest = (slice(None),) * (x.ndim - used)
-    if dots:
-        at = next(i for i, part in enumerate(parts) if part is Ellipsis)
-        parts = (*parts[:at], *rest, *parts[at + 1 :])
-    else:
-        parts = (*parts, *rest)
+    (at,) = dots or [len(parts)]
+    parts = (*parts[:at], *rest, *parts[at + 1 :])
     bounds, shape, tensors, axis = [], [], [], 0
     for part in parts:
         if part is None:
