@@ -70,6 +70,16 @@ def test_a_compiled_function_tells_zeros_apart(name: str) -> None:
     np.testing.assert_array_equal(signs(name, "numba", traced=True), expected)
 
 
+@pytest.mark.parametrize("device", ["numpy", "numba"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_steps_of_one_program_tell_zeros_apart(name: str, device: str) -> None:
+    both = rl.compile(lambda x: [FUNCTIONS[name](x, v) for v in ZEROS])
+    found = [np.signbit(z.numpy()) for z in both(-rl.ones(N, device=device))]
+    expected = [FUNCTIONS[name](-rl.ones(N, device="numpy"), v).numpy() for v in ZEROS]
+    for z, y in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(z[~np.isnan(y)], np.signbit(y)[~np.isnan(y)])
+
+
 def test_the_gradient_has_the_sign_of_the_zero_too() -> None:
     for v in ZEROS:
         x = (-rl.ones(N, device="numba")).requires_grad_()

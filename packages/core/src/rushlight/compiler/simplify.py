@@ -63,7 +63,7 @@ class Builder:
 
     def made(self, step: Step) -> Value:
         """The result of a step, or of the equal one that there is."""
-        key = (step.op, step.device, tuple(map(same, step.inputs)), step.params)
+        key = (step.op, step.device, tuple(map(same, step.inputs + step.params)))
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = step
@@ -109,7 +109,7 @@ class Builder:
 
 
 def same(x: Any) -> Any:
-    """What makes an input equal to another: a number with its type, and 0.0 is not -0.0."""
+    """What makes one argument equal to another: a number with its type, and 0.0 is not -0.0."""
     return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else x
 
 
