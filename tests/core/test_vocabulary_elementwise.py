@@ -197,6 +197,35 @@ def test_fmod_has_the_sign_of_the_dividend():
         assert lib.tensor([7.5, -7.5]).fmod(lib.tensor([-2.0, 2.0])).tolist() == [1.5, -1.5]
 
 
+@pytest.mark.parametrize("device", ["numpy", "hostile"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64"])
+def test_fmod_of_integers_at_the_ends_of_their_type(dtype, device):
+    given = torch.iinfo(getattr(torch, dtype))
+    values = sorted({given.min, given.min + 1, given.max, given.max - 1, 0, 1, 2, 3, 7})
+    values += [] if dtype == "uint8" else [-1, -3, -7]
+    x = torch.tensor(values, dtype=getattr(torch, dtype))
+    y = x[x != 0]
+    z = rl.tensor(values, dtype=getattr(rl, dtype), device=device)
+    w = rl.tensor(y.tolist(), dtype=z.dtype, device=device)
+    for run in rl.fmod, rl.compile(rl.fmod):
+        left = run(z[:, None], w[None])
+        assert left.dtype is z.dtype
+        assert left.tolist() == torch.fmod(x[:, None], y[None]).tolist()
+        assert run(z, 3).tolist() == torch.fmod(x, 3).tolist()
+
+
+@pytest.mark.parametrize("decimals", [1, 2, -1, -3])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_round_of_narrow_types_is_rounded_once(dtype, decimals):
+    values = [65504.0, 60000.0, 3.14159, 0.12345, 1234.5, -2.675, 0.05, -1e-3, float("inf")]
+    ours, theirs = (
+        lib.round(lib.tensor(values, dtype=getattr(lib, dtype)), decimals=decimals)
+        for lib in (rl, torch)
+    )
+    assert ours.dtype is getattr(rl, dtype)
+    assert ours.tolist() == theirs.tolist()
+
+
 @pytest.mark.parametrize("options", [{}, {"equal_nan": True}, {"rtol": 0.5}, {"atol": 10.0}])
 def test_close(options):
     x = [*ODD, 1.0, 100.0]

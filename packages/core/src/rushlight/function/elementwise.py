@@ -224,6 +224,7 @@ def truths(x: Tensor) -> Tensor:
     return x if x.dtype is dtypes.bool_ else ops.not_equal(x, 0)
 
 
+@rounds_once
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest multiple of 10^-decimals, of two the even one.  [*s] -> [*s].
 

@@ -11,7 +11,7 @@ from ..dtypes import DType
 from ..errors import ContractError, WrongDtype, WrongType
 from ..op import composite, primitive
 from ..spec import Spec, broadcast
-from .creation import constant, full
+from .creation import constant
 
 __all__ = [
     "abs", "acos", "acosh", "add", "addcmul", "asin", "asinh", "atan", "atan2", "atanh",
@@ -99,13 +99,12 @@ floating_composite = composite(promotes=floated, floating=True)
 
 def filled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The inputs, which are of one type, numbers made tensors of it."""
-    x = next(x for x in inputs if number_type(x) is None)
-    how = {"shape": (), "dtype": x.dtype, "device": x.device}
-    return tuple([x if number_type(x) is None else full(x, **how) for x in inputs])
+    like = next(x for x in inputs if number_type(x) is None)
+    return tuple([x if number_type(x) is None else constant(x, (), like) for x in inputs])
 
 
 def promoted_tensors(*inputs: Any) -> tuple[Any, ...]:
-    """The inputs in the type in which they meet, numbers made tensors of it."""
+    """promoted, and numbers made tensors."""
     return filled(promoted(*inputs))
 
 
@@ -728,8 +727,10 @@ def fmod(x: Any, y: Any) -> Any:
     """x - trunc(x / y) * y, with the sign of x.  [*s], [*s] -> [*s]."""
     meet("fmod", x, y)
     refuse_bools("fmod", x.dtype)
-    left = remainder(abs(x), abs(y))
-    return where(equal(left, 0), x * 0, where(less(x, 0), -left, left))
+    if x.dtype in dtypes.FLOATING:
+        return remainder(x, where(less(x, 0), -abs(y), abs(y)))
+    left = remainder(x, y)  # the lowest integer has no abs
+    return left - where(less(x ^ y, 0) & ~equal(left, 0), y, 0)
 
 
 fmod.gradients(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))
@@ -794,8 +795,7 @@ def logaddexp(x: Any, y: Any) -> Any:
 
 def apart(x: Any, y: Any) -> Any:
     """x - y, and 0 of equal infinities."""
-    infinite = equal(x, y) & equal(abs(x), math.inf)
-    return where(infinite, 0.0, x - y)
+    return where(equal(x, y) & equal(abs(x), math.inf), 0.0, x - y)
 
 
 logaddexp.gradients(
