@@ -131,6 +131,15 @@ def test_operations_are_native_however_their_operands_lie(native, name, dtype):
         assert_same_bits(name, z, exact.astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_fmod_is_exact_at_the_ends_of_a_type(native, dtype):
+    ends = np.iinfo(dtype)
+    values = [ends.min, ends.min + 1, ends.min // 2, ends.max, ends.max - 1, ends.max // 2]
+    x = np.array([*values, 0, 1, 2, 3, 7] + [-1, -2, -3] * (ends.min < 0)).astype(dtype)
+    y = x[x != 0]
+    assert_same_bits("fmod", native("fmod")(x[:, None], y), np.fmod(x[:, None], y))
+
+
 @pytest.mark.parametrize("by", [7, 8, 1, 1000])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_number_divides(native, name, by):
