@@ -82,6 +82,21 @@ def test_a_numpy_whose_arrays_lie_otherwise_is_refused(monkeypatch, constant, to
         plugin.rushlight_backend()
 
 
+def test_two_threads_may_make_one_builtin(monkeypatch):
+    key, first = ("made at once", direct.functions()["rushlight_place"]), []
+
+    def made(*fields):
+        if not first:  # another thread makes it, and is done before
+            monkeypatch.undo()
+            builtin.builtin(*key, builtin.block(builtin.ARRAY))
+            first.append(builtin._methods[key])
+        return builtin._Method(*fields)
+
+    monkeypatch.setattr(builtin, "_Method", made)
+    builtin.builtin(*key, builtin.block(builtin.ARRAY))
+    assert builtin._methods[key] is first[0]
+
+
 # -- the table ------------------------------------------------------------------------------------
 
 

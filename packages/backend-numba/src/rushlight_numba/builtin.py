@@ -86,8 +86,8 @@ def builtin(name: str, function: int, words: Block) -> Callable[..., Any]:
     """The native function at an address as one of Python's."""
     method = _methods.get((name, function))
     if method is None:
-        method = _Method(name.encode(), function, FAST_WITH_NAMES, None)
-        _methods[name, function] = method
+        ours = _Method(name.encode(), function, FAST_WITH_NAMES, None)
+        method = _methods.setdefault((name, function), ours)  # another thread's, if it was first
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
     make.restype = ctypes.py_object
