@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from .fuse import Fuser, Group
 
 
-ROUNDING = COMPARISONS | {"cast"}  # what tells whether a value was rounded
-
-
 class Nesting:
     """A group being written down as a nest."""
 
@@ -161,7 +158,7 @@ class Nesting:
                 node = self.value(x, at)
                 if step.op.name in COMPARISONS and x.dtype is not met:  # as a number may not fit it
                     node = self.push("cast", (node,), None, met, self.nodes[node].loops)
-                elif step.op.name in ROUNDING and is_narrow(met):  # as the same is in memory
+                elif step.op.name in {"cast", *COMPARISONS} and is_narrow(met):
                     node = self.rounded(node)
                 args.append(node)
             else:
@@ -171,7 +168,7 @@ class Nesting:
         return self.push(step.op.name, tuple(args), None, z.dtype, self.loops_of(args))
 
     def rounded(self, node: int) -> int:
-        """A node of a narrow type, with no more digits than that holds."""
+        """A node of a narrow type as it would be in memory."""
         x = self.nodes[node]
         return (
             node if x.op in ("read", "gather", "cast") else self.push("cast", (node,), None, *x[3:])
