@@ -730,7 +730,7 @@ def fmod(x: Any, y: Any) -> Any:
     if x.dtype in dtypes.FLOATING:
         return remainder(x, where(less(x, 0), -abs(y), abs(y)))
     left = remainder(x, y)  # the lowest integer has no abs
-    return left - where(less(x ^ y, 0) & ~equal(left, 0), y, 0)
+    return where(less(x ^ y, 0) & ~equal(left, 0), left - y, left)
 
 
 fmod.gradients(x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y))

@@ -55,7 +55,11 @@ def scaled_dot_product_attention(
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
     if not dropout_p and _is_plain(query, key, value):
         how = {"causal": bool(is_causal), "scale": float(scale)}
-        return ops.attention(query, key, value, _for_scores(op, query, key, attn_mask), **how)
+        mask, dtype = _for_scores(op, query, key, attn_mask), query.dtype
+        if dtype.itemsize >= 4:
+            return ops.attention(query, key, value, mask, **how)
+        wide = [x.float() for x in (query, key, value)]  # its sums are rounded once
+        return ops.attention(*wide, mask, **how).to(dtype)
     scores = query * scale @ key.transpose(-2, -1)
     if is_causal:
         rows, columns = (rl.arange(n, device=query.device) for n in scores.shape[-2:])
