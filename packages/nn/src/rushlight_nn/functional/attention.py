@@ -56,7 +56,7 @@ def scaled_dot_product_attention(
     if not dropout_p and _is_plain(query, key, value):
         how = {"causal": bool(is_causal), "scale": float(scale)}
         mask, dtype = _for_scores(op, query, key, attn_mask), query.dtype
-        if dtype.itemsize >= 4:
+        if dtype.itemsize >= 4 or rl.is_autocast_enabled():
             return ops.attention(query, key, value, mask, **how)
         wide = [x.float() for x in (query, key, value)]  # its sums are rounded once
         return ops.attention(*wide, mask, **how).to(dtype)
